@@ -1,0 +1,1 @@
+"""The command line: every action the window has, without Qt."""

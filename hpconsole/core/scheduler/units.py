@@ -1,0 +1,61 @@
+"""What a policy unit is: filters refuse hosts with numbers, weights order them, parameters tune them.
+
+Units answer for all hosts at once over `columns.HostColumns`; sentences are made only for the hosts a person
+looks at. Nothing is discovered at run time: `filters.ALL`, `weights.ALL` and `balancers.ALL` are plain tuples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """One number that is not met. `missing` is needed - available, in the same unit."""
+
+    what: str  # "free 2-MiB pages on node 0"
+    needed: float
+    available: float
+    unit: str = ""  # MiB, CPUs, pages ...
+
+    @property
+    def missing(self) -> float:
+        """How much more would be needed."""
+        return self.needed - self.available
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one filter refuses one host: a sentence and its numbers. `kind` is the reference's reason key."""
+
+    unit: str  # the filter's name, as the reference has it
+    sentence: str
+    kind: str = ""
+    shortages: tuple[Shortage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A policy parameter with its range, as the policy editor shows it."""
+
+    name: str
+    default: float
+    minimum: float
+    maximum: float | None
+    unit: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightPart:
+    """What one weight contributes to a host's place."""
+
+    unit: str
+    raw: float  # lower is better
+    rank: int  # higher is better: number of candidate hosts - 1 - hosts strictly better
+    factor: int
+
+    @property
+    def contribution(self) -> float:
+        """Factor x rank."""
+        return self.factor * self.rank
