@@ -1,0 +1,63 @@
+"""The house style as failing tests: sizes, names, and things that must not be there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = sorted((ROOT / "hpconsole").rglob("*.py"))
+DRAWERS = {"utils", "util", "helpers", "helper", "misc", "common", "manager", "managers", "base", "tools"}
+
+
+def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_and_functions_are_short(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 450, "one idea per module: split it"
+    long = [f"{f.name}: {f.end_lineno - f.lineno + 1}" for f in _functions(ast.parse(text)) if (f.end_lineno or 0) - f.lineno >= 60]
+    assert not long, f"functions over 60 lines: {long}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_drawers_and_no_sleep(path: Path) -> None:
+    assert path.stem not in DRAWERS, "name the module after its one idea"
+    assert "time.sleep(" not in path.read_text(), "wait on an event with a time limit instead"
+
+
+def test_broad_excepts_are_where_they_may_be() -> None:
+    allowed = {"__main__.py", "polling.py", "executor.py"}
+    places = {path.name for path in SOURCES if re.search(r"except (Base)?Exception\b", path.read_text())}
+    assert places <= allowed
+
+
+def test_package_inits_are_empty() -> None:
+    full = [path for path in SOURCES if path.name == "__init__.py" and path.read_text().strip()]
+    assert full == [ROOT / "hpconsole" / "__init__.py"] or full == []
+
+
+@pytest.mark.parametrize("module", ["hpconsole.app", "hpconsole.cli", "hpconsole.core.scheduler.engine"])
+def test_core_and_command_line_load_no_qt(module: str) -> None:
+    code = f"import {module}, sys; print(sorted(m for m in sys.modules if m.startswith(('PySide6', 'pyqtgraph'))))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_start_loads_nothing_heavy() -> None:
+    """numpy, SQLAlchemy, libvirt and lxml are imported when first needed, not before the window is there."""
+    code = "import hpconsole.app, hpconsole.cli, sys; print(sorted({'numpy','sqlalchemy','libvirt','alembic'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_lock_files_name_no_host() -> None:
+    for name in ("requirements.lock", "requirements-build.lock"):
+        assert "://" not in (ROOT / name).read_text()
