@@ -1,1 +1,216 @@
-"""The composition root: builds every long-lived object of the core once, in order, and closes them in reverse."""
+"""The composition root: builds every long-lived object of the core once, in order, and closes them in reverse.
+
+Knows no Qt: the window and the command line both stand on it. Nothing heavy (SQLAlchemy, numpy, libvirt) is
+imported before `start()`, and there on a thread of its own, so that a window can be on the screen first.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpconsole.core.errors import HpconsoleError, StorageError
+from hpconsole.core.events import Notice
+from hpconsole.core.history import LoadHistory
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.hypervisor.port import Hypervisor
+from hpconsole.core.hypervisor.uri import parse_uri
+from hpconsole.core.model.host import HostStatus
+from hpconsole.core.planning.plan import Plan
+from hpconsole.core.polling import Poller
+from hpconsole.core.store import Store
+
+if TYPE_CHECKING:
+    from hpconsole.core.database.database import Database
+    from hpconsole.core.execution.executor import Executor
+    from hpconsole.core.scheduler.policies import Policy
+    from hpconsole.core.scheduler.reservations import Reservation
+
+_log = logging.getLogger(__name__)
+
+
+def open_libvirt_lazily(uri: str) -> Hypervisor:
+    """Open a real connection; libvirt itself is imported only now."""
+    from hpconsole.core.hypervisor.libvirt_host import open_libvirt
+
+    return open_libvirt(uri)
+
+
+class App:
+    """One running console, window or command line.
+
+    Args:
+        hosts: Hosts by name and URI for this run. Empty: those configured in the database.
+        opener: Opens a connection; the simulated cluster brings its own.
+        data: The folder of the database; None = remember nothing (demo).
+        interval_s: Seconds between two polls of a host.
+
+    Threads: methods may be called from any thread; `start` returns at once.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, str],
+        *,
+        opener: Callable[[str], Hypervisor] = open_libvirt_lazily,
+        data: Path | None = None,
+        interval_s: float = 1.0,
+    ) -> None:
+        self._hosts = dict(hosts)
+        self._data = data
+        self._statuses: dict[str, HostStatus] = {}
+        self._ready = threading.Event()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._executor: Executor | None = None
+        self.database: Database | None = None
+        self.store = Store()
+        self.history = LoadHistory()
+        self.store.subscribe(self.history.record)
+        self.pool = ConnectionPool(opener)
+        self.poller = Poller(self.pool, self.store, interval_s=interval_s, statuses=lambda: self._statuses)
+
+    @property
+    def policy(self) -> Policy:
+        """The scheduling policy in force."""
+        from hpconsole.core.scheduler.policies import DEFAULT_POLICY
+
+        return DEFAULT_POLICY
+
+    @property
+    def executor(self) -> Executor | None:
+        """What runs plans; None until `start` has done its work."""
+        return self._executor
+
+    @property
+    def hosts(self) -> Mapping[str, str]:
+        """Name and URI of every host of this run."""
+        return {name: self.pool.uri(name) for name in self.pool.names()}
+
+    def start(self) -> None:
+        """Begin: open the database, connect to the hosts, poll, look after unfinished migrations. Returns at once."""
+        threading.Thread(target=self._start, name="hpc-start", daemon=True).start()
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until everything is built (hosts need not have answered yet)."""
+        return self._ready.wait(timeout_s)
+
+    def _start(self) -> None:
+        for name, uri in self._hosts.items():
+            self.pool.add(name, uri)
+        self.poller.start()
+        database = self._open_database()
+        if database is not None and not self._hosts:
+            for configured in database.hosts.all():
+                self.pool.add(configured.name, configured.uri)
+        from hpconsole.core.execution.executor import Executor
+        from hpconsole.core.execution.journal import MemoryJournal
+
+        with self._lock:
+            if self._closed:
+                if database is not None:
+                    database.close()
+                return
+            self.database = database
+            journal = database.journal if database is not None else MemoryJournal()
+            self._executor = Executor(self.pool, self.store, journal)
+        self._ready.set()
+        self._executor.recover()
+
+    def _open_database(self) -> Database | None:
+        if self._data is None:
+            return None
+        from hpconsole.core.database.database import Database
+
+        try:
+            return Database.open(self._data / "hpconsole.sqlite3")
+        except StorageError as error:
+            _log.warning("the database cannot be used: %s", error.detail or error.sentence)
+            self.notify("warning", error.sentence)
+            return None
+
+    def notify(self, severity: str, sentence: str, subject: str = "") -> None:
+        """Tell the user something that belongs to no plan."""
+        self.store.report(Notice(datetime.now(UTC), severity, sentence, subject))
+
+    def add_host(self, name: str, uri: str) -> None:
+        """Add a host to this run and remember it.
+
+        Raises:
+            UriRefused: the URI is not accepted.
+            HpconsoleError: the name is taken, or empty.
+        """
+        parsed = parse_uri(uri)
+        if not name.strip():
+            raise HpconsoleError("A host needs a name.")
+        if name in self.pool.names():
+            raise HpconsoleError(f"There is a host named {name} already. Choose another name.", subject=name)
+        self.pool.add(name, parsed.text)
+        if self.database is not None:
+            self.database.hosts.add(name, parsed.text)
+
+    def remove_host(self, name: str) -> None:
+        """Forget a host. Nothing is changed on it; its VMs go on."""
+        self.pool.remove(name)
+        if self.database is not None:
+            self.database.hosts.remove(name)
+
+    def submit(self, plan: Plan) -> None:
+        """Run a confirmed plan; progress and outcome come as events.
+
+        Raises:
+            HpconsoleError: the console is not ready, or is closing.
+        """
+        if not self._ready.wait(30) or self._executor is None:
+            raise HpconsoleError("The console is still starting; nothing was changed. Try again in a moment.")
+        self._executor.submit(plan)
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """What running and waiting plans have promised."""
+        return self._executor.reservations() if self._executor is not None else ()
+
+    def close(self) -> None:
+        """Stop everything, in reverse. Idempotent; takes a few seconds at most. Migrations between hosts go on."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if self._executor is not None:
+            self._executor.close(timeout_s=3)
+        self.poller.close()
+        self.pool.close()
+        if self.database is not None:
+            self.database.close()
+
+
+def hosts_from_arguments(texts: list[str]) -> dict[str, str]:
+    """`NAME=URI` or `URI` (named after its host) into names and URIs.
+
+    Raises:
+        UriRefused: a URI is not accepted.
+        HpconsoleError: two hosts have one name.
+    """
+    hosts: dict[str, str] = {}
+    for text in texts:
+        name, equals, uri = text.partition("=")
+        if not equals or "/" in name or "?" in name:
+            name, uri = "", text
+        parsed = parse_uri(uri)
+        name = name or parsed.host or "localhost"
+        if name in hosts:
+            raise HpconsoleError(f"Two hosts are named {name}: give them names, as in --connect NAME=URI.")
+        hosts[name] = parsed.text
+    return hosts
+
+
+def default_data_folder() -> Path:
+    """The user's data folder, or what HPCONSOLE_DATA names (tests, portable use)."""
+    from hpconsole.paths import data_folder
+
+    named = os.environ.get("HPCONSOLE_DATA")
+    return Path(named) if named else data_folder()

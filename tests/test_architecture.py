@@ -23,7 +23,11 @@ def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
 def test_modules_and_functions_are_short(path: Path) -> None:
     text = path.read_text()
     assert text.count("\n") <= 450, "one idea per module: split it"
-    long = [f"{f.name}: {f.end_lineno - f.lineno + 1}" for f in _functions(ast.parse(text)) if (f.end_lineno or 0) - f.lineno >= 60]
+    long = [
+        f"{f.name}: {f.end_lineno - f.lineno + 1}"
+        for f in _functions(ast.parse(text))
+        if (f.end_lineno or 0) - f.lineno >= 60
+    ]
     assert not long, f"functions over 60 lines: {long}"
 
 

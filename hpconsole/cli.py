@@ -1,1 +1,0 @@
-"""The command line: every action the window has, without Qt."""

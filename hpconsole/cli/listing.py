@@ -1,0 +1,166 @@
+"""`hpconsole hosts` and `hpconsole vms`: what is."""
+
+from __future__ import annotations
+
+import argparse
+
+from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.output import Json, pinning_json, print_json, print_table
+from hpconsole.cli.session import Options, session
+from hpconsole.core.model.host import Host, LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
+
+
+def list_hosts(arguments: argparse.Namespace, options: Options) -> ExitCode:
+    """Print every host; `UNREACHABLE` where one did not answer."""
+    with session(options) as app:
+        snapshot = app.store.snapshot
+        hosts = [snapshot.hosts[name] for name in app.pool.names() if name in snapshot.hosts]
+        if arguments.json:
+            print_json({"format": "hpconsole-hosts/1", "hosts": [_host_json(host, snapshot) for host in hosts]})
+        else:
+            print_table(
+                (
+                    "HOST",
+                    "LINK",
+                    "STATUS",
+                    "CPUS",
+                    "NODES",
+                    "MEMORY MIB",
+                    "FREE MIB",
+                    "FREE HUGE PAGES",
+                    "CPU %",
+                    "VMS",
+                ),
+                [_host_row(host, snapshot) for host in hosts],
+            )
+        lost = any(host.link.state is not LinkState.CONNECTED for host in hosts) or len(hosts) < len(app.pool.names())
+        return ExitCode.UNREACHABLE if lost else ExitCode.DONE
+
+
+def list_vms(arguments: argparse.Namespace, options: Options) -> ExitCode:
+    """Print every VM of the hosts that answered."""
+    with session(options) as app:
+        vms = sorted(app.store.snapshot.vms.values(), key=lambda vm: (vm.name, vm.uuid))
+        if arguments.json:
+            print_json({"format": "hpconsole-vms/1", "vms": [_vm_json(vm) for vm in vms]})
+        else:
+            print_table(
+                ("VM", "STATE", "HOST", "VCPUS", "MEMORY MIB", "OPTIMIZED FOR", "PINNED", "MIGRATION"),
+                [
+                    (
+                        vm.name,
+                        vm.state.value,
+                        vm.host or "-",
+                        str(vm.vcpus),
+                        str(vm.memory_kib // 1024),
+                        vm.intent.optimized_for.value,
+                        _pinned(vm),
+                        vm.intent.migration_mode.value,
+                    )
+                    for vm in vms
+                ],
+            )
+        return ExitCode.DONE
+
+
+def _free_pages(host: Host) -> dict[int, int]:
+    total: dict[int, int] = {}
+    for node in host.usage.nodes:
+        for size, free in node.free_pages:
+            total[size] = total.get(size, 0) + free
+    return total
+
+
+def _mib(kib: int | None) -> str:
+    return "?" if kib is None else str(kib // 1024)
+
+
+def _host_row(host: Host, snapshot: ClusterSnapshot) -> tuple[str, ...]:
+    load = host.usage.cpu_pct
+    return (
+        host.name,
+        host.link.state.value,
+        host.status.value,
+        str(host.topology.threads or "?"),
+        str(len(host.topology.nodes) or "?"),
+        _mib(host.memory_kib),
+        _mib(host.usage.memory_free_kib),
+        ", ".join(f"{free} x {size} KiB" for size, free in sorted(_free_pages(host).items())) or "none",
+        "?" if load is None else f"{load:.0f}",
+        str(len(snapshot.vms_on(host.name))),
+    )
+
+
+def _host_json(host: Host, snapshot: ClusterSnapshot) -> Json:
+    usage = host.usage
+    return {
+        "name": host.name,
+        "uri": host.uri,
+        "link": host.link.state.value,
+        "problem": host.link.problem,
+        "answered_at": host.link.answered_at.isoformat() if host.link.answered_at else None,
+        "status": host.status.value,
+        "libvirt_version": host.libvirt_version,
+        "hypervisor_version": host.hypervisor_version,
+        "sockets": host.topology.sockets,
+        "cores": host.topology.cores,
+        "threads": host.topology.threads,
+        "memory_kib": host.memory_kib,
+        "memory_free_kib": usage.memory_free_kib,
+        "cpu_pct": usage.cpu_pct,
+        "vms": len(snapshot.vms_on(host.name)),
+        "nodes": [
+            {
+                "id": node.node_id,
+                "cpus": node.cpus.format(),
+                "memory_kib": node.memory_kib,
+                "memory_free_kib": now.free_kib if (now := usage.node(node.node_id)) else None,
+                "distances": {str(other): distance for other, distance in node.distances},
+                "huge_pages": {
+                    str(size): {"total": total, "free": dict(now.free_pages).get(size) if now else None}
+                    for size, total in (now.total_pages if now and now.total_pages else node.page_totals)
+                },
+            }
+            for node in host.topology.nodes
+        ],
+    }
+
+
+def _pinned(vm: Vm) -> str:
+    if vm.pinning.vcpus:
+        return f"{len(vm.pinning.vcpus)} vCPUs on {vm.pinning.all_vcpu_cpus.format()}"
+    nodes = sorted({node for virtual in vm.virtual_nodes for node in virtual.host_nodes})
+    return f"memory on nodes {','.join(map(str, nodes))}" if nodes else "-"
+
+
+def _vm_json(vm: Vm) -> Json:
+    return {
+        "uuid": vm.uuid,
+        "name": vm.name,
+        "state": vm.state.value,
+        "host": vm.host,
+        "persistent": vm.is_persistent,
+        "vcpus": vm.vcpus,
+        "memory_kib": vm.memory_kib,
+        "huge_page_kib": vm.huge_page_kib,
+        "optimized_for": vm.intent.optimized_for.value,
+        "migration_mode": vm.intent.migration_mode.value,
+        "cpu_pinning_policy": vm.intent.cpu_pinning_policy.value,
+        "allowed_hosts": list(vm.intent.allowed_hosts),
+        "high_availability": vm.intent.high_availability,
+        "intent_stored": vm.intent.is_stored,
+        "pinned_or_high_performance": vm.is_pinned_or_high_performance,
+        "pinning": pinning_json(vm.pinning),
+        "virtual_nodes": [
+            {
+                "id": node.node_id,
+                "vcpus": node.vcpus.format(),
+                "memory_kib": node.memory_kib,
+                "host_nodes": list(node.host_nodes),
+                "mode": node.mode.value,
+            }
+            for node in vm.virtual_nodes
+        ],
+    }

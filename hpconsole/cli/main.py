@@ -1,0 +1,158 @@
+"""The command line's own grammar: which words there are, and who answers them. Imports no Qt on any command's path."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpconsole import __version__
+from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.session import Options
+from hpconsole.core.errors import HpconsoleError
+
+_EPILOG = """\
+exit codes: 0 done; 1 something failed, the message says what and where the VM is; 2 wrong usage or input;
+3 no suitable host, nothing was changed; 4 a host could not be reached or the outcome is unknown; 5 cancelled.
+JSON output is documented in docs/command-line.md.
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Parse and carry out; the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.CRITICAL, stream=sys.stderr)
+    try:
+        return int(_answer(options))
+    except HpconsoleError as error:
+        if options.command and getattr(options, "json", False):
+            print(json.dumps({"format": "hpconsole-error/1", "error": error.sentence, "subject": error.subject}))
+        print(f"hpconsole: {error.sentence}", file=sys.stderr)
+        return int(ExitCode.of(error))
+    except KeyboardInterrupt:
+        return int(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # the reader of our output went away (`hpconsole vms | head`)
+        sys.stderr.close()
+        return int(ExitCode.FAILED)
+
+
+def _answer(options: argparse.Namespace) -> ExitCode | int:
+    if options.command is None:
+        return _open_window(options)
+    if options.command == "hosts":
+        from hpconsole.cli.listing import list_hosts as command
+    elif options.command == "vms":
+        from hpconsole.cli.listing import list_vms as command
+    elif options.command == "migrate":
+        from hpconsole.cli.migrate import migrate as command
+    elif options.command == "schedule":
+        from hpconsole.cli.schedule import schedule as command
+    else:
+        from hpconsole.cli.schedule import save_snapshot as command
+    return command(options, _session_options(options))
+
+
+def _session_options(options: argparse.Namespace) -> Options:
+    return Options(
+        connect=tuple(options.connect),
+        demo_seed=options.demo,
+        data=options.data_folder,
+        timeout_s=options.timeout,
+    )
+
+
+def _open_window(options: argparse.Namespace) -> int:
+    from hpconsole.ui.desktop import open_window
+
+    return open_window(_session_options(options), quit_after_first_snapshot=options.quit_after_first_snapshot)
+
+
+def _common(parser: argparse.ArgumentParser, *, is_sub: bool) -> None:
+    """The options that may stand before or after the command."""
+    default = argparse.SUPPRESS if is_sub else None
+    parser.add_argument(
+        "--connect",
+        action="append" if not is_sub else _Extend,
+        default=argparse.SUPPRESS if is_sub else [],
+        metavar="[NAME=]URI",
+        help="a host, for this run only; repeatable (default: the configured hosts)",
+    )
+    parser.add_argument(
+        "--demo", nargs="?", type=int, const=1, default=default, metavar="SEED", help="the simulated cluster"
+    )
+    parser.add_argument("--data-folder", type=Path, default=default, metavar="DIR", help="where the database lives")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=argparse.SUPPRESS if is_sub else 15.0,
+        metavar="SECONDS",
+        help="how long to wait for hosts that do not answer (default 15)",
+    )
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        default=argparse.SUPPRESS if is_sub else False,
+        help="log to the terminal",
+    )
+
+
+class _Extend(argparse.Action):
+    """Append to the list that the main parser began."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        known = getattr(namespace, self.dest, None) or []
+        setattr(namespace, self.dest, [*known, values])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hpconsole",
+        description="Console for high-performance virtual machines on KVM/libvirt hosts. Without a command: the window.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"hpconsole {__version__}")
+    parser.add_argument("--quit-after-first-snapshot", action="store_true", help=argparse.SUPPRESS)
+    _common(parser, is_sub=False)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        _common(command, is_sub=True)
+        command.add_argument("--json", action="store_true", help="machine-readable output")
+        return command
+
+    add("hosts", "list the hosts: state, NUMA nodes, memory, huge pages, load")
+    add("vms", "list the VMs: state, host, size, pinning, migration mode")
+    _add_migrate(add("migrate", "migrate running VMs, pinning recomputed for the destination"))
+    _add_schedule(add("schedule", "rank the hosts for a VM and say why, without moving anything"))
+    snapshot = add("snapshot", "save what the scheduler sees to a file")
+    snapshot.add_argument("action", choices=["save"])
+    snapshot.add_argument("file", type=Path)
+    snapshot.add_argument("--anonymise", action="store_true", help="replace names, addresses and UUIDs")
+    return parser
+
+
+def _add_migrate(command: argparse.ArgumentParser) -> None:
+    command.add_argument("vm", nargs="+", metavar="VM", help="name or UUID")
+    where = command.add_mutually_exclusive_group(required=True)
+    where.add_argument("--auto", action="store_true", help="let the scheduler choose the host")
+    where.add_argument("--to", metavar="HOST", help="the destination")
+    command.add_argument("--dry-run", action="store_true", help="show verdicts and placement, move nothing")
+
+
+def _add_schedule(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--vm", required=True, action="append", metavar="VM", help="name or UUID; repeatable")
+    command.add_argument("--scenario", type=Path, metavar="FILE", help="a saved snapshot instead of real hosts")
+    command.add_argument("--policy", default=None, metavar="NAME", help="scheduling policy (default: none)")
+    command.add_argument("--explain", action="store_true", help="say why each host stands where it does")

@@ -1,0 +1,73 @@
+"""`hpconsole schedule` and `hpconsole snapshot save`: the scheduler's answer without moving anything."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.output import print_json, print_ranking, ranking_json
+from hpconsole.cli.session import Options, find_vm, session
+from hpconsole.core.errors import ScenarioError
+from hpconsole.core.model.snapshot import ClusterSnapshot
+
+if TYPE_CHECKING:
+    from hpconsole.core.scheduler.policies import Policy
+
+
+def schedule(arguments: argparse.Namespace, options: Options) -> ExitCode:
+    """Rank every host for the named VMs (several: as one group, on one host)."""
+    from hpconsole.core.scheduler.engine import Request, rank
+
+    policy = _policy(arguments.policy)
+    with _snapshot(arguments, options) as snapshot:
+        vms = [find_vm(snapshot, text) for text in dict.fromkeys(arguments.vm)]
+        uuids = tuple(vm.uuid for vm in vms)
+        ranking = rank(Request(uuids), snapshot, policy)
+    if arguments.json:
+        print_json(
+            {
+                "format": "hpconsole-schedule/1",
+                "policy": policy.name,
+                "vms": [{"uuid": vm.uuid, "name": vm.name, "host": vm.host} for vm in vms],
+                "best": ranking.best,
+                "hosts": ranking_json(ranking, uuids, explain=arguments.explain),
+            }
+        )
+    else:
+        print_ranking(ranking, uuids, explain=arguments.explain)
+    return ExitCode.DONE if ranking.best is not None else ExitCode.NO_SUITABLE_HOST
+
+
+def save_snapshot(arguments: argparse.Namespace, options: Options) -> ExitCode:
+    """Write what the scheduler sees now to a file (format: docs/scenario-format.md)."""
+    from hpconsole.core.scheduler.scenario import save
+
+    with session(options) as app:
+        save(app.store.snapshot, arguments.file, anonymise=arguments.anonymise)
+    print(f"Saved {len(app.store.snapshot.hosts)} hosts and {len(app.store.snapshot.vms)} VMs to {arguments.file}.")
+    return ExitCode.DONE
+
+
+@contextmanager
+def _snapshot(arguments: argparse.Namespace, options: Options) -> Iterator[ClusterSnapshot]:
+    if arguments.scenario is not None:
+        from hpconsole.core.scheduler.scenario import load
+
+        yield load(arguments.scenario)
+        return
+    with session(options) as app:
+        yield app.store.snapshot
+
+
+def _policy(name: str | None) -> Policy:
+    from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY
+
+    if name is None:
+        return DEFAULT_POLICY
+    for policy in BUILT_IN:
+        if policy.name == name:
+            return policy
+    raise ScenarioError(f"There is no policy named {name}. The built-in ones: {', '.join(p.name for p in BUILT_IN)}.")

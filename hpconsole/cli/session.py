@@ -1,0 +1,100 @@
+"""A console for one command (or for the window): which hosts, started, every host waited for, and closed again."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpconsole.app import App, default_data_folder, hosts_from_arguments
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.model.host import LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every command has in common."""
+
+    connect: tuple[str, ...] = ()
+    demo_seed: int | None = None
+    data: Path | None = None
+    timeout_s: float = 15.0
+
+
+def build_app(options: Options) -> App:
+    """The app these options ask for, not yet started.
+
+    Raises:
+        UriRefused, HpconsoleError: the hosts cannot be meant.
+    """
+    if options.demo_seed is not None:
+        if options.connect:
+            raise HpconsoleError("--demo and --connect exclude each other: the simulated cluster has its own hosts.")
+        from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
+
+        cluster = SimulatedCluster.demo(options.demo_seed)
+        return App(cluster.uris(), opener=cluster.open, data=options.data)
+    return App(hosts_from_arguments(list(options.connect)), data=options.data or default_data_folder())
+
+
+@contextmanager
+def session(options: Options) -> Iterator[App]:
+    """A started app whose hosts have answered, or have been given up after the time-out."""
+    app = build_app(options)
+    app.start()
+    try:
+        if not app.wait_ready(options.timeout_s):
+            raise HpconsoleError("The console could not start in time; nothing was changed.")
+        if not app.pool.names():
+            raise HpconsoleError("No hosts are configured: name some by --connect URI, or add them in the window.")
+        _wait_for_hosts(app, options.timeout_s)
+        yield app
+    finally:
+        app.close()
+
+
+def _wait_for_hosts(app: App, timeout_s: float) -> None:
+    settled = threading.Event()
+
+    def look(snapshot: ClusterSnapshot) -> None:
+        states = [snapshot.hosts.get(name) for name in app.pool.names()]
+        if all(
+            host is not None
+            and (
+                host.link.answered_at is not None or host.link.state not in (LinkState.CONNECTING, LinkState.CONNECTED)
+            )
+            for host in states
+        ):
+            settled.set()
+
+    stop = app.store.subscribe(look)
+    look(app.store.snapshot)
+    settled.wait(timeout_s)
+    stop()
+    for name in app.pool.names():
+        host = app.store.snapshot.hosts.get(name)
+        if host is None or host.link.state is not LinkState.CONNECTED:
+            problem = host.link.problem if host is not None and host.link.problem else "it does not answer."
+            print(f"hpconsole: host {name} is left out: {problem}", file=sys.stderr)
+
+
+def find_vm(snapshot: ClusterSnapshot, text: str) -> Vm:
+    """The VM of this UUID or name.
+
+    Raises:
+        HpconsoleError: there is none, or the name is not unique.
+    """
+    if text in snapshot.vms:
+        return snapshot.vms[text]
+    found = list(snapshot.vm_named(text))
+    if not found:
+        raise HpconsoleError(f"No VM is named {text} on the hosts that answered. See: hpconsole vms", subject=text)
+    if len(found) > 1:
+        uuids = ", ".join(f"{vm.uuid} on {vm.host}" for vm in found)
+        raise HpconsoleError(f"Several VMs are named {text}: give the UUID instead ({uuids}).", subject=text)
+    return found[0]
