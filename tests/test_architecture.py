@@ -57,7 +57,8 @@ def test_core_and_command_line_load_no_qt(module: str) -> None:
 
 def test_start_loads_nothing_heavy() -> None:
     """numpy, SQLAlchemy, libvirt and lxml are imported when first needed, not before the window is there."""
-    code = "import hpconsole.app, hpconsole.cli, sys; print(sorted({'numpy','sqlalchemy','libvirt','alembic'} & set(sys.modules)))"
+    heavy = "{'numpy', 'sqlalchemy', 'libvirt', 'alembic'}"
+    code = f"import hpconsole.app, hpconsole.cli.main, sys; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
 

@@ -117,7 +117,7 @@ class _Extend(argparse.Action):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="hpconsole",
-        description="Console for high-performance virtual machines on KVM/libvirt hosts. Without a command: the window.",
+        description="Console for high-performance VMs on KVM/libvirt hosts. Without a command: the window.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
