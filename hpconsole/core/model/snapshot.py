@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from hpconsole.core.model.affinity import DEFAULT_SETTINGS, AffinityGroup, ClusterSettings
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.vm import Vm, VmLoad
 
@@ -23,6 +24,8 @@ class ClusterSnapshot:
     hosts: Mapping[str, Host] = field(default_factory=dict)
     vms: Mapping[str, Vm] = field(default_factory=dict)
     loads: Mapping[str, VmLoad] = field(default_factory=dict)
+    affinity_groups: tuple[AffinityGroup, ...] = ()
+    settings: ClusterSettings = DEFAULT_SETTINGS
 
     @cached_property
     def vms_by_host(self) -> Mapping[str, tuple[Vm, ...]]:
