@@ -31,10 +31,14 @@ Step = MigrateStep
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps that belong together. `based_on` is the serial of the snapshot it was made from."""
+    """Steps that belong together. `based_on` is the serial of the snapshot it was made from.
+
+    `warnings` says what was asked for and is not in the plan, a sentence each (a VM that no host can take).
+    """
 
     title: str
     steps: tuple[Step, ...]
     based_on: int
     reason: str = ""
     plan_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    warnings: tuple[str, ...] = ()
