@@ -155,8 +155,8 @@ class Hypervisor(Protocol):
     def domain_xml(self, uuid: str, *, inactive: bool = False) -> str:
         """The live XML, or the persistent definition, with no secrets in it (XMLDesc without SECURE)."""
 
-    def migratable_xml(self, uuid: str) -> str:
-        """The live XML as a destination host accepts it (XMLDesc MIGRATABLE)."""
+    def migratable_xml(self, uuid: str, *, inactive: bool = False) -> str:
+        """The live XML (or the definition) as a destination host accepts it, secrets included (XMLDesc MIGRATABLE)."""
 
     def define(self, xml: str) -> str:
         """Define or redefine a VM persistently; returns its UUID."""
