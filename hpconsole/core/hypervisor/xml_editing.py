@@ -243,7 +243,7 @@ class XmlDocument:
             place = parent.content_end
             while place > parent.content and self.source[place - 1] in _BLANKS:
                 place -= 1
-            self._insert(place, self._separator_before(parent.children[0].start), new)
+            self._insert(place, self._separator_before(parent.children[-1].start), new)
         else:
             separator = self._separator_before(parent.start)
             inner = separator + _INDENT if separator else ""

@@ -167,6 +167,7 @@ class VmIntent:
     template: str = ""
     labels: frozenset[str] = frozenset()
     is_stored: bool = False  # read from hpconsole's metadata, not derived
+    problem: str = ""  # a sentence: metadata is there but cannot be meant, so the rest is derived
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,7 @@ class Vm:
     huge_page_kib: int | None = None
     pinning: CpuPinning = NO_PINNING
     iothreads: int = 0
+    iothread_ids: tuple[int, ...] = ()  # their numbers, ascending: libvirt's need not be 1 to n
     cpu: VmCpu = VmCpu()
     arch: str = ""
     machine: str = ""
