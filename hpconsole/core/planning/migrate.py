@@ -84,7 +84,7 @@ class _Draft:
         source = vm.host or ""
         sentence = move_sentence(vm, hosts[source], hosts[host], placement)
         self.steps.append(MigrateStep(vm.uuid, vm.name, source, host, placement, sentence, is_chosen))
-        self.reservations.append(reserve(vm, host, placement))
+        self.reservations.append(reserve(vm, host, placement, self.snapshot.loads.get(vm.uuid)))
 
 
 def choices(
@@ -105,7 +105,7 @@ def choices(
         together[vm.uuid] = joint = alone if is_first else rank(request, snapshot, policy, promised)
         if len(vms) > 1:
             # One promise on every host that could take it: hosts do not touch each other, so one call asks them all.
-            promised += _promises(vm, joint)
+            promised += _promises(vm, joint, snapshot)
     hosts = tuple(_choice(name, vms, per_vm, together) for name in snapshot.hosts) if vms else ()
     return Choices(
         hosts=_in_order(hosts, vms, per_vm),
@@ -178,12 +178,12 @@ def _demand(vm: Vm) -> tuple[int, int, int, int, str]:
     return -pinned, -bound, -vm.intent.priority, -vm.memory_kib, vm.name
 
 
-def _promises(vm: Vm, ranking: Ranking) -> list[Reservation]:
+def _promises(vm: Vm, ranking: Ranking, snapshot: ClusterSnapshot) -> list[Reservation]:
     promises: list[Reservation] = []
     for host in ranking.accepted:
         placement = ranking.placement(host, vm.uuid)
         if not isinstance(placement, Misfit):
-            promises.append(reserve(vm, host, placement))
+            promises.append(reserve(vm, host, placement, snapshot.loads.get(vm.uuid)))
     return promises
 
 

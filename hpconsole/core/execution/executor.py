@@ -1,0 +1,408 @@
+"""Runs plans: what starts when, on how many threads, how it is cancelled, what is tried after a failure.
+
+How one VM is moved is `migration`'s business. Everything that happens is an event of the store; nobody is called back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from hpconsole.core.errors import ExecutionError, PlanningError, PlanOutOfDate, StorageError
+from hpconsole.core.events import (
+    Event,
+    MigrationProgress,
+    Notice,
+    PlanFinished,
+    PlanSubmitted,
+    StepFinished,
+    StepOutcome,
+    StepProgressed,
+    StepStarted,
+)
+from hpconsole.core.execution.console_identity import ConsoleIdentity, this_console
+from hpconsole.core.execution.end_states import EndState
+from hpconsole.core.execution.journal import Journal, JournalWriter, MigrationRecord
+from hpconsole.core.execution.migration import Listener, Migration, Result, Surroundings, Timings
+from hpconsole.core.execution.preflight import as_seen, settled
+from hpconsole.core.execution.promises import Promises
+from hpconsole.core.execution.recovery import Found, close_untouched, find_orphans
+from hpconsole.core.execution.step_queue import Limits, QueuedStep, StepQueue, StepState, StepStatus
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
+from hpconsole.core.planning.plan import Plan, Step
+from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
+from hpconsole.core.scheduler.reservations import Reservation, reserve
+from hpconsole.core.store import Store
+
+_log = logging.getLogger(__name__)
+
+MAX_TRIED_HOSTS = 3  # the reference's MaxRerunVmOnVdsCount
+
+
+class Executor:
+    """The queue of plans and the threads that work on it.
+
+    Args:
+        pool: Connections to the hosts.
+        store: Where the newest snapshot is and events go.
+        journal: Where attempts are written before they are made.
+        policy: The scheduling policy in force, for steps that are placed again.
+        limits: How many migrations may run at once.
+        timings: How often and how long hosts are asked.
+        refresh: Asks for a new poll of a host, when a VM left or reached it.
+
+    Threads: public methods from any thread; they return at once, except `close`. One thread `hpc-executor` starts
+    steps; each running step has its own, and one that looks at its progress.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        store: Store,
+        journal: Journal,
+        *,
+        policy: Callable[[], Policy] = lambda: DEFAULT_POLICY,
+        limits: Limits | None = None,
+        timings: Timings | None = None,
+        refresh: Callable[[str], None] = lambda _host: None,
+        console: ConsoleIdentity | None = None,
+    ) -> None:
+        self._pool = pool
+        self._store = store
+        self._journal = journal
+        self._writer = JournalWriter(journal, lambda sentence: self._notify("warning", sentence))
+        self._with = Surroundings(pool, store, self._writer, policy, timings or Timings())
+        self._policy = policy
+        self._refresh = refresh
+        self._console = console or this_console()
+        self._queue = StepQueue(limits or Limits())
+        self._promises = Promises(store)
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._is_closing = False
+        self._is_dirty = False
+        self._must_recover = False
+        self._dispatcher: threading.Thread | None = None
+        self._threads: set[threading.Thread] = set()
+
+    # --- what others call -----------------------------------------------------------------------------------------
+
+    def submit(self, plan: Plan) -> None:
+        """Run a confirmed plan. Its steps start as the limits allow.
+
+        Raises:
+            ExecutionError: the console is closing.
+            PlanOutOfDate: one of its VMs is waiting or on its way already; nothing was changed.
+        """
+        vms = self._store.snapshot.vms
+        with self._lock:
+            if self._is_closing:
+                raise ExecutionError("The console is closing; nothing was changed.")
+            for step in plan.steps:
+                if self._queue.of_vm(step.vm_uuid) is not None:
+                    raise PlanOutOfDate(
+                        f"{step.vm_name} is being migrated by another plan already; nothing was changed.",
+                        subject=step.vm_name,
+                    )
+            for index, step in enumerate(plan.steps):
+                self._queue.add(QueuedStep(plan, index, step, vms.get(step.vm_uuid), uuid.uuid4().hex))
+        self._report(PlanSubmitted(_now(), plan))
+        if not plan.steps:
+            self._report(PlanFinished(_now(), plan, ()))
+        self._wake()
+
+    def cancel(self, plan_id: str, index: int | None = None) -> None:
+        """Cancel one step of a plan, or all of them. What comes of it is an event; a step that ended stays so."""
+        with self._lock:
+            for entry in self._queue.of_plan(plan_id):
+                if index is None or entry.index == index:
+                    entry.token.cancel()
+        self._wake()
+
+    def reservations(self) -> tuple[Reservation, ...]:
+        """What waiting, running and just ended steps promise to their VMs on the destinations."""
+        with self._lock:
+            return self._reservations()
+
+    def running(self) -> tuple[StepStatus, ...]:
+        """Every step that waits or runs, in the order of the queue."""
+        with self._lock:
+            return self._queue.statuses()
+
+    def recover(self) -> None:
+        """Look after the migrations that an earlier run of the console left unfinished. Returns at once."""
+        with self._lock:
+            self._must_recover = True
+        self._wake()
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Stop. Waiting steps are cancelled; migrations between hosts go on by themselves, and the journal says so.
+
+        Blocks for at most `timeout_s`. Idempotent.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            first, self._is_closing = not self._is_closing, True
+            entries = list(self._queue.unfinished()) if first else []
+            for entry in entries:
+                if entry.state is StepState.WAITING:
+                    entry.token.cancel()
+                else:
+                    entry.token.leave()
+        if first and entries:
+            self._wake()
+        with self._changed:
+            self._changed.notify_all()
+            dispatcher, threads = self._dispatcher, tuple(self._threads)
+        for thread in (*threads, dispatcher):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
+
+    # --- the dispatcher -------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._is_dirty = True
+            if self._dispatcher is None:
+                self._dispatcher = threading.Thread(target=self._dispatch, name="hpc-executor", daemon=True)
+                self._dispatcher.start()
+            self._changed.notify_all()
+
+    def _dispatch(self) -> None:
+        """Start what may start, whenever something changed. Ends with the console."""
+        while True:
+            with self._changed:
+                while not self._is_dirty and not self._is_closing:
+                    self._changed.wait()
+                is_last = self._is_closing
+                self._is_dirty = False
+                must_recover, self._must_recover = self._must_recover and not is_last, False
+            if must_recover:
+                self._find_unfinished()
+            self._write_planned()
+            self._end_cancelled()
+            if is_last:
+                return
+            self._start_what_may()
+
+    def _write_planned(self) -> None:
+        with self._lock:
+            new = [entry for entry in self._queue.unfinished() if not entry.is_in_journal]
+            for entry in new:
+                entry.is_in_journal = True
+        for entry in new:
+            self._writer.begin(self._record(entry))
+
+    def _end_cancelled(self) -> None:
+        with self._lock:
+            gone = [e for e in self._queue.unfinished() if e.state is StepState.WAITING and e.token.is_cancelled]
+        for entry in gone:
+            step = entry.step
+            why = "was cancelled before it began" if not self._is_closing else "was given up: the console closes"
+            sentence = f"Moving {step.vm_name} {why}. It stays on {step.source}, unchanged."
+            self._end(entry, Result(StepOutcome.CANCELLED, None, sentence, "", step))
+
+    def _start_what_may(self) -> None:
+        with self._lock:
+            if self._is_closing:
+                return
+            for entry in self._queue.startable():
+                entry.state = StepState.RUNNING
+                thread = threading.Thread(
+                    target=self._run, args=(entry,), name=f"hpc-migrate-{entry.step.vm_name}", daemon=True
+                )
+                self._threads.add(thread)
+                thread.start()
+
+    # --- one step -------------------------------------------------------------------------------------------------
+
+    def _run(self, entry: QueuedStep) -> None:
+        """The step runner: the one place where any error ends the step and not the thread's owner."""
+        try:
+            result = self._attempt(entry)
+        except Exception as error:  # noqa: BLE001 - a step must end with an event, whatever went wrong
+            _log.exception("the step of %s ended unexpectedly", entry.step.vm_name)
+            sentence = (
+                f"Moving {entry.step.vm_name} was interrupted by an error of the console itself ({error}). "
+                f"Look on {entry.step.source} and {entry.step.destination} where it runs; the next start asks them."
+            )
+            result = Result(StepOutcome.UNKNOWN, EndState.UNKNOWN, sentence, repr(error), entry.step)
+        try:
+            if result is not None:
+                self._after(entry, result)
+        finally:
+            with self._lock:
+                self._threads.discard(threading.current_thread())
+
+    def _attempt(self, entry: QueuedStep) -> Result | None:
+        listener = Listener(
+            on_started=lambda step: self._on_started(entry, step),
+            on_progress=lambda progress: self._on_progress(entry, progress),
+            on_lost_sight=lambda sentence: self._on_lost_sight(entry, sentence),
+        )
+        migration = Migration(self._with, entry.step, entry.migration_id, entry.token, listener)
+        if entry.is_recovered:
+            self._on_started(entry, entry.step)
+            return migration.resume()
+        with self._lock:
+            others = self._reservations(without=entry)
+        return migration.run(others)
+
+    def _on_started(self, entry: QueuedStep, step: Step) -> None:
+        with self._lock:
+            entry.step = step
+            entry.tried.add(step.destination)
+        self._report(StepStarted(_now(), entry.plan.plan_id, entry.index, step))
+
+    def _on_progress(self, entry: QueuedStep, progress: MigrationProgress) -> None:
+        with self._lock:
+            entry.progress = progress
+        self._report(StepProgressed(_now(), entry.plan.plan_id, entry.index, progress))
+
+    def _on_lost_sight(self, entry: QueuedStep, sentence: str) -> None:
+        with self._lock:
+            entry.state = StepState.WATCHING
+            last = entry.progress or MigrationProgress(0.0, 0, 0.0, 0.0, 0.0, None, 0.0, None)
+        self._on_progress(entry, replace(last, sentence=sentence, expected_rest_s=None))
+
+    def _after(self, entry: QueuedStep, result: Result) -> None:
+        entry.tried.add(result.step.destination)
+        following = self._next_try(entry, result)
+        if isinstance(following, str):
+            ending = f"{result.sentence} {following}".strip()
+            self._end(entry, replace(result, sentence=ending))
+            return
+        self._writer.finish(entry.migration_id, result.outcome, result.sentence, result.detail)
+        self._notify("warning", f"{result.sentence} Trying {following.destination} next.", result.step.vm_name)
+        with self._lock:
+            entry.step = following
+            entry.attempt += 1
+            entry.migration_id = uuid.uuid4().hex
+            entry.is_in_journal = False
+            entry.progress = None
+            entry.state = StepState.WAITING
+        self._wake()
+
+    def _next_try(self, entry: QueuedStep, result: Result) -> Step | str:
+        """The next step for this VM; or why there is none, in a sentence (empty: there is nothing to try)."""
+        failed = result.outcome in (StepOutcome.FAILED, StepOutcome.SKIPPED)
+        is_here = result.state is None or result.state.is_as_before
+        if not failed or not is_here or entry.step.is_destination_chosen or entry.is_recovered:
+            return ""
+        if entry.token.is_cancelled or self._is_closing or entry.vm is None:
+            return ""
+        if len(entry.tried) >= MAX_TRIED_HOSTS:
+            return f"{len(entry.tried)} hosts were tried; no further one is."
+        snapshot = self._store.snapshot
+        vm = snapshot.vms.get(entry.step.vm_uuid)
+        if vm is None or vm.host != entry.step.source:
+            return ""
+        if result.state is not None:
+            snapshot = as_seen(snapshot, settled(vm, entry.step.source))
+        intent = MigrationIntent((vm.uuid,), excluded_hosts=frozenset(entry.tried))
+        with self._lock:
+            others = self._reservations(without=entry)
+        try:
+            return plan_migration(intent, snapshot, self._policy(), others).steps[0]
+        except PlanningError:
+            return "No other host can take it."
+
+    def _end(self, entry: QueuedStep, result: Result) -> None:
+        """Close a step: journal, promise, events. An unknown outcome stays open in the journal."""
+        if result.outcome is not StepOutcome.UNKNOWN:
+            self._writer.finish(entry.migration_id, result.outcome, result.sentence, result.detail)
+        with self._lock:
+            entry.state = StepState.ENDED
+            entry.outcome = result.outcome
+            if result.state is not None and (result.state.is_moved or result.state is EndState.UNKNOWN):
+                self._promises.keep(entry.vm, result.step)
+        step = result.step
+        if result.state is not None:
+            self._refresh(step.source)
+            self._refresh(step.destination)
+        plan_id, index = entry.plan.plan_id, entry.index
+        self._report(StepFinished(_now(), plan_id, index, step, result.outcome, result.sentence, result.detail))
+        self._finish_plan(entry.plan)
+        self._wake()
+
+    def _finish_plan(self, plan: Plan) -> None:
+        with self._lock:
+            outcomes = tuple(entry.outcome for entry in self._queue.of_plan(plan.plan_id) if entry.outcome is not None)
+            if len(outcomes) < len(plan.steps) or not outcomes:
+                return
+            self._queue.remove(plan.plan_id)
+        self._report(PlanFinished(_now(), plan, outcomes))
+
+    # --- what an earlier run left ---------------------------------------------------------------------------------
+
+    def _find_unfinished(self) -> None:
+        try:
+            close_untouched(self._journal, self._console)
+            orphans = find_orphans(self._journal, self._console)
+        except StorageError as error:
+            self._notify("warning", error.sentence)
+            return
+        for found in orphans:
+            self._adopt(found)
+
+    def _adopt(self, found: Found) -> None:
+        record = found.record
+        with self._lock:
+            if self._queue.of_vm(record.vm_uuid) is not None:
+                return
+            vm = self._store.snapshot.vms.get(record.vm_uuid)
+            step = found.plan.steps[0]
+            entry = QueuedStep(found.plan, 0, step, vm, record.migration_id, record.attempt)
+            entry.is_in_journal = entry.is_recovered = True
+            self._queue.add(entry)
+        self._notify("info", found.sentence, record.vm_name)
+        self._report(PlanSubmitted(_now(), found.plan))
+
+    # --- small things ---------------------------------------------------------------------------------------------
+
+    def _reservations(self, without: QueuedStep | None = None) -> tuple[Reservation, ...]:
+        loads = self._store.snapshot.loads
+        under_way = [
+            reserve(entry.vm, entry.step.destination, entry.step.placement, loads.get(entry.vm.uuid))
+            for entry in self._queue.unfinished()
+            if entry is not without and entry.vm is not None
+        ]
+        own = without.step.vm_uuid if without is not None else None
+        kept = (promise for promise in self._promises.current() if promise.vm_uuid != own)
+        return (*under_way, *kept)
+
+    def _record(self, entry: QueuedStep) -> MigrationRecord:
+        step = entry.step
+        uris = {name: self._pool.uri(name) for name in self._pool.names()}
+        return MigrationRecord(
+            migration_id=entry.migration_id,
+            plan_id=entry.plan.plan_id,
+            step_index=entry.index,
+            attempt=entry.attempt,
+            vm_uuid=step.vm_uuid,
+            vm_name=step.vm_name,
+            source=step.source,
+            source_uri=uris.get(step.source, ""),
+            destination=step.destination,
+            destination_uri=uris.get(step.destination, ""),
+            placement=step.placement,
+            console=self._console,
+            is_destination_chosen=step.is_destination_chosen,
+            sentence=step.sentence,
+        )
+
+    def _notify(self, severity: str, sentence: str, subject: str = "") -> None:
+        self._report(Notice(_now(), severity, sentence, subject))
+
+    def _report(self, event: Event) -> None:
+        self._store.report(event)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

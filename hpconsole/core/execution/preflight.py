@@ -1,0 +1,155 @@
+"""Is the step still right, now that its turn has come? Asks the newest snapshot and the source; changes nothing.
+
+What the plan promised may be gone by then: the VM moved or stopped, the destination was filled or left. A place that
+is still free is kept as confirmed; else a new one on the same host is taken, or the step is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hpconsole.core.errors import NoSuitableHost, PlanOutOfDate, VmNotFound
+from hpconsole.core.execution.end_states import HostView
+from hpconsole.core.execution.verification import look
+from hpconsole.core.hypervisor.domain_xml import with_placement
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.hypervisor.port import Hypervisor
+from hpconsole.core.model.cpuset import EMPTY
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm, VmState
+from hpconsole.core.planning.placement_text import move_sentence
+from hpconsole.core.planning.plan import Step
+from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.occupancy import (
+    PLAIN,
+    NodeClaim,
+    Occupancy,
+    claims_of,
+    occupancy,
+    own_cpus,
+    shared_cpus,
+)
+from hpconsole.core.scheduler.placement import Misfit
+from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.scheduler.reservations import Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A step ready to be done. XML None = as the source has it (nothing is bound, nothing to rewrite)."""
+
+    step: Step
+    vm: Vm
+    was_paused: bool
+    is_persistent: bool
+    destination_xml: str | None
+    persistent_xml: str | None
+
+
+def prepare(
+    step: Step,
+    pool: ConnectionPool,
+    snapshot: ClusterSnapshot,
+    policy: Policy,
+    reservations: Sequence[Reservation],
+    *,
+    deadline_s: float,
+) -> Prepared:
+    """Check once more, and make the XML the destination gets.
+
+    Args:
+        reservations: What is promised to other VMs.
+
+    Raises:
+        PlanningError: the step can no longer be done; nothing was changed.
+        HypervisorError: the source could not be asked; nothing was changed.
+    """
+    view = look(pool, step.source, step.vm_uuid, deadline_s=deadline_s)
+    vm = _present_vm(step, snapshot, view, pool)
+    step = _placed(step, vm, as_seen(snapshot, vm), policy, reservations)
+    xmls: tuple[str | None, str | None] = (None, None)
+    if not step.placement.is_free:  # else nothing is bound, and nothing is to be rewritten
+        xmls = pool.call(step.source, lambda source: _rewritten(source, step, view), deadline_s=deadline_s)
+    is_persistent = view.record is not None and view.record.is_persistent
+    return Prepared(step, vm, view.is_paused, is_persistent, *xmls)
+
+
+def as_seen(snapshot: ClusterSnapshot, vm: Vm) -> ClusterSnapshot:
+    """The snapshot with this VM as the hosts were just seen to have it: polls may lag behind a migration."""
+    return replace(snapshot, vms={**snapshot.vms, vm.uuid: vm})
+
+
+def settled(vm: Vm, host: str) -> Vm:
+    """This VM as running on `host` and nowhere else, with no job."""
+    state = vm.state if vm.state.is_active else VmState.RUNNING
+    return replace(vm, host=host, state=state, is_migrating=False, also_running_on=())
+
+
+def _present_vm(step: Step, snapshot: ClusterSnapshot, view: HostView, pool: ConnectionPool) -> Vm:
+    if not view.is_reachable:
+        pool.hypervisor(step.source)  # raises HostUnreachable with the reason, if it is down
+        raise PlanOutOfDate(f"{step.source} does not answer: {view.problem} Nothing was changed.", subject=step.vm_name)
+    vm = snapshot.vms.get(step.vm_uuid)
+    if vm is None or not view.is_active:
+        where = f"It is on {vm.host} now." if vm is not None and vm.host not in (None, step.source) else ""
+        sentence = f"{step.vm_name} does not run on {step.source} any more. {where} Nothing was changed."
+        raise PlanOutOfDate(" ".join(sentence.split()), subject=step.vm_name)
+    if view.has_job:
+        raise PlanOutOfDate(
+            f"{step.vm_name} is busy with another job on {step.source} (a migration, save or backup by somebody else). "
+            "Nothing was changed. Wait for its end and try again.",
+            subject=step.vm_name,
+        )
+    return settled(vm, step.source)
+
+
+def _placed(step: Step, vm: Vm, snapshot: ClusterSnapshot, policy: Policy, reservations: Sequence[Reservation]) -> Step:
+    """The step with a place that is free now; the planned one if it still is."""
+    ranking = rank(Request((vm.uuid,)), snapshot, policy, reservations)
+    fresh = ranking.placement(step.destination, vm.uuid) if step.destination in ranking.accepted else None
+    if fresh is None or isinstance(fresh, Misfit):
+        reasons = [refusal.sentence for refusal in ranking.refusals(step.destination)]
+        why = fresh.sentence if isinstance(fresh, Misfit) else " ".join(reasons) or "it is gone."
+        sentence = f"{vm.name} can no longer move to {step.destination}: {why} It stays on {step.source}, unchanged."
+        raise NoSuitableHost(sentence, ranking=ranking, subject=vm.name)
+    host = snapshot.hosts[step.destination]
+    if fresh == step.placement:
+        return step
+    taken = occupancy(host, snapshot.vms_on(host.name), reservations, without=frozenset({vm.uuid}))
+    if is_still_free(step.placement, vm, taken):
+        return step
+    sentence = move_sentence(vm, snapshot.hosts[step.source], host, fresh)
+    return replace(step, placement=fresh, sentence=f"{sentence} (Its planned place was taken meanwhile.)")
+
+
+def is_still_free(placement: Placement, vm: Vm, taken: Occupancy) -> bool:
+    """Whether this very map can still be had: its CPUs exist and clash with nobody's, its nodes hold the memory."""
+    topology, pinning = taken.host.topology, placement.pinning
+    used = pinning.all_vcpu_cpus | (pinning.emulator or EMPTY)
+    for _, cpus in pinning.iothreads:
+        used |= cpus
+    own = own_cpus(vm, pinning, topology)
+    if not used <= topology.all_cpus or not own.isdisjoint(taken.exclusive | taken.shared):
+        return False
+    if not shared_cpus(vm, pinning, topology).isdisjoint(taken.exclusive):
+        return False
+    return all(_is_left(claim, taken) for claim in claims_of(vm, placement))
+
+
+def _is_left(claim: NodeClaim, taken: Occupancy) -> bool:
+    if claim.page_kib == PLAIN:
+        return taken.free_kib.get(claim.node_id, 0) >= claim.amount
+    return taken.free_pages.get(claim.node_id, {}).get(claim.page_kib, 0) >= claim.amount
+
+
+def _rewritten(source: Hypervisor, step: Step, view: HostView) -> tuple[str, str | None]:
+    live = with_placement(source.migratable_xml(step.vm_uuid), step.placement)
+    if view.record is None or not view.record.is_persistent:
+        return live, None
+    try:
+        definition = source.migratable_xml(step.vm_uuid, inactive=True)
+    except VmNotFound:
+        return live, None
+    return live, with_placement(definition, step.placement)

@@ -1,0 +1,94 @@
+"""How memory gets from one host to the other: the ways to try, best first, and when the next one is worth a try.
+
+Peer to peer comes first (the hosts finish it even if this console dies); where the source cannot reach the
+destination's libvirtd, this console's own two connections carry the protocol instead. URIs are those of the
+console's point of view: what only means something here (key files, certificates' folders) is not sent to a host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from hpconsole.core.errors import AuthenticationFailed, HypervisorError, OperationRefused
+from hpconsole.core.hypervisor.port import MigrationTransport
+
+# libvirt's error numbers for "the other libvirtd could not be reached or let nobody in".
+_CODES = {
+    5,  # VIR_ERR_NO_CONNECT
+    38,  # VIR_ERR_SYSTEM_ERROR: connect() failed, an address that does not resolve
+    39,  # VIR_ERR_RPC: the other end closed the connection
+    40,  # VIR_ERR_GNUTLS_ERROR
+    45,  # VIR_ERR_AUTH_FAILED
+    79,  # VIR_ERR_AUTH_CANCELLED
+    85,  # VIR_ERR_SSH
+    94,  # VIR_ERR_AUTH_UNAVAILABLE
+    98,  # VIR_ERR_LIBSSH
+}
+# With VIR_ERR_OPERATION_FAILED libvirt's driver wraps what went wrong on the way to the other libvirtd.
+_WORDS = ("failed to connect to remote libvirt uri", "unable to resolve address", "unable to connect to server")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to try."""
+
+    transport: MigrationTransport
+    destination_uri: str
+    migrate_uri: str | None
+
+
+def routes(source_uri: str, destination_uri: str) -> tuple[Route, ...]:
+    """The ways to try, best first. At least one.
+
+    Where the destination's URI names no address (it is this machine, or simulated), QEMU's address is left to
+    libvirt, which takes the destination's host name.
+    """
+    address = _address(destination_uri)
+    if _is_simulated(source_uri):
+        return (Route(MigrationTransport.PEER_TO_PEER, destination_uri, None),)
+    if address is None:
+        return (Route(MigrationTransport.CLIENT_MANAGED, destination_uri, None),)
+    migrate_uri = f"tcp://{address}"
+    return (
+        Route(MigrationTransport.PEER_TO_PEER, uri_for_a_host(destination_uri), migrate_uri),
+        Route(MigrationTransport.CLIENT_MANAGED, destination_uri, migrate_uri),
+        # The name in our URI may mean something here only (an ssh alias); the host's own name may be known there.
+        Route(MigrationTransport.CLIENT_MANAGED, destination_uri, None),
+    )
+
+
+def uri_for_a_host(uri: str) -> str:
+    """The console's URI of a host as another host may use it: the parameters stay here.
+
+    >>> uri_for_a_host("qemu+tls://b.example/system?pkipath=/home/me/pki")
+    'qemu+tls://b.example/system'
+    >>> uri_for_a_host("qemu+ssh://root@b/system?keyfile=/home/me/.ssh/id")
+    'qemu+ssh://root@b/system?no_tty=1'
+    """
+    parts = urlsplit(uri)
+    # Nobody sits at the source host to type a password: ssh must fail at once, so that the next way is tried.
+    query = "no_tty=1" if parts.scheme.endswith("+ssh") else ""
+    return parts._replace(query=query, fragment="").geturl()
+
+
+def is_worth_another_route(error: HypervisorError) -> bool:
+    """Whether the migration failed on the way to the other host, before anything was moved."""
+    if isinstance(error, AuthenticationFailed):
+        return True
+    if not isinstance(error, OperationRefused):
+        return False
+    text = f"{error.detail} {error.sentence}".lower()
+    return error.code in _CODES or any(words in text for words in _WORDS)
+
+
+def _address(uri: str) -> str | None:
+    """The host part, as it stands in a URI: IPv6 addresses keep their brackets."""
+    host = urlsplit(uri).hostname
+    if not host:
+        return None
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_simulated(uri: str) -> bool:
+    return urlsplit(uri).scheme.partition("+")[0] not in ("qemu", "xen", "ch")

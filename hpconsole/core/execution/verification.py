@@ -1,0 +1,140 @@
+"""Did it really happen as planned? Both hosts are asked, whatever libvirt's migration call said.
+
+Compares what the destination's libvirt shows (live and persistent) with the plan, and names each difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidXml, OperationRefused, VmNotFound
+from hpconsole.core.execution.end_states import EndState, HostView
+from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
+from hpconsole.core.model.cpuset import CpuSet
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.model.vm import NumaMode, Vm
+
+_JOB_UNDER_WAY = (1, 2)  # VIR_DOMAIN_JOB_BOUNDED, _UNBOUNDED
+
+_T = TypeVar("_T")
+
+
+def look(pool: ConnectionPool, host: str, vm_uuid: str, *, deadline_s: float) -> HostView:
+    """Ask one host what it has of this VM. A host that cannot be asked gives a view that says so."""
+    try:
+        return pool.call(host, lambda hypervisor: _look(hypervisor, host, vm_uuid), deadline_s=deadline_s)
+    except HpconsoleError as error:
+        return HostView(host, is_reachable=False, problem=error.sentence)
+
+
+def _look(hypervisor: Hypervisor, host: str, vm_uuid: str) -> HostView:
+    record = next((record for record in hypervisor.sample().domains if record.uuid == vm_uuid), None)
+    if record is None:
+        return HostView(host)
+    view = HostView(host, record=record)
+    if not view.is_active:
+        return HostView(host, record=record, definition_xml=_if_there(lambda: hypervisor.domain_xml(vm_uuid)))
+    return HostView(
+        host,
+        record=record,
+        live_xml=_if_there(lambda: hypervisor.domain_xml(vm_uuid)),
+        definition_xml=_definition(hypervisor, record),
+        has_job=_has_job(hypervisor, vm_uuid),
+    )
+
+
+def _definition(hypervisor: Hypervisor, record: DomainRecord) -> str | None:
+    if not record.is_persistent:
+        return None
+    return _if_there(lambda: hypervisor.domain_xml(record.uuid, inactive=True))
+
+
+def _has_job(hypervisor: Hypervisor, vm_uuid: str) -> bool:
+    stats = _if_there(lambda: hypervisor.job_stats(vm_uuid))
+    return stats is not None and stats.job_type in _JOB_UNDER_WAY
+
+
+def _if_there(action: Callable[[], _T]) -> _T | None:
+    """The VM may end or leave between two questions; that is an answer, not an error."""
+    try:
+        return action()
+    except (VmNotFound, OperationRefused):
+        return None
+
+
+def differences(view: HostView, placement: Placement, *, should_be_persistent: bool) -> tuple[str, ...]:
+    """Each way in which what `view` shows is not the plan, in a sentence. Empty = as planned."""
+    if view.record is None or view.live_xml is None:
+        return (f"{view.host} could not be asked for the pinning the VM has there.",)
+    found: list[str] = []
+    try:
+        found += _compared(view, view.record, view.live_xml, placement, "is")
+        if view.definition_xml is not None:
+            found += _compared(view, view.record, view.definition_xml, placement, "will at its next start be")
+        elif should_be_persistent:
+            found.append(f"It is not defined persistently on {view.host}: once it is shut down, it will be gone.")
+    except InvalidXml as error:
+        found.append(f"What {view.host} says of the VM cannot be read: {error.sentence}")
+    return tuple(found)
+
+
+def _compared(view: HostView, record: DomainRecord, xml: str, placement: Placement, verb: str) -> list[str]:
+    """Writing the plan into XML that is as planned changes nothing: so the same code says what the plan means."""
+    actual = read_vm(record, xml, host=view.host)
+    planned = read_vm(record, with_placement(xml, placement), host=view.host)
+    found: list[str] = []
+    for vcpu in sorted({vcpu for vcpu, _ in (*planned.pinning.vcpus, *actual.pinning.vcpus)}):
+        found += _cpus(f"vCPU {vcpu}", actual.pinning.of_vcpu(vcpu), planned.pinning.of_vcpu(vcpu), verb)
+    found += _cpus("The emulator", actual.pinning.emulator, planned.pinning.emulator, verb)
+    is_pinned, should_be = dict(actual.pinning.iothreads), dict(planned.pinning.iothreads)
+    for thread in sorted(is_pinned.keys() | should_be.keys()):
+        found += _cpus(f"IO thread {thread}", is_pinned.get(thread), should_be.get(thread), verb)
+    for node, wanted in zip(actual.virtual_nodes, planned.virtual_nodes, strict=True):
+        present = _bound(node.host_nodes, node.mode)
+        if present != _bound(wanted.host_nodes, wanted.mode):
+            found.append(
+                f"Virtual node {node.node_id} {verb} {present}, "
+                f"not {_bound(wanted.host_nodes, wanted.mode)} as planned."
+            )
+    if actual.numa_tune != planned.numa_tune:
+        found.append(f"The memory of the whole VM {verb} {_tuned(actual)}, not {_tuned(planned)} as planned.")
+    return found
+
+
+def _cpus(thread: str, actual: CpuSet | None, planned: CpuSet | None, verb: str) -> list[str]:
+    if actual == planned:
+        return []
+    present = "not pinned" if actual is None else f"pinned to {actual.format()}"
+    wanted = "unpinned" if planned is None else planned.format()
+    return [f"{thread} {verb} {present}, not {wanted} as planned."]
+
+
+def _bound(nodes: Iterable[int], mode: NumaMode) -> str:
+    text = CpuSet.of(nodes).format()
+    return f"bound to node {text} ({mode.value})" if text else "unbound"
+
+
+def _tuned(vm: Vm) -> str:
+    return "unbound" if vm.numa_tune is None else _bound(vm.numa_tune.nodeset, vm.numa_tune.mode)
+
+
+def ids(view: HostView) -> str:
+    """For the details pane: the state numbers and whether it is persistent there."""
+    if not view.is_reachable:
+        return f"{view.host}: not reachable ({view.problem})"
+    if view.record is None:
+        return f"{view.host}: knows no such VM"
+    record = view.record
+    kind = "persistent" if record.is_persistent else "transient"
+    return f"{view.host}: state {record.state}, reason {record.reason}, {kind}, job {'yes' if view.has_job else 'no'}"
+
+
+def outcome_detail(state: EndState, views: tuple[HostView, ...], error: HypervisorError | None) -> str:
+    """What was seen and what libvirt said, for the details pane and the log."""
+    lines = [f"verified: {state.value}", *(ids(view) for view in views)]
+    if error is not None:
+        lines.append(f"libvirt: {error.detail or error.sentence}")
+    return "\n".join(lines)
