@@ -104,7 +104,7 @@ class Lane:
         self._is_closed = False
         self._abandoned: threading.Thread | None = None
         self._numbers = itertools.count()
-        self._worker = self._new_worker()
+        self._worker: threading.Thread | None = None  # started when there is something to do
 
     def submit(self, action: Callable[[], _T], *, deadline_s: float) -> Future[_T]:
         """Queue a call. The deadline counts from now; a call whose turn comes later is not made at all.
@@ -126,7 +126,7 @@ class Lane:
                     subject=self._subject,
                 )
             self._queue.append(_Call(action, future, now + deadline_s))
-            self._changed.notify_all()
+            self._rouse()
         return future
 
     def call(self, action: Callable[[], _T], *, deadline_s: float) -> _T:
@@ -170,21 +170,21 @@ class Lane:
         return threading.current_thread() is self._worker
 
     def wake(self) -> None:
-        """Have `tend` called soon."""
+        """Have `tend` called before the next call. A lane does nothing before the first `submit` or `wake`."""
         with self._changed:
             self._is_woken = True
-            self._changed.notify_all()
+            self._rouse()
 
-    def close(self, timeout_s: float = 0.0) -> bool:
-        """Stop after the present call; what waits is cancelled. Returns whether the thread ended in time."""
-        self.begin_close()
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread of a closing lane to end; returns whether it did."""
         worker = self._worker
-        if worker is not threading.current_thread():
-            worker.join(timeout_s)
+        if worker is None or worker is threading.current_thread():
+            return worker is None
+        worker.join(timeout_s)
         return not worker.is_alive()
 
     def begin_close(self) -> None:
-        """As `close`, without waiting."""
+        """Stop after the present call; what waits is cancelled. Returns at once."""
         with self._changed:
             self._is_closed = True
             waiting = list(self._queue)
@@ -193,15 +193,16 @@ class Lane:
         for call in waiting:
             call.future.cancel()
 
-    def _new_worker(self) -> threading.Thread:
+    def _rouse(self) -> None:
+        if self._worker is None and not self._is_closed:
+            self._start_worker()
+        self._changed.notify_all()
+
+    def _start_worker(self) -> None:
         number = next(self._numbers)
-        worker = threading.Thread(
-            target=self._work, name=f"{self._name}-{number}" if number else self._name, daemon=True
-        )
-        # `is_mine` must be true from the worker's first instruction on
-        self._worker = worker
-        worker.start()
-        return worker
+        name = f"{self._name}-{number}" if number else self._name
+        self._worker = threading.Thread(target=self._work, name=name, daemon=True)
+        self._worker.start()
 
     def _work(self) -> None:
         wait_s: float | None = 0.0 if self._tend else None
@@ -221,7 +222,9 @@ class Lane:
                 return None
             self._running = None
             self._changed.wait_for(self._has_work, wait_s)
-            self._is_woken = False
+            if self._is_woken:  # what `tend` opens, the calls in the queue may wait for
+                self._is_woken = False
+                return None
             now = self._clock()
             while self._queue and self.is_mine() and not self._is_closed:
                 call = self._queue.popleft()
@@ -262,7 +265,7 @@ class Lane:
         _log.warning("%s: a call has not returned for %.0f s; going on without it", self._name, stuck_s)
         self._abandoned = self._worker
         self._running = None
-        self._new_worker()
+        self._start_worker()
         self._changed.notify_all()
 
     def _no_answer(self, seconds: float, *, was_asked: bool) -> HostUnreachable:

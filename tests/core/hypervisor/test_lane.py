@@ -189,9 +189,11 @@ def test_an_abandoned_thread_ends_without_touching_the_lane(a_lane: Callable[...
     assert tended_by.count("hpc-lane-b") == tended_before
 
 
-def test_tending_happens_at_the_start_after_calls_and_when_woken(a_lane: Callable[..., Lane]) -> None:
+def test_tending_happens_when_woken_and_after_calls(a_lane: Callable[..., Lane]) -> None:
     tended = threading.Semaphore(0)
     lane = a_lane(tend=tended.release)
+    assert not [t for t in threading.enumerate() if t.name == "hpc-lane-b"]  # nothing to do yet
+    lane.wake()
     assert tended.acquire(timeout=LONG_S)
     lane.call(lambda: None, deadline_s=LONG_S)
     assert tended.acquire(timeout=LONG_S)
@@ -206,7 +208,7 @@ def test_tending_returns_when_it_wants_to_be_called_again(a_lane: Callable[..., 
         tended.release()
         return 0.01
 
-    a_lane(tend=tend)
+    a_lane(tend=tend).wake()
     for _ in range(3):
         assert tended.acquire(timeout=LONG_S)
 
@@ -218,6 +220,7 @@ def test_a_fault_in_tending_does_not_end_the_lane(
         raise ZeroDivisionError
 
     lane = a_lane(tend=tend)
+    lane.wake()
     assert lane.call(lambda: 7, deadline_s=LONG_S) == 7
     assert "could not look after" in caplog.text
 
@@ -227,9 +230,10 @@ def test_close_ends_the_thread_and_fails_what_waits(a_lane: Callable[..., Lane],
     lane.submit(host.ask, deadline_s=LONG_S)
     host.entered.acquire()
     waiting = lane.submit(host.ask, deadline_s=LONG_S)
-    assert not lane.close(timeout_s=0.01)  # a call is under way
+    lane.begin_close()
+    assert not lane.join(0.01)  # a call is under way
     assert waiting.cancelled()
     with pytest.raises(HostUnreachable, match="closed"):
         lane.call(host.ask, deadline_s=LONG_S)
     host.released.set()
-    assert lane.close(timeout_s=LONG_S)
+    assert lane.join(LONG_S)
