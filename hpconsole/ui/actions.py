@@ -1,0 +1,134 @@
+"""Every action of the window: text, shortcut, icon, when it is possible, and why not where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from PySide6.QtCore import QObject
+from PySide6.QtGui import QAction, QKeySequence
+
+from hpconsole.core.model.vm import Vm
+from hpconsole.ui import icons
+from hpconsole.ui.theme import Theme
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is selected in the window now."""
+
+    hosts: tuple[str, ...] = ()
+    vms: tuple[Vm, ...] = ()
+
+    @property
+    def movable(self) -> tuple[Vm, ...]:
+        """Selected VMs that run and are not on their way already."""
+        return tuple(vm for vm in self.vms if vm.is_running_somewhere and not vm.is_migrating)
+
+    @property
+    def migrating(self) -> tuple[Vm, ...]:
+        """Selected VMs that are on their way."""
+        return tuple(vm for vm in self.vms if vm.is_migrating)
+
+
+def _why_not_migrate(selection: Selection) -> str:
+    if selection.movable:
+        return ""
+    if selection.migrating:
+        return "What is selected is being migrated already."
+    return "Only running VMs can be migrated." if selection.vms else "Select one or more running VMs first."
+
+
+def _why_not_cancel(selection: Selection) -> str:
+    return "" if selection.migrating else "No selected VM is being migrated."
+
+
+def _why_not_host(selection: Selection) -> str:
+    return "" if selection.hosts else "Select a host first."
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One action. `why_not` answers with a sentence while the action is impossible, else with nothing."""
+
+    name: str  # also the object name, and the name of the window's method: `migrate` -> `on_migrate`
+    text: str
+    tip: str
+    icon: str = ""
+    shortcut: str = ""
+    why_not: Callable[[Selection], str] = field(default=lambda _: "")
+    is_checkable: bool = False
+
+
+ALL = (
+    ActionSpec("add_host", "&Add Host…", "Connect to another host", "host-add", "Ctrl+N"),
+    ActionSpec(
+        "remove_host", "&Remove Host…", "Forget the selected hosts; nothing is changed on them", "host-remove",
+        why_not=_why_not_host,
+    ),
+    ActionSpec(
+        "migrate", "&Migrate VM(s)…", "Move the selected running VMs to another host", "migrate", "Ctrl+M",
+        why_not=_why_not_migrate,
+    ),
+    ActionSpec(
+        "cancel_migration", "&Cancel Migration", "Stop moving the selected VMs; they go on where they are", "cancel",
+        why_not=_why_not_cancel,
+    ),
+    ActionSpec(
+        "show_vms_of_host", "Show Its &VMs", "Search for what is on the selected host", "vm", why_not=_why_not_host
+    ),
+    ActionSpec("refresh", "&Refresh Now", "Ask every host at once", "refresh", "F5"),
+    ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),
+    ActionSpec("show_tasks", "&Tasks", "Running and past migrations", "tasks", "Ctrl+T", is_checkable=True),
+    ActionSpec(
+        "show_load", "Host &Load", "CPU and memory of the selected hosts over the last hour", "chart", "Ctrl+L",
+        is_checkable=True,
+    ),
+    ActionSpec("about", "&About hpconsole", "Which version this is", "info"),
+    ActionSpec("quit", "&Quit", "Close the window; migrations between hosts go on", "", "Ctrl+Q"),
+)  # fmt: skip
+
+
+class Actions(QObject):
+    """The QActions of one window, by name.
+
+    Args:
+        slots: What each action does, by the action's name; a checkable one gets its new state.
+    """
+
+    def __init__(self, slots: Mapping[str, Callable[..., None]], parent: QObject) -> None:
+        super().__init__(parent)
+        self._by_name: dict[str, QAction] = {}
+        for spec in ALL:
+            action = QAction(spec.text, parent)
+            action.setObjectName(f"action_{spec.name}")
+            action.setCheckable(spec.is_checkable)
+            if spec.shortcut:
+                action.setShortcut(QKeySequence(spec.shortcut))
+            slot = slots[spec.name]
+            action.triggered.connect(slot if spec.is_checkable else _without_state(slot))
+            self._by_name[spec.name] = action
+        self.follow(Selection())
+
+    def __getitem__(self, name: str) -> QAction:
+        return self._by_name[name]
+
+    def follow(self, selection: Selection) -> None:
+        """Enable what is possible with this selection; the tooltip of the rest says why it is not."""
+        for spec in ALL:
+            action = self._by_name[spec.name]
+            why_not = spec.why_not(selection)
+            action.setEnabled(not why_not)
+            shortcut = f" ({spec.shortcut})" if spec.shortcut else ""
+            action.setToolTip(why_not or f"{spec.tip}{shortcut}")
+            action.setStatusTip(why_not or spec.tip)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Tint the icons."""
+        for spec in ALL:
+            if spec.icon:
+                self._by_name[spec.name].setIcon(icons.icon(spec.icon, theme.text, theme.tile_taken))
+
+
+def _without_state(slot: Callable[[], None]) -> Callable[[bool], None]:
+    return lambda _checked: slot()

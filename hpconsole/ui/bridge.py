@@ -1,0 +1,135 @@
+"""How values cross from core's threads to the GUI thread: state as newest-wins, events as none-lost.
+
+The only place where core threads and Qt meet. Callbacks here run on core threads and return at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.events import Event
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.store import Store
+
+_Result = TypeVar("_Result")
+
+
+class StoreBridge(QObject):
+    """Emits `snapshot_changed` on the GUI thread with the newest snapshot; those in between are dropped."""
+
+    snapshot_changed = Signal(object)  # ClusterSnapshot
+    _wake = Signal()
+
+    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._lock = threading.Lock()
+        self._newest: ClusterSnapshot | None = None
+        self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._stop = store.subscribe(self._on_published)
+
+    def close(self) -> None:
+        """Take no more snapshots. Idempotent."""
+        self._stop()
+        with self._lock:
+            self._newest = None
+
+    def _on_published(self, snapshot: ClusterSnapshot) -> None:
+        with self._lock:
+            is_awake = self._newest is not None
+            self._newest = snapshot
+        if not is_awake:
+            self._wake.emit()
+
+    @Slot()
+    def _deliver(self) -> None:
+        with self._lock:
+            snapshot, self._newest = self._newest, None
+        if snapshot is not None:
+            self.snapshot_changed.emit(snapshot)
+
+
+class EventBridge(QObject):
+    """Emits `happened` on the GUI thread once for every event, in the order they were reported."""
+
+    happened = Signal(object)  # Event
+    _wake = Signal()
+
+    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._lock = threading.Lock()
+        self._waiting: list[Event] = []
+        self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._stop = store.subscribe_events(self._on_reported)
+
+    def close(self) -> None:
+        """Take no more events. Idempotent."""
+        self._stop()
+
+    def _on_reported(self, event: Event) -> None:
+        with self._lock:
+            is_awake = bool(self._waiting)
+            self._waiting.append(event)
+        if not is_awake:
+            self._wake.emit()
+
+    @Slot()
+    def _deliver(self) -> None:
+        with self._lock:
+            events, self._waiting = self._waiting, []
+        for event in events:
+            self.happened.emit(event)
+
+
+class Background(QObject):
+    """Runs jobs off the GUI thread and hands their outcome back on it. A failed job is never silent.
+
+    Jobs run one after the other, in order. An `HpconsoleError` goes to `failed`; any other exception is raised
+    again on the GUI thread, where the last-resort hook of the program sees it.
+    """
+
+    _ended = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hpc-window")
+        self._is_open = True
+        self._ended.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def run(
+        self,
+        job: Callable[[], _Result],
+        done: Callable[[_Result], None] | None = None,
+        failed: Callable[[HpconsoleError], None] | None = None,
+    ) -> None:
+        """Run `job` on a worker thread, then `done` or `failed` on this object's thread."""
+
+        def on_end(future: Future[_Result]) -> None:
+            if self._is_open:
+                self._ended.emit((future, done, failed))
+
+        self._pool.submit(job).add_done_callback(on_end)
+
+    def close(self) -> None:
+        """Drop what waits and forget the outcome of what runs. Idempotent; does not wait."""
+        self._is_open = False
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    @Slot(object)
+    def _deliver(self, ended: tuple[Future[Any], Callable[[Any], None] | None, Any]) -> None:
+        future, done, failed = ended
+        if not self._is_open or future.cancelled():
+            return
+        error = future.exception()
+        if error is None:
+            if done is not None:
+                done(future.result())
+        elif isinstance(error, HpconsoleError) and failed is not None:
+            failed(error)
+        else:
+            raise error

@@ -1,0 +1,80 @@
+"""What the window needs of the program behind it (`hpconsole.app.App`), as protocols, so that tests can stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from hpconsole.core.planning.plan import Plan
+from hpconsole.core.store import Store
+
+if TYPE_CHECKING:
+    from hpconsole.core.scheduler.policies import Policy
+    from hpconsole.core.scheduler.reservations import Reservation
+
+
+class Canceller(Protocol):
+    """The part of the executor the task list uses."""
+
+    def cancel(self, plan_id: str, index: int | None = None) -> Any:
+        """Cancel a plan, or one step of it. Any thread."""
+
+
+class Refresher(Protocol):
+    """The part of the poller the window uses."""
+
+    def refresh(self, host: str | None = None) -> Any:
+        """Ask the hosts at once. Any thread."""
+
+
+class History(Protocol):
+    """The part of the load history the charts use."""
+
+    def series(self, host: str) -> tuple[Any, Any, Any]:
+        """(seconds, CPU %, memory %) as numpy arrays of equal length, oldest first."""
+
+
+class Console(Protocol):
+    """One running console. Methods may be called from any thread; those that ask hosts or disks take their time."""
+
+    @property
+    def store(self) -> Store:
+        """Snapshots and events."""
+
+    @property
+    def history(self) -> History:
+        """Load of the last hour."""
+
+    @property
+    def poller(self) -> Refresher:
+        """Who asks the hosts."""
+
+    @property
+    def executor(self) -> Canceller | None:
+        """Who runs plans; None while the program starts."""
+
+    @property
+    def policy(self) -> Policy:
+        """The scheduling policy in force (imports numpy: not on the GUI thread)."""
+
+    @property
+    def hosts(self) -> Mapping[str, str]:
+        """Name and URI of every host."""
+
+    def start(self) -> None:
+        """Begin to work; returns at once."""
+
+    def close(self) -> None:
+        """Stop everything; takes some seconds at most."""
+
+    def add_host(self, name: str, uri: str) -> None:
+        """Add a host and remember it. Raises HpconsoleError."""
+
+    def remove_host(self, name: str) -> None:
+        """Forget a host."""
+
+    def submit(self, plan: Plan) -> None:
+        """Run a plan. Raises HpconsoleError."""
+
+    def reservations(self) -> Sequence[Reservation]:
+        """What plans under way have promised."""

@@ -1,0 +1,113 @@
+"""The two docks of the window, tasks and host load. What is inside is made when first shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QVBoxLayout, QWidget
+
+from hpconsole.core.events import Event
+from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
+from hpconsole.ui.actions import Actions
+from hpconsole.ui.bridge import Background
+from hpconsole.ui.console import Console
+from hpconsole.ui.load_charts.dock import LoadPanel
+from hpconsole.ui.messages import Messages
+from hpconsole.ui.tasks.dock import TaskList
+from hpconsole.ui.theme import Theme
+
+_HEIGHT = 210
+
+
+class Docks(QObject):
+    """Makes the docks, keeps them and their actions in step, and hands them what they show."""
+
+    def __init__(self, window: QMainWindow, console: Console, messages: Messages, actions: Actions) -> None:
+        super().__init__(window)
+        self._window = window
+        self._console = console
+        self._messages = messages
+        self._background = Background(self)
+        self._snapshot: ClusterSnapshot = EMPTY_SNAPSHOT
+        self.tasks = TaskList(self._cancel, self._show_details)
+        self.load = LoadPanel(console.history)
+        self.tasks_dock = self._dock("Tasks", "dock_tasks", self.tasks)
+        self.load_dock = self._dock("Host load", "dock_load", self.load)
+        for dock, action in ((self.tasks_dock, actions["show_tasks"]), (self.load_dock, actions["show_load"])):
+            dock.visibilityChanged.connect(lambda _on, dock=dock, action=action: action.setChecked(not dock.isHidden()))
+        self.load_dock.visibilityChanged.connect(self._on_load_visible)
+        self.tasks.changed.connect(self._on_tasks_changed)
+
+    def follow(self, snapshot: ClusterSnapshot) -> None:
+        """Take in a new snapshot."""
+        self._snapshot = snapshot
+        self.load.follow(snapshot)
+
+    def hear(self, event: Event) -> None:
+        """Take in an event."""
+        self.tasks.hear(event)
+
+    def select_hosts(self, names: Sequence[str]) -> None:
+        """Plot these hosts."""
+        self.load.select(names)
+
+    def show_tasks(self, is_wanted: bool = True) -> None:
+        """Show or hide the task list."""
+        self._show(self.tasks_dock, is_wanted)
+
+    def show_load(self, is_wanted: bool = True) -> None:
+        """Show or hide the host load."""
+        self._show(self.load_dock, is_wanted)
+
+    def cancel_vm(self, vm_uuid: str) -> bool:
+        """Cancel the migration of this VM; returns whether this console runs it."""
+        return self.tasks.cancel_vm(vm_uuid)
+
+    def running_count(self) -> int:
+        """How many migrations are under way."""
+        return len(self.tasks.book.running)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take colours from this theme."""
+        self.tasks.set_theme(theme)
+        self.load.set_theme(theme)
+
+    def close(self) -> None:
+        """Expect no more outcomes."""
+        self._background.close()
+        self.load.close_loading()
+
+    def _dock(self, title: str, name: str, content: QWidget) -> QDockWidget:
+        dock = QDockWidget(title, self._window)
+        dock.setObjectName(name)
+        dock.setAllowedAreas(Qt.DockWidgetArea.BottomDockWidgetArea | Qt.DockWidgetArea.RightDockWidgetArea)
+        frame = QWidget()
+        layout = QVBoxLayout(frame)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(content)
+        dock.setWidget(frame)
+        self._window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        dock.hide()
+        return dock
+
+    def _show(self, dock: QDockWidget, is_wanted: bool) -> None:
+        was_hidden = dock.isHidden()
+        dock.setVisible(is_wanted)
+        if is_wanted and was_hidden and not dock.isFloating():
+            self._window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
+
+    def _on_load_visible(self, is_visible: bool) -> None:
+        self.load.set_active(is_visible)
+
+    def _on_tasks_changed(self) -> None:
+        running = self.running_count()
+        self.tasks_dock.setWindowTitle(f"Tasks ({running} running)" if running else "Tasks")
+
+    def _cancel(self, plan_id: str, index: int) -> None:
+        executor = self._console.executor
+        if executor is not None:
+            self._background.run(lambda: executor.cancel(plan_id, index), failed=self._messages.error)
+
+    def _show_details(self, sentence: str, detail: str) -> None:
+        self._messages.box(QMessageBox.Icon.Information, sentence, detail)

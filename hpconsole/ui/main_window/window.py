@@ -1,0 +1,320 @@
+"""The main window: follows snapshots and events, and turns gestures into plans that the program runs.
+
+It asks no host anything; what takes time runs on a worker thread. Knows of no other window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QMainWindow, QMessageBox, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from hpconsole import __version__
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.events import Event, Notice, PlanSubmitted
+from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
+from hpconsole.core.planning.plan import Plan
+from hpconsole.ui import actions
+from hpconsole.ui import format as fmt
+from hpconsole.ui.actions import Actions, Selection
+from hpconsole.ui.bridge import Background, EventBridge, StoreBridge
+from hpconsole.ui.console import Console
+from hpconsole.ui.main_window import menus
+from hpconsole.ui.main_window.add_host_dialog import AddHostDialog
+from hpconsole.ui.main_window.docks import Docks
+from hpconsole.ui.main_window.empty_state import EmptyState
+from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows
+from hpconsole.ui.main_window.panels import HostPanel, VmPanel
+from hpconsole.ui.main_window.vm_rows import VmRows
+from hpconsole.ui.messages import Messages
+from hpconsole.ui.theme import Theme, ThemeChoice, ThemeKeeper
+from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.notice_bar import NoticeBar
+from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.window_state import WindowState
+
+_AGE_TICK_MS = 1000
+_ACTION_NAMES = tuple(spec.name for spec in actions.ALL)
+
+
+class MainWindow(QMainWindow):
+    """The window of one console.
+
+    Args:
+        console: The program behind it, not started yet.
+        state: What is remembered between runs.
+        themes: Light or dark.
+    """
+
+    snapshot_shown = Signal(object)  # ClusterSnapshot
+
+    def __init__(self, console: Console, state: WindowState, themes: ThemeKeeper) -> None:
+        super().__init__()
+        self.setObjectName("main_window")
+        self.setWindowTitle("hpconsole")
+        self._console = console
+        self._state = state
+        self._themes = themes
+        self._snapshot = EMPTY_SNAPSHOT
+        self._vm_rows = VmRows()
+        self._dialogs: list[QWidget] = []
+        self._is_leaving = False
+        self.messages = Messages(self, self.statusBar())
+        self._background = Background(self)
+        self.actions_ = Actions({spec: getattr(self, f"on_{spec}") for spec in _ACTION_NAMES}, self)
+        self.docks = Docks(self, console, self.messages, self.actions_)
+        self._build()
+        self._restore()
+        themes.changed.connect(self._on_theme)
+        self._on_theme(themes.theme)
+        self._store_bridge = StoreBridge(console.store, self)
+        self._store_bridge.snapshot_changed.connect(self._on_snapshot)
+        self._event_bridge = EventBridge(console.store, self)
+        self._event_bridge.happened.connect(self._on_event)
+        self._age_timer = QTimer(self, interval=_AGE_TICK_MS)
+        self._age_timer.timeout.connect(self._on_second)
+        self._age_timer.start()
+
+    # Building
+
+    def _build(self) -> None:
+        self.search = menus.SearchBox()
+        self.toolbar = menus.build_toolbar(self, self.actions_, self.search)
+        menus.build_menus(self, self.actions_, self._themes.choice, self._on_theme_chosen)
+        self.hosts = HostPanel()
+        self.vms = VmPanel()
+        self._splitter = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
+        self._splitter.setObjectName("tables")
+        self._splitter.setHandleWidth(9)
+        self._splitter.addWidget(self.hosts)
+        self._splitter.addWidget(self.vms)
+        self._splitter.setStretchFactor(0, 2)
+        self._splitter.setStretchFactor(1, 3)
+        self._empty = EmptyState(self.actions_["add_host"])
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._empty)
+        self._pages.addWidget(self._splitter)
+        self.notices = NoticeBar()
+        central = QWidget()
+        layout = QVBoxLayout(central)
+        layout.setContentsMargins(10, 8, 10, 8)
+        layout.setSpacing(8)
+        layout.addWidget(self.notices)
+        layout.addWidget(self._pages, 1)
+        self.setCentralWidget(central)
+        self._summary = TextLabel(name="cluster_summary", tone=Tone.MUTED)
+        self.statusBar().addPermanentWidget(self._summary)
+        self.statusBar().setSizeGripEnabled(False)
+        self._connect()
+
+    def _connect(self) -> None:
+        self.search.textChanged.connect(self._on_search)
+        self.search.left_downwards.connect(self.vms.focus_first)
+        self.hosts.selection.changed.connect(self._on_selection)
+        self.vms.selection.changed.connect(self._on_selection)
+        menus.attach_context_menu(self.hosts.view, self.actions_, menus.HOST_MENU, self)
+        menus.attach_context_menu(self.vms.view, self.actions_, menus.VM_MENU, self)
+
+    def _restore(self) -> None:
+        self.resize(1280, 760)
+        self._state.restore_window(self)
+        if not self._state.restore_splitter(self._splitter):
+            self._splitter.setSizes([300, 380])
+        self._state.restore_columns(self.hosts.view)
+        self._state.restore_columns(self.vms.view)
+        self._pages.setCurrentWidget(self._splitter if self._console.hosts else self._empty)
+
+    # What the program tells
+
+    def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        self._snapshot = snapshot
+        rows = host_rows(snapshot, datetime.now(UTC))
+        self.hosts.model.set_rows(rows)
+        self.vms.model.set_rows(self._vm_rows.rows(snapshot))
+        self._summary.setText(cluster_summary(rows, snapshot))
+        self._pages.setCurrentWidget(self._splitter if snapshot.hosts or self._console.hosts else self._empty)
+        self._on_selection()
+        self.docks.follow(snapshot)
+        self.snapshot_shown.emit(snapshot)
+
+    def _on_second(self) -> None:
+        """Only the age of what is shown changes."""
+        self.hosts.model.set_rows(host_rows(self._snapshot, datetime.now(UTC)))
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self._on_notice(event)
+        else:
+            self.docks.hear(event)
+        if isinstance(event, PlanSubmitted):
+            self.actions_["show_tasks"].setChecked(True)
+            self.docks.show_tasks()
+
+    def _on_notice(self, notice: Notice) -> None:
+        if notice.severity == "info":
+            self.messages.status(notice.sentence)
+        else:
+            self.messages.shown.append(notice.sentence)
+            self.notices.add(notice)
+
+    def _on_theme(self, theme: Theme) -> None:
+        for part in (self.actions_, self.search, self.hosts, self.vms, self._empty, self.notices, self.docks):
+            part.set_theme(theme)
+
+    # What the user does
+
+    @property
+    def selection(self) -> Selection:
+        """What is selected now."""
+        vms = (self._snapshot.vms.get(uuid) for uuid in self.vms.selection.keys)
+        return Selection(self.hosts.selection.keys, tuple(vm for vm in vms if vm is not None))
+
+    def _on_selection(self) -> None:
+        self.hosts.refresh_count()
+        self.vms.refresh_count()
+        self.actions_.follow(self.selection)
+        self.docks.select_hosts(self.hosts.selection.keys)
+
+    def _on_search(self, text: str) -> None:
+        self.hosts.model.search(text)
+        self.vms.model.search(text)
+        self._on_selection()
+
+    def _on_theme_chosen(self, choice: ThemeChoice) -> None:
+        self._themes.choose(choice)
+        self._state.theme = choice
+
+    def on_find(self) -> None:
+        """Go to the search box, ready to type over what is there."""
+        self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.search.selectAll()
+
+    def on_refresh(self) -> None:
+        """Ask every host at once."""
+        self._background.run(self._console.poller.refresh)
+
+    def on_show_vms_of_host(self) -> None:
+        """Search for the first selected host."""
+        self.search.setText(self.selection.hosts[0])
+
+    def on_add_host(self) -> None:
+        """Ask for a host, and add it."""
+        dialog = AddHostDialog(tuple(self._console.hosts), self)
+        dialog.host_accepted.connect(self._add_host)
+        self._open(dialog)
+
+    def _add_host(self, name: str, uri: str) -> None:
+        def on_done(_: None) -> None:
+            self._pages.setCurrentWidget(self._splitter)
+            self.messages.status(f"Connecting to {name}…")
+
+        self._background.run(lambda: self._console.add_host(name, uri), on_done, self.messages.error)
+
+    def on_remove_host(self) -> None:
+        """Ask, then forget the selected hosts."""
+        names = self.selection.hosts
+        self.messages.ask(
+            f"Remove {fmt.names(names)} from this console?",
+            "Nothing is changed on it, and its VMs go on. It can be added again at any time.",
+            "Remove",
+            lambda: self._remove_hosts(names),
+        )
+
+    def _remove_hosts(self, names: Sequence[str]) -> None:
+        def remove() -> None:
+            for name in names:
+                self._console.remove_host(name)
+
+        self._background.run(remove, failed=self.messages.error)
+
+    def on_migrate(self) -> None:
+        """Open Migrate VM(s) for what is selected."""
+        vms = self.selection.movable
+        if not vms:
+            return
+        # Imported now: what a start does not need does not delay it.
+        from hpconsole.ui.migrate.dialog import MigrateDialog
+        from hpconsole.ui.migrate.presenter import MigratePresenter
+
+        presenter = MigratePresenter(
+            tuple(vm.uuid for vm in vms), self._snapshot, lambda: self._console.policy, self._console.reservations
+        )
+        dialog = MigrateDialog(presenter, self._themes.theme, self)
+        self._store_bridge.snapshot_changed.connect(dialog.refresh)
+        self._themes.changed.connect(dialog.set_theme)
+        dialog.plan_accepted.connect(self._submit)
+        self._open(dialog)
+
+    def _submit(self, plan: Plan) -> None:
+        self.messages.status(f"{plan.title}…")
+        self._background.run(lambda: self._console.submit(plan), failed=self.messages.error)
+
+    def on_cancel_migration(self) -> None:
+        """Stop moving the selected VMs."""
+        strangers = [vm.name for vm in self.selection.migrating if not self.docks.cancel_vm(vm.uuid)]
+        if strangers:
+            self.messages.error(
+                HpconsoleError(
+                    f"The migration of {fmt.names(strangers)} was not started by this console, so it goes on. "
+                    "Cancel it where it was started, or with “virsh domjobabort” on the source host."
+                )
+            )
+
+    def on_show_tasks(self, is_wanted: bool) -> None:
+        """Show or hide the task list."""
+        self.docks.show_tasks(is_wanted)
+
+    def on_show_load(self, is_wanted: bool) -> None:
+        """Show or hide the host load."""
+        self.docks.show_load(is_wanted)
+
+    def on_about(self) -> None:
+        """Say what this is."""
+        self.messages.box(
+            QMessageBox.Icon.Information,
+            f"hpconsole {__version__}\n\nA desktop console for high-performance virtual machines on KVM/libvirt hosts.",
+        )
+
+    def on_quit(self) -> None:
+        """Close the window."""
+        self.close()
+
+    def _open(self, dialog: QWidget) -> None:
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._dialogs.append(dialog)
+        dialog.destroyed.connect(lambda: self._dialogs.remove(dialog))
+        dialog.show()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        running = self.docks.running_count()
+        if running and not self._is_leaving:
+            event.ignore()
+            self.messages.ask(
+                f"{fmt.count(running, 'migration')} under way. Quit anyway?",
+                "Migrations between hosts go on without the console, and the next start shows how they ended. "
+                "What still waits for its turn is not started.",
+                "Quit",
+                self._leave,
+            )
+            return
+        self._remember()
+        self._store_bridge.close()
+        self._event_bridge.close()
+        self._age_timer.stop()
+        self._background.close()
+        self.docks.close()
+        super().closeEvent(event)
+
+    def _leave(self) -> None:
+        self._is_leaving = True
+        self.close()
+
+    def _remember(self) -> None:
+        self._state.save_window(self)
+        self._state.save_splitter(self._splitter)
+        self._state.save_columns(self.hosts.view)
+        self._state.save_columns(self.vms.view)
+        self._state.flush()

@@ -1,0 +1,72 @@
+"""What the program says to the user outside its tables: a line in the status bar, a notice, or a box.
+
+The only place that makes a QMessageBox. Boxes are never waited for (`open`, not `exec`): the window goes on.
+Every text is plain text, whatever a host put into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QStatusBar, QWidget
+
+from hpconsole.core.errors import HpconsoleError
+
+_LONG_MS = 8_000
+
+
+class Messages:
+    """Speaks for one window. Tests read `shown`: every sentence the user got, oldest first."""
+
+    def __init__(self, window: QWidget, status_bar: QStatusBar) -> None:
+        self._window = window
+        self._status_bar = status_bar
+        self.shown: list[str] = []
+
+    def status(self, sentence: str) -> None:
+        """Say it in the status bar for some seconds."""
+        self.shown.append(sentence)
+        self._status_bar.showMessage(sentence, _LONG_MS)
+
+    def error(self, error: HpconsoleError) -> None:
+        """Say what failed, in a box that can be read and copied."""
+        self.box(QMessageBox.Icon.Warning, error.sentence, error.detail)
+
+    def box(self, icon: QMessageBox.Icon, sentence: str, detail: str = "") -> QMessageBox:
+        """Open a box with one button."""
+        self.shown.append(sentence)
+        box = self._box(icon, sentence)
+        box.addButton(QMessageBox.StandardButton.Close)
+        if detail:
+            box.setDetailedText(detail)
+        box.open()
+        return box
+
+    def ask(self, question: str, explanation: str, yes: str, on_yes: Callable[[], None]) -> QMessageBox:
+        """Ask; `on_yes` is called if the answer is `yes`. The safe answer is the default."""
+        self.shown.append(question)
+        box = self._box(QMessageBox.Icon.Question, question)
+        box.setInformativeText(explanation)
+        yes_button = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
+        yes_button.setObjectName("yes")
+        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+
+        def on_finished() -> None:
+            if box.clickedButton() is yes_button:
+                on_yes()
+
+        box.finished.connect(on_finished)
+        box.open()
+        return box
+
+    def _box(self, icon: QMessageBox.Icon, sentence: str) -> QMessageBox:
+        box = QMessageBox(self._window)
+        box.setObjectName("message_box")
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowTitle("hpconsole")
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setIcon(icon)
+        box.setText(sentence)
+        box.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        return box

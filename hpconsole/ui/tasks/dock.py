@@ -1,0 +1,126 @@
+"""The task list of the window: a card for each migration, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+
+from hpconsole.core.events import Event
+from hpconsole.ui.tasks.task_book import Key, TaskBook, summary
+from hpconsole.ui.tasks.task_card import TaskCard
+from hpconsole.ui.theme import LIGHT, Theme
+from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.text_label import TextLabel
+
+_CALM_MS = 60  # many migrations report progress at once: drawn together
+
+
+class TaskList(QWidget):
+    """Shows a `TaskBook` and keeps it up to date from events.
+
+    Args:
+        cancel: Asked to stop a step; must return at once.
+        show_details: Asked to show a sentence with its details.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        cancel: Callable[[str, int], None],
+        show_details: Callable[[str, str], None],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("task_list")
+        self.book = TaskBook()
+        self._theme = LIGHT
+        self._cancel = cancel
+        self._show_details = show_details
+        self._cards: dict[Key, TaskCard] = {}
+        self._summary = TextLabel(name="task_summary", tone=Tone.MUTED)
+        self._clear = QPushButton("Clear Finished")
+        self._clear.setObjectName("task_clear")
+        self._clear.clicked.connect(self._on_clear)
+        self._empty = TextLabel("No migrations in this session.", name="task_empty", tone=Tone.MUTED)
+        self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._render_soon = QTimer(self, singleShot=True, interval=_CALM_MS)
+        self._render_soon.timeout.connect(self._render)
+        self._build()
+        self._render()
+
+    def hear(self, event: Event) -> None:
+        """Follow one event."""
+        if self.book.hear(event) and not self._render_soon.isActive():
+            self._render_soon.start()
+
+    def cancel_vm(self, vm_uuid: str) -> bool:
+        """Cancel the task of this VM; returns whether there is one."""
+        task = self.book.of_vm(vm_uuid)
+        if task is not None:
+            self._on_cancel(task.key)
+        return task is not None
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take colours from this theme."""
+        self._theme = theme
+        for card in self._cards.values():
+            card.set_theme(theme)
+        self._render()
+
+    def _build(self) -> None:
+        top = QHBoxLayout()
+        top.setContentsMargins(10, 4, 8, 0)
+        top.addWidget(self._summary, 1)
+        top.addWidget(self._clear)
+        inner = QWidget()
+        self._list = QVBoxLayout(inner)
+        self._list.setContentsMargins(8, 4, 8, 8)
+        self._list.setSpacing(6)
+        self._list.addWidget(self._empty)
+        self._list.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setObjectName("task_scroll")
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addLayout(top)
+        layout.addWidget(scroll, 1)
+
+    def _render(self) -> None:
+        tasks = self.book.tasks
+        keys = {task.key for task in tasks}
+        for key in [key for key in self._cards if key not in keys]:
+            self._cards.pop(key).deleteLater()
+        for place, task in enumerate(tasks):
+            card = self._cards.get(task.key)
+            if card is None:
+                card = self._cards[task.key] = TaskCard(task.key, self._theme)
+                card.cancel_wanted.connect(self._on_cancel)
+                card.details_wanted.connect(self._on_details)
+                self._list.insertWidget(place, card)
+            card.show_task(task)
+        self._empty.setVisible(not tasks)
+        self._summary.setText(summary(tasks))
+        self._clear.setVisible(any(task.state.is_over for task in tasks))
+        self.changed.emit()
+
+    def _on_cancel(self, key: Key) -> None:
+        self.book.cancelling(key)
+        self._render()
+        self._cancel(*key)
+
+    def _on_details(self, key: Key) -> None:
+        task = self.book.task(key)
+        if task is not None:
+            self._show_details(task.sentence, task.detail)
+
+    def _on_clear(self) -> None:
+        self.book.clear_finished()
+        self._render()

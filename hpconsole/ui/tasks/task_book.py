@@ -1,0 +1,222 @@
+"""Running and past migrations, told from events: what the task list shows. Knows no Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from hpconsole.core.events import (
+    Event,
+    MigrationProgress,
+    PlanFinished,
+    PlanSubmitted,
+    StepFinished,
+    StepOutcome,
+    StepProgressed,
+    StepStarted,
+)
+from hpconsole.core.planning.plan import Step
+from hpconsole.ui import format as fmt
+from hpconsole.ui.tone import Tone
+
+_MOST_FINISHED = 200  # older ones are in the journal
+
+
+class TaskState(StrEnum):
+    """Where a task is in its life."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    CANCELLING = "cancelling"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self not in (TaskState.WAITING, TaskState.RUNNING, TaskState.CANCELLING)
+
+
+_ENDS = {
+    StepOutcome.DONE: TaskState.DONE,
+    StepOutcome.FAILED: TaskState.FAILED,
+    StepOutcome.CANCELLED: TaskState.CANCELLED,
+    StepOutcome.SKIPPED: TaskState.SKIPPED,
+    StepOutcome.UNKNOWN: TaskState.UNKNOWN,
+}
+TONES = {
+    TaskState.WAITING: Tone.MUTED,
+    TaskState.RUNNING: Tone.ACCENT,
+    TaskState.CANCELLING: Tone.WARNING,
+    TaskState.DONE: Tone.GOOD,
+    TaskState.FAILED: Tone.BAD,
+    TaskState.CANCELLED: Tone.MUTED,
+    TaskState.SKIPPED: Tone.MUTED,
+    TaskState.UNKNOWN: Tone.WARNING,
+}
+ICONS = {
+    TaskState.WAITING: "ring",
+    TaskState.RUNNING: "busy",
+    TaskState.CANCELLING: "busy",
+    TaskState.DONE: "good",
+    TaskState.FAILED: "bad",
+    TaskState.CANCELLED: "cancel",
+    TaskState.SKIPPED: "ring",
+    TaskState.UNKNOWN: "warning",
+}
+
+Key = tuple[str, int]  # plan id, index of the step
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One step of a plan."""
+
+    plan_id: str
+    index: int
+    step: Step
+    state: TaskState = TaskState.WAITING
+    share: float = 0.0  # 0-1, never falls
+    progress: MigrationProgress | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    sentence: str = ""
+    detail: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What identifies it."""
+        return self.plan_id, self.index
+
+    @property
+    def title(self) -> str:
+        """What is done."""
+        return f"Migrate {self.step.vm_name}"
+
+    @property
+    def route(self) -> str:
+        """From where to where."""
+        return f"{self.step.source} → {self.step.destination}"
+
+    @property
+    def remark(self) -> str:
+        """The line below the title: how it goes, or how it ended."""
+        if self.state.is_over:
+            return self.sentence or self.state.value.capitalize()
+        if self.state is TaskState.CANCELLING:
+            return "Cancelling: the VM goes on where it is…"
+        if self.state is TaskState.WAITING:
+            return "Waiting for its turn"
+        return self._progress_text()
+
+    def _progress_text(self) -> str:
+        progress = self.progress
+        if progress is None:
+            return "Preparing…"
+        if progress.sentence and not progress.total_mib:
+            return progress.sentence
+        parts = [f"Pass {progress.pass_number}"] if progress.pass_number else []
+        if progress.total_mib:
+            parts.append(f"{fmt.mib(progress.remaining_mib)} of {fmt.mib(progress.total_mib)} left")
+        if progress.throughput_mib_s:
+            parts.append(fmt.mib_s(progress.throughput_mib_s))
+        if progress.expected_rest_s is not None:
+            parts.append(f"about {fmt.seconds(max(1.0, progress.expected_rest_s))} more")
+        return "   ·   ".join(parts) or progress.sentence
+
+
+class TaskBook:
+    """Follows events; newest task first."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[Key, Task] = {}
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Every task, newest first."""
+        return tuple(reversed(self._tasks.values()))
+
+    @property
+    def running(self) -> tuple[Task, ...]:
+        """Those that are not over."""
+        return tuple(task for task in self._tasks.values() if not task.state.is_over)
+
+    def of_vm(self, vm_uuid: str) -> Task | None:
+        """The task under way of this VM, if there is one."""
+        return next((task for task in self.running if task.step.vm_uuid == vm_uuid), None)
+
+    def task(self, key: Key) -> Task | None:
+        """The task of this key."""
+        return self._tasks.get(key)
+
+    def hear(self, event: Event) -> bool:
+        """Follow one event; returns whether any task is another now."""
+        match event:
+            case PlanSubmitted(plan=plan):
+                for index, step in enumerate(plan.steps):
+                    self._tasks.setdefault((plan.plan_id, index), Task(plan.plan_id, index, step))
+            case StepStarted():
+                # A step taken up again from the journal was never submitted in this run.
+                task = self._tasks.get((event.plan_id, event.index)) or Task(event.plan_id, event.index, event.step)
+                self._tasks[task.key] = replace(task, step=event.step, state=TaskState.RUNNING, started_at=event.at)
+            case StepProgressed():
+                self._progress(event)
+            case StepFinished():
+                self._finish(event)
+            case PlanFinished():
+                self._forget_oldest()
+            case _:
+                return False
+        return True
+
+    def cancelling(self, key: Key) -> None:
+        """The user wants this task to stop."""
+        task = self._tasks.get(key)
+        if task is not None and not task.state.is_over:
+            self._tasks[key] = replace(task, state=TaskState.CANCELLING)
+
+    def clear_finished(self) -> None:
+        """Forget those that are over; the journal keeps them."""
+        self._tasks = {k: t for k, t in self._tasks.items() if not t.state.is_over}
+
+    def _progress(self, event: StepProgressed) -> None:
+        task = self._tasks.get((event.plan_id, event.index))
+        if task is None or task.state.is_over:
+            return
+        share = max(task.share, min(1.0, event.progress.share))
+        self._tasks[task.key] = replace(task, progress=event.progress, share=share)
+
+    def _finish(self, event: StepFinished) -> None:
+        task = self._tasks.get((event.plan_id, event.index)) or Task(event.plan_id, event.index, event.step)
+        state = _ENDS[event.outcome]
+        self._tasks[task.key] = replace(
+            task,
+            step=event.step,
+            state=state,
+            share=1.0 if state is TaskState.DONE else task.share,
+            ended_at=event.at,
+            sentence=event.sentence,
+            detail=event.detail,
+        )
+
+    def _forget_oldest(self) -> None:
+        over = [key for key, task in self._tasks.items() if task.state.is_over]
+        for key in over[: max(0, len(over) - _MOST_FINISHED)]:
+            del self._tasks[key]
+
+
+def summary(tasks: tuple[Task, ...]) -> str:
+    """One line about all of them; empty where there is nothing to say."""
+    running = [task for task in tasks if not task.state.is_over]
+    failed = sum(task.state is TaskState.FAILED for task in tasks)
+    parts = []
+    if running:
+        share = sum(task.share for task in running) / len(running)
+        parts.append(f"{fmt.count(len(running), 'migration')} under way, {fmt.pct(share * 100)}")
+    if failed:
+        parts.append(f"{failed} failed")
+    return "   ·   ".join(parts)

@@ -1,0 +1,133 @@
+"""Takes an item model from one arrangement to the next with the fewest signals, so that views keep their place.
+
+Same rows: one `dataChanged`. Same rows in another order: one layout change. A few rows more or less: insertions and
+removals. Anything larger: a reset (the view puts the selection back by key, see `keyed_selection`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic
+
+from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex
+
+from hpconsole.ui.widgets.arrangement import Arrangement
+from hpconsole.ui.widgets.columns import Column, Row
+
+Index = QModelIndex | QPersistentModelIndex
+
+_MOST_RUNS = 32  # each insertion or removal costs the view a layout; beyond this a reset is cheaper
+_NOWHERE = QModelIndex()
+
+
+class Rearranger(Generic[Row]):
+    """Works on top-level rows only; children keep their row and internal id under any rearrangement.
+
+    Args:
+        model: Its `rowCount()` must follow what `show` was last called with.
+        show: Make the model answer from this arrangement.
+        facts: The part of a row that polls rarely change; None where every change touches every column.
+    """
+
+    def __init__(
+        self,
+        model: QAbstractItemModel,
+        columns: Sequence[Column[Row]],
+        show: Callable[[Arrangement[Row]], None],
+        facts: Callable[[Row], object] | None = None,
+    ) -> None:
+        self._model = model
+        self._columns = columns
+        self._show = show
+        self._facts = facts
+        live = [i for i, column in enumerate(columns) if column.is_live]
+        self._live = (live[0], live[-1]) if live else None
+
+    def move(self, old: Arrangement[Row], new: Arrangement[Row]) -> bool:
+        """Show `new` instead of `old`; returns whether it took a reset."""
+        before, after = old.shown_keys, new.shown_keys
+        if before == after:
+            self._show(new)
+        elif len(before) == len(after) and new.positions.keys() == old.positions.keys():
+            self._permute(old, new)
+        else:
+            going = _runs(i for i, key in enumerate(before) if key not in new.positions)
+            coming = _runs(i for i, key in enumerate(after) if key not in old.positions)
+            if len(going) + len(coming) > _MOST_RUNS:
+                self._model.beginResetModel()
+                self._show(new)
+                self._model.endResetModel()
+                return True
+            self._edit(old, new, going, coming)
+        self._report_changes(old, new)
+        return False
+
+    def _edit(
+        self,
+        old: Arrangement[Row],
+        new: Arrangement[Row],
+        going: list[tuple[int, int]],
+        coming: list[tuple[int, int]],
+    ) -> None:
+        present = old
+        for first, last in reversed(going):
+            self._model.beginRemoveRows(_NOWHERE, first, last)
+            present = Arrangement(old.rows, old.keys, [*present.shown[:first], *present.shown[last + 1 :]])
+            self._show(present)
+            self._model.endRemoveRows()
+        staying = [i for i in new.shown if new.keys[i] in old.positions]
+        kept = Arrangement(new.rows, new.keys, staying)
+        if kept.shown_keys == present.shown_keys:
+            self._show(kept)
+        else:
+            self._permute(present, kept)
+        present = kept
+        for first, last in coming:
+            self._model.beginInsertRows(_NOWHERE, first, last)
+            shown = [*present.shown[:first], *new.shown[first : last + 1], *present.shown[first:]]
+            present = Arrangement(new.rows, new.keys, shown)
+            self._show(present)
+            self._model.endInsertRows()
+        self._show(new)
+
+    def _permute(self, old: Arrangement[Row], new: Arrangement[Row]) -> None:
+        model = self._model
+        model.layoutAboutToBeChanged.emit([], QAbstractItemModel.LayoutChangeHint.VerticalSortHint)
+        held = [index for index in model.persistentIndexList() if not index.parent().isValid()]
+        keys = [old.shown_keys[index.row()] for index in held]
+        self._show(new)
+        if held:
+            places = new.positions
+            moved = [model.index(places[key], index.column()) for key, index in zip(keys, held, strict=True)]
+            model.changePersistentIndexList(held, moved)
+        model.layoutChanged.emit([], QAbstractItemModel.LayoutChangeHint.VerticalSortHint)
+
+    def _report_changes(self, old: Arrangement[Row], new: Arrangement[Row]) -> None:
+        if old.rows is new.rows or not len(new):
+            return
+        was = old.by_key
+        changed: list[int] = []
+        is_live_only = self._live is not None and self._facts is not None
+        for position, key in enumerate(new.shown_keys):
+            before, after = was.get(key), new.row(position)
+            if before is None or before is after or before == after:
+                continue
+            changed.append(position)
+            if is_live_only and self._facts is not None and self._facts(before) is not self._facts(after):
+                is_live_only = False
+        if not changed:
+            return
+        first, last = self._live if is_live_only and self._live else (0, len(self._columns) - 1)
+        model = self._model
+        model.dataChanged.emit(model.index(changed[0], first), model.index(changed[-1], last))
+
+
+def _runs(positions: Iterable[int]) -> list[tuple[int, int]]:
+    """Ascending positions as (first, last) of each unbroken run."""
+    runs: list[tuple[int, int]] = []
+    for position in positions:
+        if runs and runs[-1][1] == position - 1:
+            runs[-1] = (runs[-1][0], position)
+        else:
+            runs.append((position, position))
+    return runs

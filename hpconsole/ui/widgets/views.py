@@ -1,0 +1,75 @@
+"""Tables and trees as the whole window has them: rows selected as a whole, no grid, bars where a column has a share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QTreeView, QWidget
+
+from hpconsole.ui.theme import Theme
+from hpconsole.ui.widgets.bar_delegate import BarDelegate
+from hpconsole.ui.widgets.columns import Column
+
+_DESIGN_FONT_PX = 13  # widths of columns are given for a font of this height
+
+
+def table_view(model: Any, name: str, accessible_name: str, parent: QWidget | None = None) -> QTableView:
+    """A table over a `TableModel`."""
+    view = QTableView(parent)
+    view.setModel(model)
+    view.setShowGrid(False)
+    view.setWordWrap(False)
+    view.setCornerButtonEnabled(False)
+    view.setTabKeyNavigation(False)
+    view.verticalHeader().hide()
+    view.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+    view.verticalHeader().setDefaultSectionSize(row_height(view))
+    _dress(view, view.horizontalHeader(), model.columns, name, accessible_name)
+    return view
+
+
+def tree_view(model: Any, name: str, accessible_name: str, parent: QWidget | None = None) -> QTreeView:
+    """A tree over a model with `columns`."""
+    view = QTreeView(parent)
+    view.setModel(model)
+    view.setUniformRowHeights(True)
+    view.setAnimated(False)
+    view.setIndentation(16)
+    _dress(view, view.header(), model.columns, name, accessible_name)
+    return view
+
+
+def row_height(widget: QWidget) -> int:
+    """The height of a row in this widget's font."""
+    return widget.fontMetrics().height() + 9
+
+
+def _dress(
+    view: QTableView | QTreeView, header: QHeaderView, columns: tuple[Column[Any], ...], name: str, accessible_name: str
+) -> None:
+    view.setObjectName(name)
+    view.setAccessibleName(accessible_name)
+    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+    view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    view.setAlternatingRowColors(True)
+    view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+    header.setHighlightSections(False)
+    header.setSectionsMovable(True)
+    header.setStretchLastSection(True)
+    header.setSortIndicator(0, Qt.SortOrder.AscendingOrder)
+    view.setSortingEnabled(True)
+    scale = view.fontMetrics().height() / (_DESIGN_FONT_PX * 1.25)
+    for i, column in enumerate(columns):
+        header.resizeSection(i, int(column.width * scale))
+        if column.share is not None:
+            view.setItemDelegateForColumn(i, BarDelegate(column.widest, view))
+
+
+def set_view_theme(view: QTableView | QTreeView, theme: Theme) -> None:
+    """Let the bars of this view take their colours from this theme."""
+    for delegate in view.findChildren(BarDelegate):
+        delegate.theme = theme

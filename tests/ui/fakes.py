@@ -1,0 +1,65 @@
+"""A console without anything behind it: remembers what it was asked to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hpconsole.core.planning.plan import Plan
+from hpconsole.core.store import Store
+
+
+class FakeHistory:
+    """An hour of waves."""
+
+    def series(self, host: str) -> tuple[Any, Any, Any]:
+        seconds = np.arange(-3600.0, 1.0)
+        phase = sum(map(ord, host))
+        cpu = 35 + 20 * np.sin(seconds / 400 + phase) + 6 * np.sin(seconds / 13 + phase) + 3 * np.sin(seconds * 1.7)
+        return seconds, np.clip(cpu, 0, 100), np.clip(50 + 10 * np.sin(seconds / 900 + phase * 2), 0, 100)
+
+
+class FakeConsole:
+    """Does nothing, and says what it was asked."""
+
+    def __init__(self, hosts: Mapping[str, str] | None = None) -> None:
+        self.store = Store()
+        self.history = FakeHistory()
+        self.poller = self
+        self.executor = self
+        self.hosts: dict[str, str] = dict(hosts or {})
+        self.calls: list[tuple[Any, ...]] = []
+
+    @property
+    def policy(self) -> Any:
+        from hpconsole.core.scheduler.policies import DEFAULT_POLICY
+
+        return DEFAULT_POLICY
+
+    def start(self) -> None:
+        self.calls.append(("start",))
+
+    def close(self) -> None:
+        self.calls.append(("close",))
+
+    def refresh(self, host: str | None = None) -> None:
+        self.calls.append(("refresh", host))
+
+    def cancel(self, plan_id: str, index: int | None = None) -> None:
+        self.calls.append(("cancel", plan_id, index))
+
+    def add_host(self, name: str, uri: str) -> None:
+        self.calls.append(("add_host", name, uri))
+        self.hosts[name] = uri
+
+    def remove_host(self, name: str) -> None:
+        self.calls.append(("remove_host", name))
+        self.hosts.pop(name, None)
+
+    def submit(self, plan: Plan) -> None:
+        self.calls.append(("submit", plan))
+
+    def reservations(self) -> Sequence[Any]:
+        return ()
