@@ -1,1 +1,181 @@
-"""The answer of the scheduler: every host with its verdict, reasons and numbers."""
+"""The answer of the scheduler: every host with its verdict, reasons and numbers.
+
+Verdicts are computed for all hosts at once; sentences and exact placements are made when somebody asks for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.scheduler.column_cache import vms_on
+from hpconsole.core.scheduler.columns import Bools, Floats, Ints
+from hpconsole.core.scheduler.explain import what_would_help, why_better
+from hpconsole.core.scheduler.occupancy import Occupancy, occupancy
+from hpconsole.core.scheduler.placement import Misfit, place, place_group
+from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.scheduler.question import Question
+from hpconsole.core.scheduler.reservations import Reservation
+from hpconsole.core.scheduler.selectors import Table, ranks
+from hpconsole.core.scheduler.units import Filter, Refusal, WeightPart
+
+if TYPE_CHECKING:
+    from hpconsole.core.scheduler.engine import Request
+
+HOST_STATUS = "Host status"
+HOST_CHOICE = "Host choice"
+PLACEMENT = "Placement"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """What the units said. Rows are those of the question's columns."""
+
+    filters: tuple[Filter, ...]
+    accepts: Bools  # filters x hosts
+    order: Ints  # accepted rows, best first
+    scores: Floats  # of `order`
+    tables: Sequence[Table]  # weights of the accepted hosts ...
+    positions: Ints  # ... which is at this place of them
+
+
+class Ranking:
+    """See the module. Safe to read from any thread; reading may compute."""
+
+    def __init__(  # noqa: PLR0917 - made in one place only
+        self,
+        request: Request,
+        snapshot: ClusterSnapshot,
+        policy: Policy,
+        promises: tuple[Reservation, ...],
+        question: Question,
+        verdicts: Verdicts,
+    ) -> None:
+        self.request = request
+        self.policy_name = policy.name
+        self.serial = snapshot.serial
+        self._snapshot = snapshot
+        self._promises = promises
+        self._question = question
+        self._verdicts = verdicts
+        self._place_of = {int(row): place for place, row in enumerate(verdicts.order)}
+        self._placements: dict[int, dict[str, Placement] | Misfit] = {}
+
+    # The order
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """The hosts that take the VMs, best first. Every one of them has an exact placement."""
+        names = self._question.columns.names
+        return tuple(names[row] for row in self._verdicts.order.tolist() if self._fits(row))
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """All other hosts, by name."""
+        accepted = set(self.accepted)
+        return tuple(name for name in self._question.columns.names if name not in accepted)
+
+    @property
+    def best(self) -> str | None:
+        """The best host; None if every host refuses."""
+        names = self._question.columns.names
+        return next((names[row] for row in self._verdicts.order.tolist() if self._fits(row)), None)
+
+    def score(self, host: str) -> float:
+        """What the selector gave this host; 0 for a refused one."""
+        place_ = self._place_of.get(self._row(host))
+        return float(self._verdicts.scores[place_]) if place_ is not None else 0.0
+
+    def parts(self, host: str) -> tuple[WeightPart, ...]:
+        """Each weight's raw value, rank, factor and contribution; empty for a refused host."""
+        place_ = self._place_of.get(self._row(host))
+        if place_ is None:
+            return ()
+        position = int(self._verdicts.positions[place_])
+        return tuple(
+            WeightPart(table.unit, float(table.raw[position]), int(ranks(table.raw)[position]), table.factor)
+            for table in self._verdicts.tables
+        )
+
+    # The reasons
+
+    def refusals(self, host: str) -> tuple[Refusal, ...]:
+        """Every reason against a host, with numbers; empty for an accepted one."""
+        row = self._row(host)
+        reasons = list(self._outer_refusals(host))
+        accepts = self._verdicts.accepts
+        reasons += [
+            unit.because(self._question, row)
+            for index, unit in enumerate(self._verdicts.filters)
+            if not accepts[index, row]
+        ]
+        if not reasons and not self._fits(row):
+            misfit = self._placed(row)
+            assert isinstance(misfit, Misfit)  # noqa: S101 - what _fits just said
+            reasons.append(Refusal(PLACEMENT, misfit.sentence, "NOT_MEMORY_PINNED_NUMA", misfit.shortages))
+        return tuple(reasons)
+
+    def _outer_refusals(self, name: str) -> list[Refusal]:
+        host = self._snapshot.hosts[name]
+        reasons: list[Refusal] = []
+        if not host.is_candidate:
+            state = host.status.value if host.status.value != "up" else host.link.state.value
+            detail = host.status_reason or host.link.problem
+            sentence = f"{name} is {state}." + (f" {detail}" if detail else "")
+            reasons.append(Refusal(HOST_STATUS, sentence, "HOST_NOT_UP"))
+        if name in self.request.excluded_hosts:
+            reasons.append(Refusal(HOST_CHOICE, f"{name} was excluded from the choice.", "EXCLUDED"))
+        if self.request.only_hosts and name not in self.request.only_hosts:
+            reasons.append(Refusal(HOST_CHOICE, f"{name} is not among the hosts to choose from.", "EXCLUDED"))
+        return reasons
+
+    def why(self, better: str, other: str) -> str:
+        """One sentence: why this host and not that one."""
+        if self._row(other) not in self._place_of or not self._fits(self._row(other)):
+            reasons = self.refusals(other)
+            return f"{other} cannot take the VM: {reasons[0].sentence}" if reasons else f"{other} is not ranked."
+        if self._row(better) not in self._place_of:
+            return f"{better} cannot take the VM at all."
+        return why_better(better, self.parts(better), other, self.parts(other))
+
+    def would_help(self, host: str) -> str:
+        """The smallest change that would make a refused host acceptable; empty for an accepted one."""
+        reasons = self.refusals(host)
+        return what_would_help(host, reasons) if reasons else ""
+
+    # The exact map
+
+    def placement(self, host: str, vm_uuid: str) -> Placement | Misfit:
+        """The full map of one VM there, found beside the other VMs of the request."""
+        placed = self._placed(self._row(host))
+        return placed if isinstance(placed, Misfit) else placed[vm_uuid]
+
+    def occupancy(self, host: str) -> Occupancy:
+        """What is taken on this host without the VMs of the request."""
+        own = frozenset(self.request.vm_uuids)
+        return occupancy(self._snapshot.hosts[host], vms_on(self._snapshot, host), self._promises, without=own)
+
+    def _placed(self, row: int) -> dict[str, Placement] | Misfit:
+        known = self._placements.get(row)
+        if known is None:
+            host = self._question.columns.names[row]
+            vms = self._question.vms
+            if len(vms) == 1:
+                single = place(vms[0], self.occupancy(host))
+                known = single if isinstance(single, Misfit) else {vms[0].uuid: single}
+            else:
+                known = place_group(vms, self.occupancy(host))
+            self._placements[row] = known
+        return known
+
+    def _fits(self, row: int) -> bool:
+        return not isinstance(self._placed(row), Misfit)
+
+    def _row(self, host: str) -> int:
+        row = self._question.columns.row_of.get(host)
+        if row is None:
+            raise KeyError(host)
+        return row

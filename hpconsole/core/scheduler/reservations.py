@@ -26,13 +26,13 @@ class Reservation:
     vm: Vm | None = None
     load: VmLoad | None = None
 
-    @classmethod
-    def of(cls, vm: Vm, host: str, placement: Placement | None = None, load: VmLoad | None = None) -> Reservation:
-        """Promise a host to this VM."""
-        return cls(vm.uuid, host, placement, vm, load)
-
 
 def latest(reservations: Iterable[Reservation]) -> tuple[Reservation, ...]:
     """One per VM and host: the last one made."""
     by_key = {(item.vm_uuid, item.host): item for item in reservations}
     return tuple(by_key.values())
+
+
+def reserve(vm: Vm, host: str, placement: Placement | None = None, load: VmLoad | None = None) -> Reservation:
+    """Promise a host to this VM."""
+    return Reservation(vm.uuid, host, placement, vm, load)

@@ -6,7 +6,13 @@ looks at. Nothing is discovered at run time: `filters.ALL`, `weights.ALL` and `b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hpconsole.core.scheduler.columns import Bools, Floats
+    from hpconsole.core.scheduler.question import Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +65,29 @@ class WeightPart:
     def contribution(self) -> float:
         """Factor x rank."""
         return self.factor * self.rank
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A unit that refuses hosts.
+
+    `accepts` answers for every host of the question at once; `because` says why one host (by row) is refused and is
+    called only where `accepts` said no.
+    """
+
+    name: str
+    accepts: Callable[[Question], Bools]
+    because: Callable[[Question, int], Refusal]
+    help: str
+    is_mandatory: bool = False
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A unit that orders hosts: a raw value for every host of the question, lower is better; None = no opinion."""
+
+    name: str
+    raw: Callable[[Question], Floats | None]
+    help: str
+    parameters: tuple[Parameter, ...] = ()

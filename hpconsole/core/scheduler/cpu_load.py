@@ -1,0 +1,82 @@
+"""How busy the shared CPUs of every host are (behaviour.md A5.11). Loads in percent of one CPU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hpconsole.core.model.vm import CpuPinningPolicy, Vm
+from hpconsole.core.scheduler.columns import Bools, Floats
+from hpconsole.core.scheduler.needs import is_exclusive
+from hpconsole.core.scheduler.question import Question
+
+
+def effective_cpus(question: Question) -> Floats:
+    """Threads where the cluster counts them as cores, else cores; NaN = unknown."""
+    return question.columns.number("threads" if question.settings.count_threads_as_cores else "cores")
+
+
+def is_measured(question: Question) -> Bools:
+    """Whether the host says how busy it is and how many CPUs it has."""
+    known: Bools = np.isfinite(question.columns.number("cpu_pct")) & (effective_cpus(question) > 0)
+    return known
+
+
+def shared_cpus(question: Question) -> Floats:
+    """CPUs that no VM has for its own; without a known topology all of them."""
+    columns = question.columns
+    free = np.array([(a.online_bits & ~a.exclusive_bits).bit_count() for a in columns.accounts], np.float64)
+    return np.where(columns.flag("has_topology"), free, effective_cpus(question))
+
+
+def shared_load(question: Question) -> Floats:
+    """Load on the shared CPUs, promises and the manager role included."""
+    columns, config = question.columns, question.config
+    measured = columns.number("shared_usage_pct")
+    load = np.where(measured > 0, measured, columns.number("cpu_pct") * effective_cpus(question))
+    manager = columns.number("is_manager") * config.manager_vcpus * config.starting_vcpu_load_pct
+    return load + columns.number("pending_load_pct") + manager
+
+
+def effective_load_pct(question: Question) -> Floats:
+    """Load of an average shared CPU, rounded up to whole percent."""
+    cpus = shared_cpus(question)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.ceil(np.where(cpus > 0, shared_load(question) / cpus, np.inf))
+
+
+def added_load(question: Question) -> Floats:
+    """What the shared VMs of the question add to each host they are not on yet."""
+    added = np.zeros(question.size)
+    for vm in question.vms:
+        if not is_exclusive(vm):
+            added += np.where(question.is_here(vm), 0, question.load_pct(vm))
+    return added
+
+
+def added_shared_vcpus(question: Question) -> Floats:
+    """Their vCPUs."""
+    added = np.zeros(question.size)
+    for vm in question.vms:
+        if not is_exclusive(vm):
+            added += np.where(question.is_here(vm), 0, vm.vcpus)
+    return added
+
+
+def added_exclusive_cpus(question: Question) -> Floats:
+    """CPUs that VMs of the question will take for their own on each host they are not on yet."""
+    added = np.zeros(question.size)
+    for vm in question.vms:
+        if is_exclusive(vm):
+            added += np.where(question.is_here(vm), 0, exclusive_cpus_needed(question, vm))
+    return added
+
+
+def exclusive_cpus_needed(question: Question, vm: Vm) -> Floats:
+    """CPUs one VM takes for its own: one for each vCPU, or a whole core for each with isolated threads."""
+    policy = vm.intent.cpu_pinning_policy
+    columns = question.columns
+    if policy is CpuPinningPolicy.ISOLATE_THREADS:
+        return np.where(columns.flag("has_topology"), vm.vcpus * columns.number("threads_per_core"), 0)
+    if policy is CpuPinningPolicy.KEEP_SHAPE and vm.pinning.vcpus:
+        return np.where(columns.flag("has_topology"), len(vm.pinning.all_vcpu_cpus), 0)
+    return np.where(columns.flag("has_topology"), vm.vcpus, 0)

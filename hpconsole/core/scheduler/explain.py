@@ -1,0 +1,102 @@
+"""Sentences from a ranking's numbers: why this host and not that one, and what would make a host acceptable."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpconsole.core.scheduler.units import Refusal, Shortage, WeightPart
+
+# What a person can do about a reason that has no number to raise.
+_REMEDIES = {
+    "HOST_NOT_UP": "bring {host} back into service",
+    "EXCLUDED": "choose among all hosts",
+    "SAME_HOST": "",
+    "NOT_PINNED_TO_HOST": "allow the VM to migrate (its Host tab)",
+    "CLUSTER_IN_MAINTENANCE": "end the maintenance of the cluster, or make the VM highly available",
+    "AFFINITY_FAILED_POSITIVE": "move the other VMs of the group, or do not enforce it",
+    "AFFINITY_FAILED_NEGATIVE": "move the other VMs of the group, or do not enforce it",
+    "NUMA_NOT_SUPPORTED": "remove the NUMA pinning, or use a host with NUMA nodes",
+    "UNSUPPORTED_EMULATED_MACHINE": "install a QEMU on {host} that has this machine type",
+    "UNSUPPORTED_COMPATIBILITY_VERSION": "update {host}",
+    "CPU_FLAGS_NOT_IDENTICAL": "start the VM anew on {host}, or use a CPU model both hosts have",
+    "LOW_CPU_LEVEL": "give the VM a CPU model {host} can run",
+    "NETWORK_MISSING": "define these networks on {host}",
+    "CPU_OVERLOADED": "move other VMs away from {host}",
+    "TSC_FREQ_MISMATCH": "start the VM anew on {host}",
+    "HOSTDEV_DISABLED": "enable device passthrough on {host}",
+    "WRONG_HOST_FOR_REQUESTED_HOST_DEVICES": "remove the host devices from the VM",
+    "OLD_OS": "update {host} first",
+}
+
+
+def why_better(better: str, its: Sequence[WeightPart], other: str, others: Sequence[WeightPart]) -> str:
+    """One sentence from the parts of both hosts: the weights that made the difference, largest first."""
+    theirs = {part.unit: part for part in others}
+    gains = [
+        (part.contribution - theirs[part.unit].contribution, part, theirs[part.unit])
+        for part in its
+        if part.unit in theirs
+    ]
+    total, total_other = sum(part.contribution for part in its), sum(part.contribution for part in others)
+    if total == total_other:
+        first, second = sorted((better, other))
+        return f"{better} and {other} are equal ({total:g} each); {first} comes before {second} by name."
+    ahead = sorted((gain for gain in gains if gain[0] > 0), key=lambda gain: -gain[0])
+    behind = sorted((gain for gain in gains if gain[0] < 0), key=lambda gain: gain[0])
+    winner, loser = (better, other) if total > total_other else (other, better)
+    decisive, contrary = (ahead, behind) if total > total_other else (behind, ahead)
+    reasons = ", ".join(_gain(*gain, flipped=winner != better) for gain in decisive[:3])
+    sentence = f"{winner} ({max(total, total_other):g}) is ahead of {loser} ({min(total, total_other):g}) by {reasons}"
+    if contrary:
+        sentence += (
+            f", although {loser} leads by {', '.join(_gain(*g, flipped=winner == better) for g in contrary[:2])}"
+        )
+    return sentence + "."
+
+
+def _gain(difference: float, part: WeightPart, other: WeightPart, *, flipped: bool) -> str:
+    mine, theirs = (other, part) if flipped else (part, other)
+    return f"{part.unit} ({mine.raw:g} against {theirs.raw:g}, +{abs(difference):g})"
+
+
+def what_would_help(host: str, reasons: Sequence[Refusal]) -> str:
+    """One sentence: everything that must change, as little as possible of each."""
+    steps: list[str] = []
+    for reason in reasons:
+        for step in _steps(host, reason):
+            if step and step not in steps:
+                steps.append(step)
+    if not steps:
+        return ""
+    sentence = steps[0] if len(steps) == 1 else "; ".join(steps[:-1]) + "; and " + steps[-1]
+    return sentence[0].upper() + sentence[1:] + "."
+
+
+def _steps(host: str, reason: Refusal) -> list[str]:
+    numbers = [_raise(shortage) for shortage in reason.shortages if shortage.missing > 0 and reason.kind in _NUMERIC]
+    if numbers:
+        return numbers
+    remedy = _REMEDIES.get(reason.kind)
+    if remedy is not None:
+        return [remedy.format(host=host)]
+    return [_raise(shortage) for shortage in reason.shortages if shortage.missing > 0] or [
+        f"{reason.unit}: {reason.sentence.rstrip('.')}"
+    ]
+
+
+_NUMERIC = frozenset(
+    {
+        "NOT_ENOUGH_MEMORY",
+        "NOT_ENOUGH_HUGE_PAGES",
+        "NOT_ENOUGH_CORES",
+        "NOT_MEMORY_PINNED_NUMA",
+        "VM_PINNING_DEDICATED_NOT_FIT",
+        "VM_PINNING_PCPU_DOES_NOT_EXIST",
+    }
+)
+
+
+def _raise(shortage: Shortage) -> str:
+    missing = f"{shortage.missing:,.0f}"
+    unit = f" {shortage.unit}" if shortage.unit and shortage.unit not in shortage.what else ""
+    return f"{missing} more{unit} of {shortage.what}" if unit else f"{missing} more {shortage.what}"
