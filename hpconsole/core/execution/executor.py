@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from hpconsole.core.errors import ExecutionError, PlanningError, PlanOutOfDate, StorageError
+from hpconsole.core.errors import ExecutionError, PlanOutOfDate, StorageError
 from hpconsole.core.events import (
     Event,
     MigrationProgress,
@@ -29,20 +29,17 @@ from hpconsole.core.execution.console_identity import ConsoleIdentity, this_cons
 from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.journal import Journal, JournalWriter, MigrationRecord
 from hpconsole.core.execution.migration import Listener, Migration, Result, Surroundings, Timings
-from hpconsole.core.execution.preflight import as_seen, settled
 from hpconsole.core.execution.promises import Promises
 from hpconsole.core.execution.recovery import Found, close_untouched, find_orphans
+from hpconsole.core.execution.retry import may_be_retried, next_try
 from hpconsole.core.execution.step_queue import Limits, QueuedStep, StepQueue, StepState, StepStatus
 from hpconsole.core.hypervisor.pool import ConnectionPool
-from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.plan import Plan, Step
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.reservations import Reservation, reserve
 from hpconsole.core.store import Store
 
 _log = logging.getLogger(__name__)
-
-MAX_TRIED_HOSTS = 3  # the reference's MaxRerunVmOnVdsCount
 
 
 class Executor:
@@ -290,28 +287,11 @@ class Executor:
         self._wake()
 
     def _next_try(self, entry: QueuedStep, result: Result) -> Step | str:
-        """The next step for this VM; or why there is none, in a sentence (empty: there is nothing to try)."""
-        failed = result.outcome in (StepOutcome.FAILED, StepOutcome.SKIPPED)
-        is_here = result.state is None or result.state.is_as_before
-        if not failed or not is_here or entry.step.is_destination_chosen or entry.is_recovered:
+        if entry.is_recovered or entry.token.is_cancelled or self._is_closing or not may_be_retried(result):
             return ""
-        if entry.token.is_cancelled or self._is_closing or entry.vm is None:
-            return ""
-        if len(entry.tried) >= MAX_TRIED_HOSTS:
-            return f"{len(entry.tried)} hosts were tried; no further one is."
-        snapshot = self._store.snapshot
-        vm = snapshot.vms.get(entry.step.vm_uuid)
-        if vm is None or vm.host != entry.step.source:
-            return ""
-        if result.state is not None:
-            snapshot = as_seen(snapshot, settled(vm, entry.step.source))
-        intent = MigrationIntent((vm.uuid,), excluded_hosts=frozenset(entry.tried))
         with self._lock:
             others = self._reservations(without=entry)
-        try:
-            return plan_migration(intent, snapshot, self._policy(), others).steps[0]
-        except PlanningError:
-            return "No other host can take it."
+        return next_try(result, frozenset(entry.tried), self._store.snapshot, self._policy(), others)
 
     def _end(self, entry: QueuedStep, result: Result) -> None:
         """Close a step: journal, promise, events. An unknown outcome stays open in the journal."""

@@ -54,9 +54,7 @@ class ProgressMeter:
         )
 
     def _estimate(self, remaining: int) -> float:
-        if not self._pass_began_with:
-            return 0.0
-        sent = 1.0 - remaining / self._pass_began_with
+        sent = 1.0 - remaining / self._pass_began_with if self._pass_began_with else 0.0
         if self._pass <= 1:
             return _FIRST_PASS_SHARE * sent
         left_at_start = (1.0 - _FIRST_PASS_SHARE) * 0.5 ** (self._pass - 2)

@@ -46,7 +46,10 @@ def routes(source_uri: str, destination_uri: str) -> tuple[Route, ...]:
     """
     address = _address(destination_uri)
     if _is_simulated(source_uri):
-        return (Route(MigrationTransport.PEER_TO_PEER, destination_uri, None),)
+        return (
+            Route(MigrationTransport.PEER_TO_PEER, destination_uri, None),
+            Route(MigrationTransport.CLIENT_MANAGED, destination_uri, None),
+        )
     if address is None:
         return (Route(MigrationTransport.CLIENT_MANAGED, destination_uri, None),)
     migrate_uri = f"tcp://{address}"

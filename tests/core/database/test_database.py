@@ -114,8 +114,7 @@ def test_a_page_damaged_later_is_a_sentence_too(path: Path) -> None:
     content[4096:] = os.urandom(len(content) - 4096)
     path.write_bytes(content)
     with pytest.raises(StorageError, match="is damaged"):
-        broken = Database.open(path)
-        broken.settings.get("key-1")
+        Database.open(path).settings.get("key-1")
 
 
 def test_a_newer_database_is_left_untouched(path: Path) -> None:
