@@ -18,6 +18,10 @@ _BEFORE_CPUTUNE = (
     *("blkiotune", "memtune", "memoryBacking", "vcpu", "vcpus", "iothreads", "iothreadids", "defaultiothread"),
 )
 _BEFORE_NUMATUNE = (*_BEFORE_CPUTUNE, "cputune")
+_BEFORE_PINS = (
+    *("shares", "period", "quota", "global_period", "global_quota"),
+    *("emulator_period", "emulator_quota", "iothread_period", "iothread_quota"),
+)
 _NUMBERS = ("vcpu", "iothread", "cellid")  # attributes
 
 
@@ -87,7 +91,7 @@ def _pin_threads(document: XmlDocument, pinning: CpuPinning) -> None:
         document,
         "cputune",
         after=_BEFORE_CPUTUNE,
-        order=("shares", "period", "quota", "vcpupin", "emulatorpin", "iothreadpin"),
+        order=(*_BEFORE_PINS, "vcpupin", "emulatorpin", "iothreadpin"),
         key=key,
         wanted={thread: new(*thread, cpus) for thread, cpus in wanted.items()},
     )
@@ -174,8 +178,12 @@ def _rewrite(
         return
     for child in unwanted:
         document.remove(child)
+    present = {child.name for child in tuning.children}
     for new in missing.values():
-        document.insert_in_order(tuning, new, after=order[: order.index(new.name) + 1])
+        earlier = order[: order.index(new.name) + 1]
+        ours = [name for name in earlier if name in present and name not in _BEFORE_PINS]
+        # Behind the last one of its like, or of the nearest kind before it; else where libvirt would have it.
+        document.insert_in_order(tuning, new, after=ours[-1:] or earlier)
 
 
 def _update(document: XmlDocument, element: XmlElement, new: NewElement) -> None:

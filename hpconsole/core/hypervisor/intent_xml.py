@@ -71,19 +71,17 @@ def read_intent(metadata: Element | None) -> VmIntent | None:
 
 def _intent(element: Element) -> VmIntent:
     version = number(element.get("version", "1"), "the version of hpconsole's metadata", smallest=1)
-    migration = next(_children(element, "migration"), None)
-    policy, cpu_pinning = CpuPinningPolicy.NONE, tuple[tuple[int, CpuSet], ...]()
-    for child in _children(element, "cpu-pinning"):
-        policy = _choice(CpuPinningPolicy, child.get("policy", "none"), "the CPU-pinning policy", version)
-        cpu_pinning = _vcpus(child)
+    migration = _only_child(element, "migration")
+    pinning = _only_child(element, "cpu-pinning")
     mode = MigrationMode.AUTOMATIC if migration is None else migration.get("mode", "automatic")
+    policy = CpuPinningPolicy.NONE if pinning is None else pinning.get("policy", "none")
     return VmIntent(
         optimized_for=_choice(OptimizedFor, element.get("optimized-for", "server"), "“Optimized for”", version),
         migration_mode=_choice(MigrationMode, mode, "the migration mode", version),
         is_migration_mode_chosen=migration is not None and _yes(migration, "chosen"),
         allowed_hosts=_unique([_name(host) for host in _children(element, "host")], "a specific host"),
-        cpu_pinning_policy=policy,
-        cpu_pinning=cpu_pinning,
+        cpu_pinning_policy=_choice(CpuPinningPolicy, policy, "the CPU-pinning policy", version),
+        cpu_pinning=() if pinning is None else _vcpus(pinning),
         numa_pins=_numa_pins(element, version),
         per_host=_per_host(element, version),
         high_availability=_yes(element, "high-availability"),
@@ -99,6 +97,12 @@ def _children(element: Element, name: str) -> Iterator[Element]:
     """The children of this name, in hpconsole's namespace or, as libvirt hands the element out, in none."""
     tags = (name, f"{{{NAMESPACE}}}{name}")
     return (child for child in element if child.tag in tags)
+
+
+def _only_child(element: Element, name: str) -> Element | None:
+    children = list(_children(element, name))
+    _unique([name for _ in children], f"its {name}")
+    return children[0] if children else None
 
 
 def _per_host(element: Element, version: int) -> tuple[HostPinning, ...]:
