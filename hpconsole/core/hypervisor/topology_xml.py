@@ -104,8 +104,7 @@ def _host_cpus(cpus: list[_Cpu]) -> Iterable[HostCpu]:
     They do not where core numbers repeat in each cluster (some ARM machines), or where two cores of the kernel share
     a module and are siblings (AMD family 15h). Siblings are then believed, and a core is named after its first CPU.
     """
-    online = CpuSet.of(cpu.cpu_id for cpu in cpus)
-    siblings = {cpu.cpu_id: (cpu.siblings & online) | CpuSet(1 << cpu.cpu_id) for cpu in cpus}
+    siblings = _threads_of_cores(cpus)
     by_core: dict[tuple[int, int, int], set[CpuSet]] = {}
     cores_of: dict[CpuSet, set[tuple[int, int, int]]] = {}
     for cpu in cpus:
@@ -116,6 +115,18 @@ def _host_cpus(cpus: list[_Cpu]) -> Iterable[HostCpu]:
         own = siblings[cpu.cpu_id]
         core_id = cpu.core_id if agree else own.first
         yield HostCpu(cpu.cpu_id, cpu.node_id, cpu.socket_id, cpu.die_id, core_id, own)
+
+
+def _threads_of_cores(cpus: list[_Cpu]) -> dict[int, CpuSet]:
+    """Each CPU's core as the CPUs in it, online ones only. Every CPU is in one core, also where siblings disagree."""
+    left = CpuSet.of(cpu.cpu_id for cpu in cpus)
+    cores: dict[int, CpuSet] = {}
+    for cpu in cpus:
+        if cpu.cpu_id not in cores:
+            core = (cpu.siblings & left) | CpuSet(1 << cpu.cpu_id)
+            cores |= dict.fromkeys(core, core)
+            left -= core
+    return cores
 
 
 def _base_page_kib(host: Element, cells: list[Element]) -> int:
