@@ -27,7 +27,6 @@ from hpconsole.core.scheduler.occupancy import (
     NodeClaim,
     Occupancy,
     claims_of,
-    occupancy,
     own_cpus,
     shared_cpus,
 )
@@ -117,8 +116,7 @@ def _placed(step: Step, vm: Vm, snapshot: ClusterSnapshot, policy: Policy, reser
     host = snapshot.hosts[step.destination]
     if fresh == step.placement:
         return step
-    taken = occupancy(host, snapshot.vms_on(host.name), reservations, without=frozenset({vm.uuid}))
-    if is_still_free(step.placement, vm, taken):
+    if is_still_free(step.placement, vm, ranking.occupancy(host.name)):
         return step
     sentence = move_sentence(vm, snapshot.hosts[step.source], host, fresh)
     return replace(step, placement=fresh, sentence=f"{sentence} (Its planned place was taken meanwhile.)")

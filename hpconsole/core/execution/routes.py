@@ -16,7 +16,6 @@ from hpconsole.core.hypervisor.port import MigrationTransport
 # libvirt's error numbers for "the other libvirtd could not be reached or let nobody in".
 _CODES = {
     5,  # VIR_ERR_NO_CONNECT
-    38,  # VIR_ERR_SYSTEM_ERROR: connect() failed, an address that does not resolve
     39,  # VIR_ERR_RPC: the other end closed the connection
     40,  # VIR_ERR_GNUTLS_ERROR
     45,  # VIR_ERR_AUTH_FAILED
@@ -25,8 +24,14 @@ _CODES = {
     94,  # VIR_ERR_AUTH_UNAVAILABLE
     98,  # VIR_ERR_LIBSSH
 }
-# With VIR_ERR_OPERATION_FAILED libvirt's driver wraps what went wrong on the way to the other libvirtd.
-_WORDS = ("failed to connect to remote libvirt uri", "unable to resolve address", "unable to connect to server")
+# Other numbers stand for too much (VIR_ERR_SYSTEM_ERROR is any failed system call): there libvirt's words decide.
+_WORDS = (
+    "failed to connect to remote libvirt uri",
+    "unable to connect to server",
+    "unable to resolve address",
+    "cannot recv data",  # ssh ended: refused, unknown host key, no route
+    "end of file while reading data",
+)
 
 
 @dataclass(frozen=True, slots=True)

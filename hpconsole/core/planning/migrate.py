@@ -106,7 +106,8 @@ def choices(
         if len(vms) > 1:
             # One promise on every host that could take it: hosts do not touch each other, so one call asks them all.
             promised += _promises(vm, joint, snapshot)
-    hosts = tuple(_choice(name, vms, per_vm, together) for name in snapshot.hosts) if vms else ()
+    accepted = {uuid: frozenset(ranking.accepted) for uuid, ranking in together.items()}
+    hosts = tuple(_choice(name, vms, per_vm, together, accepted) for name in snapshot.hosts) if vms else ()
     return Choices(
         hosts=_in_order(hosts, vms, per_vm),
         per_vm=MappingProxyType(per_vm),
@@ -187,16 +188,22 @@ def _promises(vm: Vm, ranking: Ranking, snapshot: ClusterSnapshot) -> list[Reser
     return promises
 
 
-def _choice(name: str, vms: list[Vm], per_vm: Mapping[str, Ranking], together: Mapping[str, Ranking]) -> HostChoice:
+def _choice(
+    name: str,
+    vms: list[Vm],
+    per_vm: Mapping[str, Ranking],
+    together: Mapping[str, Ranking],
+    accepted: Mapping[str, frozenset[str]],
+) -> HostChoice:
     """A VM that is on the host already stays there; a host where all of them are is refused as the present one."""
     movers = [vm for vm in vms if vm.host != name] or vms
     refusals: list[Refusal] = []
     helps: list[str] = []
     for vm in movers:
-        ranking = together[vm.uuid]
-        if name not in ranking.refused:
+        if name in accepted[vm.uuid]:
             continue
-        ending = " (with the other VMs there as well)" if name in per_vm[vm.uuid].accepted else ""
+        ranking = together[vm.uuid]
+        ending = " (with the other VMs there as well)" if not per_vm[vm.uuid].refusals(name) else ""
         for refusal in ranking.refusals(name):
             refusals.append(_of_vm(refusal, vm.name, ending) if len(vms) > 1 else refusal)
         if help_text := ranking.would_help(name):

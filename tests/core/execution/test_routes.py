@@ -46,7 +46,10 @@ def test_what_means_something_here_only_is_not_sent_to_a_host(ours: str, theirs:
     "error",
     [
         AuthenticationFailed("no"),
-        OperationRefused("no", code=38),
+        OperationRefused(
+            "no", code=38, detail="unable to connect to server at '10.78.1.2:16509': Network is unreachable"
+        ),
+        OperationRefused("no", code=38, detail="Cannot recv data: Host key verification failed.: Connection reset"),
         OperationRefused("no", code=45),
         OperationRefused("no", code=9, detail="operation failed: Failed to connect to remote libvirt URI qemu+ssh://b"),
         OperationRefused("no", code=1, detail="internal error: Unable to resolve address 'b' service '49152'"),
@@ -62,6 +65,7 @@ def test_a_way_that_is_blocked_makes_the_next_worth_a_try(error: OperationRefuse
         OperationRefused("no", code=9, detail="operation failed: migration out job: unexpectedly failed"),
         OperationRefused("no", code=78, detail="operation aborted: migration out job: canceled by client"),
         OperationRefused("no", code=67, detail="unsupported configuration: Target domain vCPU count"),
+        OperationRefused("no", code=38, detail="cannot set CPU affinity on process 4711: Invalid argument"),
         ConnectionLost("the console lost it; the migration may be going on"),
     ],
 )
