@@ -118,7 +118,9 @@ class App:
                 return
             self.database = database
             journal = database.journal if database is not None else MemoryJournal()
-            self._executor = Executor(self.pool, self.store, journal)
+            self._executor = Executor(
+                self.pool, self.store, journal, policy=lambda: self.policy, refresh=self.poller.refresh
+            )
         self._ready.set()
         self._executor.recover()
 

@@ -1,0 +1,114 @@
+"""The command line over the simulated cluster: answers, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.main import run
+
+VM = "trade-engine-1"
+
+
+def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any, str]:
+    """Exit code, parsed standard output, standard error."""
+    code = run([*words, "--demo", "--json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out), err
+
+
+def test_hosts_are_listed_with_their_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = answer(capsys, "hosts")
+    assert code == ExitCode.DONE
+    assert document["format"] == "hpconsole-hosts/1"
+    hosts = {host["name"]: host for host in document["hosts"]}
+    assert len(hosts) == 12
+    assert {len(host["nodes"]) for host in hosts.values()} >= {1, 2, 8}
+    assert all(host["link"] == "connected" and host["memory_free_kib"] > 0 for host in hosts.values())
+
+
+def test_vms_are_listed_with_intent_and_pinning(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = answer(capsys, "vms")
+    assert code == ExitCode.DONE
+    assert len(document["vms"]) == 120
+    assert sum(vm["pinned_or_high_performance"] for vm in document["vms"]) == 30
+    vm = next(vm for vm in document["vms"] if vm["name"] == VM)
+    assert len(vm["virtual_nodes"]) == 2
+    assert vm["pinning"]["vcpus"]
+
+
+def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--demo", "vms"]) == ExitCode.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["VM", "STATE", "HOST"]
+    assert len(lines) == 121
+
+
+def test_dry_run_says_everything_and_moves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = answer(capsys, "migrate", VM, "--auto", "--dry-run")
+    assert code == ExitCode.DONE
+    (vm,) = document["vms"]
+    accepted = [host for host in vm["hosts"] if host["accepted"]]
+    refused = [host for host in vm["hosts"] if not host["accepted"]]
+    assert len(accepted) + len(refused) == 12
+    assert [host["position"] for host in accepted] == list(range(1, len(accepted) + 1))
+    assert accepted[0]["score"] == sum(part["contribution"] for part in accepted[0]["weights"])
+    assert all(refusal["sentence"] for host in refused for refusal in host["refusals"])
+    assert all(host["refusals"] for host in refused)
+    assert any(refusal["shortages"] for host in refused for refusal in host["refusals"])
+    placement = accepted[0]["placements"][vm["uuid"]]
+    assert set(placement["vcpus"]) == {str(vcpu) for vcpu in range(8)}
+    assert document["plan"]["steps"][0]["destination"] == accepted[0]["host"]
+    assert document["plan"]["steps"][0]["placement"] == placement
+
+
+def test_migrates_and_tells_the_outcome(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document, _ = answer(capsys, "migrate", VM, "--auto")
+    assert code == ExitCode.DONE
+    (result,) = document["results"]
+    assert result["outcome"] == "done"
+    assert result["destination"] != result["source"]
+    assert VM in result["sentence"]
+
+
+def test_a_host_that_refuses_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    _, document, _ = answer(capsys, "migrate", VM, "--auto", "--dry-run")
+    refused = next(host for host in document["vms"][0]["hosts"] if not host["accepted"])
+    code, error, _ = answer(capsys, "migrate", VM, "--to", refused["host"])
+    assert code == ExitCode.NO_SUITABLE_HOST
+    assert error["format"] == "hpconsole-error/1"
+    assert refused["refusals"][0]["sentence"] in error["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["vms", "--connect", "qemu+ext://host/system?command=/bin/evil"], ExitCode.USAGE),
+        (["migrate", "no-such-vm", "--auto", "--demo"], ExitCode.FAILED),
+        (["schedule", "--demo", "--vm", VM, "--policy", "no-such-policy"], ExitCode.USAGE),
+        (["schedule", "--scenario", "no-such-file", "--vm", VM], ExitCode.USAGE),
+    ],
+)
+def test_bad_words_get_a_sentence(words: list[str], code: ExitCode, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(words) == code
+    out, err = capsys.readouterr()
+    assert err.startswith("hpconsole: ")
+    assert "Traceback" not in out + err
+
+
+def test_schedule_from_a_saved_snapshot_is_the_same_answer(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "cluster.json"
+    assert run(["snapshot", "save", str(file), "--demo"]) == ExitCode.DONE
+    capsys.readouterr()
+    assert run(["schedule", "--scenario", str(file), "--vm", VM, "--json", "--explain"]) == ExitCode.DONE
+    document = json.loads(capsys.readouterr().out)
+    assert document["best"] == document["hosts"][0]["host"]
+    assert len(document["hosts"]) == 12
+    assert all("would_help" in host for host in document["hosts"] if not host["accepted"])
+    assert all(host["why_not_first"] for host in document["hosts"][1:] if host["accepted"])
