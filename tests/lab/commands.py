@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
@@ -55,8 +56,15 @@ def wait_until(condition: Callable[[], bool], *, within_s: float, complaint: str
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process with this id exists and has not ended (a zombie has)."""
-    return _status(pid)[0] not in ("Z", "X", "")
+    """Whether a process with this id exists and has not ended."""
+    state = _status(pid)[0]
+    if state != "Z":
+        return state not in ("X", "")
+    # a zombie may have threads that are still ending, with its sockets open
+    try:
+        return len(os.listdir(f"/proc/{pid}/task")) > 1
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def parent_of(pid: int) -> int:

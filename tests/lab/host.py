@@ -190,9 +190,17 @@ class Host:
         return ("nsenter", "-t", str(self.init_pid), "-m", "-u", "-i", "-n", "-p", *command)
 
     def run(self, *command: str, check: bool = True, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
-        """Run a command inside the host, whatever state its network is in."""
+        """Run a command inside the host, whatever state its network is in; LabError where it outlasts its time."""
         environment = {**CLEAN_ENVIRONMENT, "HOME": f"{self.folder}/home"}
-        return run(*self.enter(*command), check=check, timeout_s=timeout_s, environment=environment)
+        # ended by a program inside the host: killing nsenter from here would leave the command running there
+        limited = self.enter("timeout", "-s", "KILL", f"{timeout_s:g}", *command)
+        done = run(*limited, check=False, timeout_s=timeout_s + 10, environment=environment)
+        if done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):  # `timeout` kills itself, too
+            raise LabError(f"host {self.name}: `{' '.join(command)}` did not end within {timeout_s:g} s")
+        if check and done.returncode:
+            said = (done.stderr or done.stdout).strip()
+            raise LabError(f"host {self.name}: `{' '.join(command)}` ended with {done.returncode}: {said}")
+        return done
 
     def virsh(self, *words: str, check: bool = True, timeout_s: float = 30) -> str:
         """What virsh says on the host itself, over its local socket: independent of network and of hpconsole."""

@@ -42,12 +42,15 @@ class Lab:
 
     fault: Faults
 
-    def __init__(self, folder: Path, network: Network, hosts: Sequence[Host], supervisor_pid: int) -> None:
+    def __init__(
+        self, folder: Path, network: Network, hosts: Sequence[Host], supervisor_pid: int, outlives_owner: bool = False
+    ) -> None:
         """Use `Lab.start` or `Lab.attach`."""
         self.folder = folder
         self.network = network
         self.hosts = tuple(hosts)
         self.supervisor_pid = supervisor_pid
+        self.outlives_owner = outlives_owner
         self._supervisor: subprocess.Popen[str] | None = None
         self._by_name = {host.name: host for host in hosts}
         self.fault = Faults(self._by_name, network)
@@ -77,7 +80,7 @@ class Lab:
             network = Network.claim(int(switch_pid))
             parsed = [HostSpec.parse(spec) if isinstance(spec, str) else spec for spec in specs]
             hosts = [Host(spec, index, network, folder) for index, spec in enumerate(parsed)]
-            lab = cls(folder, network, hosts, supervisor.pid)
+            lab = cls(folder, network, hosts, supervisor.pid, outlives_me)
             lab._supervisor = supervisor
             lab._build(resolves_names)
         except BaseException:
@@ -95,7 +98,7 @@ class Lab:
             raise LabError(f"{folder} holds no lab that is up") from None
         network = Network(saved["slot"], saved["switch_pid"])
         hosts = [Host(HostSpec(**spec), index, network, folder) for index, spec in enumerate(saved["hosts"])]
-        return cls(folder, network, hosts, saved["supervisor_pid"])
+        return cls(folder, network, hosts, saved["supervisor_pid"], saved["outlives_owner"])
 
     def __enter__(self) -> Lab:
         return self
@@ -107,17 +110,14 @@ class Lab:
 
     def close(self) -> None:
         """End every process of the lab and remove its folder; returns when nothing is left. May be called twice."""
-        if not self.folder.exists():
-            return
-        self.network.unplug()
         if self._supervisor is not None:
             self._supervisor.terminate()
             self._supervisor.wait()
+            self._supervisor = None
         elif _is_guarded(self.folder):
             os.kill(self.supervisor_pid, signal.SIGTERM)
             wait_until(lambda: not self.folder.exists(), within_s=30, complaint=f"{self.folder} was not removed")
-        if self.folder.exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _build(self, resolves_names: bool) -> None:
         """Everything between an empty folder and hosts that answer."""
@@ -183,6 +183,7 @@ class Lab:
             "slot": self.network.slot,
             "switch_pid": self.network.switch_pid,
             "supervisor_pid": self.supervisor_pid,
+            "outlives_owner": self.outlives_owner,
             "hosts": [asdict(host.spec) for host in self.hosts],
         }
         (self.folder / "lab.json").write_text(json.dumps(saved, indent=1))
@@ -302,13 +303,14 @@ def running_folders(*, guarded: bool = True) -> list[Path]:
 
 def _start_supervisor(folder: Path, owner_pid: int) -> subprocess.Popen[str]:
     """Start the lab's guard, which holds the lock on the folder as long as it lives."""
-    with (folder / "guarded").open("w") as lock:
+    with (folder / "guarded").open("w") as lock, (folder / "supervisor.log").open("w") as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
         program = (sys.executable, "-I", "-S", str(_HERE / "supervisor.py"), str(folder), str(owner_pid))
         return subprocess.Popen(
             program,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            stderr=log,
             pass_fds=(lock.fileno(),),
             start_new_session=True,
             text=True,

@@ -58,10 +58,6 @@ class Network:
         )
         run("ip", "-batch", "-", stdin=f"addr add {self.subnet}.254/24 dev {link}\nlink set {link} up\n")
 
-    def unplug(self) -> None:
-        """Take the machine's end away at once (the kernel would do it a little after the namespace is gone)."""
-        run("ip", "link", "del", f"{LINK}{self.slot}", check=False)
-
     def on_switch(self, *commands: str) -> None:
         """Run `ip` commands in the switch's namespace."""
         run("nsenter", "-t", str(self.switch_pid), "-n", "ip", "-batch", "-", stdin="\n".join(commands) + "\n")

@@ -42,20 +42,17 @@ def main(folder: str, owner_pid: int) -> None:
         signal.signal(number, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the owner, who may want to clean up in order
     unshare = ("unshare", "--net", "--pid", "--fork", "--kill-child=KILL", "sh", "-c", _INIT)
-    with open(f"{folder}/supervisor.log", "w") as log:
-        outer = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", *unshare],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
+    outer = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "KILL", *unshare], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
     assert outer.stdout is not None
     line = outer.stdout.readline().strip()
     if line:
         os.write(1, f"{line}\n".encode())
         os.close(1)
         _await_the_end(owner_pid, wake_up)
+        # the cable to the machine goes at once: the kernel takes it only a little after the last process
+        subprocess.run(["nsenter", "-t", line, "-n", "ip", "link", "del", "uplink"], check=False)
         os.kill(int(line), signal.SIGKILL)
     outer.wait()  # ends after process 1, which ends after everything below it
     shutil.rmtree(folder, ignore_errors=True)
