@@ -48,12 +48,19 @@ class Ledger:
         """Free pages in a pool."""
         return self._free_pages[node, size_kib]
 
+    def check_nodes(self, demand: Demand) -> None:
+        """Refuse nodes that this machine has not."""
+        missing = [node for node in demand.nodes if node not in self._nodes]
+        if missing:
+            raise self._refused(demand, Err.CONFIG_UNSUPPORTED, f"NUMA node {missing[0]} is unavailable")
+
     def claim(self, demand: Demand) -> Claim:
         """Take what a VM needs, or nothing at all.
 
         Raises:
             OperationRefused: a node or page size is not there, or there is not enough of it; in libvirt's words.
         """
+        self.check_nodes(demand)
         claim = Claim()
         try:
             for part in demand.parts:
@@ -77,9 +84,6 @@ class Ledger:
             self._free_pages[place] += count
 
     def _take(self, demand: Demand, part: MemoryPart, claim: Claim) -> None:
-        missing = [node for node in part.nodes if node not in self._nodes]
-        if missing:
-            raise self._refused(demand, Err.CONFIG_UNSUPPORTED, f"NUMA node {missing[0]} is unavailable")
         if part.page_kib is None:
             rest = self._take_plain(part, claim)
             words = f"{_MONITOR}cannot set up guest memory 'pc.ram': Cannot allocate memory"

@@ -154,7 +154,8 @@ class Daemon:
     # --- life --------------------------------------------------------------------
 
     def check_can_run(self, demand: Demand) -> None:
-        """Refuse what the machine has not: CPUs by number, a CPU model, flags, networks. Memory is the ledger's."""
+        """Refuse what the machine has not: nodes and CPUs by number, a CPU model, flags, networks."""
+        self.ledger.check_nodes(demand)
         missing = demand.cpus - self.model.online
         if missing:
             words = f"cannot set CPU affinity on process {4000 + self._last_id}: Invalid argument"

@@ -11,7 +11,7 @@ from hpconsole.core.hypervisor.port import DomainRecord, JobStats, Stats
 from hpconsole.core.hypervisor.safe_xml import Element
 from hpconsole.core.hypervisor.simulated.demand import Demand
 from hpconsole.core.hypervisor.simulated.guests import inactive_xml
-from hpconsole.core.hypervisor.simulated.libvirt_numbers import VCPU_RUNNING, Shutoff, State
+from hpconsole.core.hypervisor.simulated.libvirt_numbers import Shutoff, State, Vcpu
 from hpconsole.core.hypervisor.simulated.loads import Load, LoadCharacter
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Domain:
         stats["balloon.unused"] = int(memory * (1 - self.character.resident_share))
         stats["vcpu.current"] = self.demand.vcpus
         for vcpu in range(self.demand.vcpus):
-            stats[f"vcpu.{vcpu}.state"] = VCPU_RUNNING
+            stats[f"vcpu.{vcpu}.state"] = int(Vcpu.RUNNING)
         stats["net.count"] = len(self.demand.networks)
         for number in range(len(self.demand.networks)):
             stats[f"net.{number}.name"] = f"vnet{int(self.uuid[:4], 16) + number}"

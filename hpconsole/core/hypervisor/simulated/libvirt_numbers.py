@@ -88,4 +88,7 @@ class JobOperation(IntEnum):
     MIGRATION_OUT = 5
 
 
-VCPU_RUNNING = 1
+class Vcpu(IntEnum):
+    """VIR_VCPU_*."""
+
+    RUNNING = 1

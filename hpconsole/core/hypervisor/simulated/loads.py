@@ -36,7 +36,7 @@ IDLE = LoadCharacter(0.02, 0.6, 4, 0.05, 0.02, 0.5)
 WEB = LoadCharacter(0.22, 0.8, 60, 0.10, 12, 0.8)
 DATABASE = LoadCharacter(0.45, 0.5, 350, 0.20, 25, 0.95)
 BATCH = LoadCharacter(0.75, 0.25, 900, 0.45, 4, 0.9)
-TRADING = LoadCharacter(0.6, 0.35, 900, 0.4, 40, 0.9)
+TRADING = LoadCharacter(0.6, 0.35, 1_450, 0.4, 40, 0.9)
 # Writes faster than any link carries: does not converge without help.
 FURIOUS = LoadCharacter(0.9, 0.1, 4_200, 0.85, 4, 0.97)
 

@@ -136,17 +136,15 @@ class Migration:
 
     def next_event_s(self) -> float:
         """Seconds until the next pass, phase or end. While a daemon is frozen, its part is not done."""
-        phase = self.memory.phase
-        needs_daemons = phase in (Phase.SETUP, Phase.STOPPED, Phase.POST_COPY)
-        wait = self.memory.next_event_s(self.rate)
-        if needs_daemons and wait <= 0 and (self.source.is_frozen or self.destination.is_frozen):
+        needs_daemons = self.memory.phase in (Phase.SETUP, Phase.STOPPED, Phase.POST_COPY)
+        if needs_daemons and (self.source.is_frozen or self.destination.is_frozen):
             return math.inf
-        return wait
+        return self.memory.next_event_s(self.rate)
 
     def fire(self) -> None:
         """The event that was due."""
         before = self.memory.phase
-        if self.failure is not None and before in (Phase.PRE_COPY, Phase.STOPPED) and self.memory.iteration == 1:
+        if self.failure is not None and before is Phase.PRE_COPY and self.memory.iteration == 1:
             self._fail(refused(self.source.name, Err.OPERATION_FAILED, self.failure, vm=self.domain.name))
             return
         self.memory.fire()
@@ -155,7 +153,7 @@ class Migration:
             self._complete()
         elif now is Phase.STOPPED and self.domain.state is State.RUNNING:
             self.source.pause(self.domain, Paused.MIGRATION, 1)
-        elif now is Phase.PRE_COPY and not self.memory.is_stalled:
+        if now in (Phase.PRE_COPY, Phase.STOPPED) and not self.memory.is_stalled:
             self.world.tell(self.source, DomainEventKind.MIGRATION_PASS, self.domain, str(self.memory.iteration))
         self.world.lock.notify_all()
 

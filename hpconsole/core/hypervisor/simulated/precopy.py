@@ -109,15 +109,16 @@ class Precopy:
             return
         if self.is_sending:
             self.last_rate = rate
-            self._pass_sent += rate * seconds
-            self.sent_bytes += rate * seconds
+            amount = min(rate * seconds, max(0.0, self._pass_wire - self._pass_sent))
+            self._pass_sent += amount
+            self.sent_bytes += amount
         if self.phase is Phase.POST_COPY:
             self.page_requests += seconds * 900
         elif self.dirty_bytes_s:
             self._dirty(seconds)
 
     def fire(self) -> None:
-        """The event is due: the next phase or pass begins."""
+        """Let the event happen that is due: the next phase or pass begins."""
         if self.phase is Phase.SETUP:
             self._begin_pass(self.memory_bytes, wire=self.memory_bytes * self.character.resident_share)
         elif self.phase is Phase.PRE_COPY:
@@ -157,6 +158,7 @@ class Precopy:
         seconds = rest / max(1.0, self.last_rate) + DEVICE_STATE_S
         if 1000 * seconds <= self.downtime_limit_ms or not rest:
             self.phase = Phase.STOPPED
+            self.iteration += 1  # as QEMU counts: the last pass is one, too
             self.sent_bytes += rest
             self._timer_s = seconds
             self._pass_memory, self._pass_wire, self._pass_sent, self._dirtied = rest, max(1.0, rest), 0.0, 0.0
