@@ -152,12 +152,12 @@ def names(items: list[str] | tuple[str, ...], limit: int = 3) -> str:
 
 
 def number(value: float) -> str:
-    """A count or a measure: no decimals where there are none, a thin space between thousands.
+    """A count or a measure: no decimals where there are none.
 
     >>> number(512.0), number(65536), number(1.25)
-    ('512', '65\u2009536', '1.2')
+    ('512', '65,536', '1.2')
     """
-    return f"{value:,.0f}".replace(",", "\u2009") if value == int(value) else f"{value:,.1f}".replace(",", "\u2009")
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.1f}"
 
 
 def version(number_: int | None) -> str:

@@ -33,6 +33,7 @@ class Theme:
     stripe: str  # every other row
     header: str
     border: str  # hairlines
+    outline: str  # of buttons and fields: told from their ground at a glance
     button: str
     text: str
     muted: str
@@ -61,6 +62,7 @@ LIGHT = Theme(
     stripe="#f8fafc",
     header="#eef1f5",
     border="#d5dbe3",
+    outline="#8592a5",
     button="#ffffff",
     text="#1b2330",
     muted="#556173",
@@ -88,6 +90,7 @@ DARK = Theme(
     stripe="#1b1f26",
     header="#232831",
     border="#343b47",
+    outline="#76849b",
     button="#2a303a",
     text="#e3e7ed",
     muted="#a0abba",
@@ -137,6 +140,7 @@ def style_sheet(theme: Theme) -> str:
     QToolTip {{ background: {theme.header}; color: {theme.text}; border: 1px solid {theme.border}; padding: 4px; }}
     QAbstractItemView {{ border: none; outline: none; selection-background-color: {theme.selection};
         selection-color: {theme.text}; }}
+    QTableView::item, QTreeView::item {{ padding: 0 6px; border: none; }}
     QAbstractItemView::item:selected {{ background: {theme.selection}; color: {theme.text}; }}
     QFrame[panel="true"] {{ background: {theme.base}; border: 1px solid {theme.border}; border-radius: 6px; }}
     QHeaderView {{ background: {theme.header}; border: none; }}
@@ -150,6 +154,27 @@ def style_sheet(theme: Theme) -> str:
     QDockWidget {{ color: {theme.muted}; }}
     QProgressBar[thin="true"] {{ background: {theme.bar}; border: none; border-radius: 3px; }}
     QProgressBar[thin="true"]::chunk {{ background: {theme.bar_fill}; border-radius: 3px; }}
+    QScrollArea, QScrollArea > QWidget > QWidget#plain {{ background: transparent; }}
+    QPushButton {{ background: {theme.button}; border: 1px solid {theme.outline}; border-radius: 4px;
+        padding: 4px 14px; }}
+    QPushButton:hover, QPushButton:focus {{ border-color: {theme.accent}; }}
+    QPushButton:pressed {{ background: {theme.selection}; }}
+    QPushButton:default {{ background: {theme.accent}; border-color: {theme.accent}; color: {theme.on_accent}; }}
+    QPushButton:default:focus {{ border: 2px solid {theme.text}; padding: 3px 13px; }}
+    QPushButton:disabled {{ background: {theme.window}; border-color: {theme.border}; color: {theme.tile_taken}; }}
+    QRadioButton::indicator {{ width: 12px; height: 12px; border: 1px solid {theme.outline}; border-radius: 7px;
+        background: {theme.base}; }}
+    QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 4px solid {theme.accent}; }}
+    QRadioButton::indicator:focus {{ border-color: {theme.text}; }}
+    QScrollBar {{ background: transparent; border: none; margin: 0; }}
+    QScrollBar:vertical {{ width: 11px; }}
+    QScrollBar:horizontal {{ height: 11px; }}
+    QScrollBar::handle {{ background: {theme.border}; border-radius: 4px; margin: 2px; }}
+    QScrollBar::handle:vertical {{ min-height: 28px; }}
+    QScrollBar::handle:horizontal {{ min-width: 28px; }}
+    QScrollBar::handle:hover {{ background: {theme.tile_taken}; }}
+    QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+    QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
     QLabel[tone="muted"] {{ color: {theme.muted}; }}
     QLabel[tone="good"] {{ color: {theme.good}; }}
     QLabel[tone="warning"] {{ color: {theme.warning}; }}

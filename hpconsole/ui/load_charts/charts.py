@@ -98,11 +98,14 @@ class LoadCharts(QWidget):
         plot.setMouseEnabled(False, False)
         plot.setMenuEnabled(False)
         plot.hideButtons()
-        plot.setYRange(0, 100, padding=0.02)
+        plot.setYRange(0, 100, padding=0.03)
         plot.setXRange(-60, 0, padding=0)
         plot.showGrid(x=False, y=True, alpha=0.18)
         plot.getAxis("left").setTicks([[(v, str(v)) for v in (0, 50, 100)]])
-        plot.getAxis("left").setWidth(30)
+        plot.getAxis("left").setWidth(34)
+        for side in ("left", "bottom"):
+            plot.getAxis(side).setStyle(hideOverlappingLabels=24)
+        plot.getPlotItem().layout.setContentsMargins(0, 6, 18, 0)
         plot.setMinimumHeight(80)
         plot.setFrameShape(plot.Shape.NoFrame)
         return plot

@@ -232,7 +232,7 @@ COLUMNS: tuple[Column[HostRow], ...] = (
     Column("Host", lambda r: fmt.natural(r.host.name), _name, tooltip=_name_tip, icon=_name_icon, width=190),
     Column(
         "Status", lambda r: (status_tone(r).value, status_text(r)),
-        lambda r: "" if r.node is not None else status_text(r), tooltip=_status_tip, tone=status_tone, width=165,
+        lambda r: "" if r.node is not None else status_text(r), tooltip=_status_tip, tone=status_tone, width=190,
     ),
     Column(
         "CPU load", cpu_pct, lambda r: fmt.pct(cpu_pct(r)), align=Align.RIGHT, tone=_load_tone, share=_load_share,
@@ -251,7 +251,7 @@ COLUMNS: tuple[Column[HostRow], ...] = (
         tone=_number_tone, width=56, is_live=True,
     ),
     Column(
-        "Updated", lambda r: r.age_s, _age_text, tone=_age_tone, width=100, is_live=True,
+        "Updated", lambda r: r.age_s, _age_text, tone=_age_tone, width=135, is_live=True,
     ),
     Column(
         "CPUs", lambda r: r.host.topology.threads, cpus_text, tone=_number_tone, width=140,

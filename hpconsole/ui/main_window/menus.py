@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, QPoint, Qt, Signal
+from PySide6.QtCore import QObject, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QActionGroup, QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
 
@@ -28,7 +28,7 @@ class SearchBox(QLineEdit):
         self.setAccessibleName("Search hosts and VMs")
         self.setPlaceholderText("Search hosts and VMs  (Ctrl+F)")
         self.setClearButtonEnabled(True)
-        self.setMinimumWidth(self.fontMetrics().averageCharWidth() * 44)
+        self.setFixedWidth(self.fontMetrics().averageCharWidth() * 44)
         self._mark = self.addAction(icons.icon("search", "#808080"), QLineEdit.ActionPosition.LeadingPosition)
 
     def set_theme(self, theme: Theme) -> None:
@@ -50,6 +50,7 @@ def build_toolbar(window: QMainWindow, actions: Actions, search: SearchBox) -> Q
     bar = QToolBar("Toolbar", window)
     bar.setObjectName("toolbar")
     bar.setMovable(False)
+    bar.setIconSize(QSize(18, 18))
     bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     bar.addAction(actions["migrate"])
     bar.addSeparator()

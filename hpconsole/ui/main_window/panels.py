@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QAbstractItemView, QFrame, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QVBoxLayout, QWidget
 
 from hpconsole.ui.main_window import vm_rows
 from hpconsole.ui.main_window.host_tree_model import HostTreeModel
 from hpconsole.ui.main_window.vm_rows import VmRow
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
@@ -28,16 +29,11 @@ class Panel(QWidget):
         top.addWidget(heading)
         top.addWidget(self._count)
         top.addStretch(1)
-        frame = QFrame()
-        frame.setProperty("panel", "true")
-        inner = QVBoxLayout(frame)
-        inner.setContentsMargins(1, 1, 1, 1)
-        inner.addWidget(view)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
         layout.addLayout(top)
-        layout.addWidget(frame, 1)
+        layout.addWidget(framed(view), 1)
 
     def set_count(self, shown: int, total: int, selected: int) -> None:
         """Say how many rows there are, how many of them the search found, and how many are selected."""

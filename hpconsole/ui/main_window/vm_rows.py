@@ -206,7 +206,7 @@ COLUMNS: tuple[Column[VmRow], ...] = (
     Column("VM", lambda r: fmt.natural(r.vm.name), lambda r: r.vm.name, tooltip=lambda r: r.vm.uuid, tone=_tone,
            icon=state_icon, width=190),
     Column("State", state_text, state_text, tooltip=_state_tip, tone=_state_tone, width=105),
-    Column("Type", type_text, type_text, tone=_tone, width=140),
+    Column("Type", type_text, type_text, tone=_tone, width=155),
     Column("Host", lambda r: fmt.natural(r.vm.host or ""), lambda r: r.vm.host or fmt.UNKNOWN, tone=_tone, width=130),
     Column("vCPUs", lambda r: r.vm.vcpus, lambda r: str(r.vm.vcpus), align=Align.RIGHT, tone=_tone, width=66),
     Column("Memory", lambda r: r.vm.memory_kib, lambda r: fmt.kib(r.vm.memory_kib), align=Align.RIGHT, tone=_tone,

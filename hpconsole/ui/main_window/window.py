@@ -106,6 +106,7 @@ class MainWindow(QMainWindow):
         layout.addWidget(self._pages, 1)
         self.setCentralWidget(central)
         self._summary = TextLabel(name="cluster_summary", tone=Tone.MUTED)
+        self._summary.setContentsMargins(0, 0, 8, 0)
         self.statusBar().addPermanentWidget(self._summary)
         self.statusBar().setSizeGripEnabled(False)
         self._connect()
@@ -126,6 +127,7 @@ class MainWindow(QMainWindow):
         self._state.restore_columns(self.hosts.view)
         self._state.restore_columns(self.vms.view)
         self._pages.setCurrentWidget(self._splitter if self._console.hosts else self._empty)
+        self.vms.view.setFocus()
 
     # What the program tells
 

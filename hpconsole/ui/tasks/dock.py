@@ -76,6 +76,7 @@ class TaskList(QWidget):
         top.addWidget(self._summary, 1)
         top.addWidget(self._clear)
         inner = QWidget()
+        inner.setObjectName("plain")
         self._list = QVBoxLayout(inner)
         self._list.setContentsMargins(8, 4, 8, 8)
         self._list.setSpacing(6)

@@ -92,7 +92,7 @@ class Rearranger(Generic[Row]):
 
     def _permute(self, old: Arrangement[Row], new: Arrangement[Row]) -> None:
         model = self._model
-        model.layoutAboutToBeChanged.emit([], QAbstractItemModel.LayoutChangeHint.VerticalSortHint)
+        model.layoutAboutToBeChanged.emit()
         held = [index for index in model.persistentIndexList() if not index.parent().isValid()]
         keys = [old.shown_keys[index.row()] for index in held]
         self._show(new)
@@ -100,7 +100,7 @@ class Rearranger(Generic[Row]):
             places = new.positions
             moved = [model.index(places[key], index.column()) for key, index in zip(keys, held, strict=True)]
             model.changePersistentIndexList(held, moved)
-        model.layoutChanged.emit([], QAbstractItemModel.LayoutChangeHint.VerticalSortHint)
+        model.layoutChanged.emit()
 
     def _report_changes(self, old: Arrangement[Row], new: Arrangement[Row]) -> None:
         if old.rows is new.rows or not len(new):

@@ -32,13 +32,12 @@ class TextLabel(QLabel):
             self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Minimum)
         if is_bold:
             self.set_weight(QFont.Weight.DemiBold)
-        self.set_tone(tone)
+        self.setProperty("tone", _property(tone))
 
     def set_tone(self, tone: Tone) -> None:
         """Colour the text from now on."""
-        value = "" if tone is Tone.NORMAL else tone.name.lower()
-        if self.property("tone") != value:
-            self.setProperty("tone", value)
+        if self.property("tone") != _property(tone):
+            self.setProperty("tone", _property(tone))
             self.style().unpolish(self)
             self.style().polish(self)
 
@@ -49,6 +48,10 @@ class TextLabel(QLabel):
         if larger_by:
             font.setPointSizeF(font.pointSizeF() + larger_by)
         self.setFont(font)
+
+
+def _property(tone: Tone) -> str:
+    return "" if tone is Tone.NORMAL else tone.name.lower()
 
 
 class ElidedLabel(TextLabel):

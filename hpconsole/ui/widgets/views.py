@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QTreeView, QWidget
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QTreeView,
+    QWidget,
+)
 
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.widgets.bar_delegate import BarDelegate
 from hpconsole.ui.widgets.columns import Column
 
 _DESIGN_FONT_PX = 13  # widths of columns are given for a font of this height
+
+
+class _RoomyDelegate(QStyledItemDelegate):
+    """Gives the rows of a tree the height of a table's (asked once: row heights are uniform)."""
+
+    def __init__(self, height: int, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._height = height
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return QSize(super().sizeHint(option, index).width(), self._height)
 
 
 def table_view(model: Any, name: str, accessible_name: str, parent: QWidget | None = None) -> QTableView:
@@ -36,6 +55,7 @@ def tree_view(model: Any, name: str, accessible_name: str, parent: QWidget | Non
     view.setUniformRowHeights(True)
     view.setAnimated(False)
     view.setIndentation(16)
+    view.setItemDelegate(_RoomyDelegate(row_height(view), view))
     _dress(view, view.header(), model.columns, name, accessible_name)
     return view
 

@@ -1,0 +1,194 @@
+"""The highlighted host in the Migrate dialog: its score and the pinning there, or every reason against it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+
+from hpconsole.core.scheduler.units import Refusal
+from hpconsole.ui import format as fmt
+from hpconsole.ui.migrate.placement_view import Legend, PlacementView
+from hpconsole.ui.migrate.unit_names import words
+from hpconsole.ui.migrate.view import HostDetail, HostLine, PinRow
+from hpconsole.ui.theme import Theme
+from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.columns import Align, Column
+from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.table_model import TableModel
+from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.widgets.views import table_view
+
+
+class _Part(NamedTuple):
+    place: int
+    name: str
+    sum: str
+    points: float
+
+
+def _part_tone(part: _Part) -> Tone:
+    return Tone.NORMAL if part.points else Tone.MUTED
+
+
+_PART_COLUMNS: tuple[Column[_Part], ...] = (
+    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=150),
+    Column("Rank × factor", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=120),
+    Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=66),
+)
+
+
+def _there_tone(row: PinRow) -> Tone:
+    return Tone.ACCENT if row.is_moved else Tone.NORMAL
+
+
+_PIN_COLUMNS: tuple[Column[tuple[int, PinRow]], ...] = (
+    Column("Pinned", lambda r: r[0], lambda r: r[1].what, width=128),
+    Column("Now", lambda r: r[1].now, lambda r: r[1].now, tone=lambda _: Tone.MUTED, width=105),
+    Column("Then", lambda r: r[1].there, lambda r: r[1].there, tone=lambda r: _there_tone(r[1]), width=90),
+)
+
+
+class DetailPane(QStackedWidget):
+    """One page for a suitable host, one for an unsuitable one, one for while nothing is known."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("host_detail")
+        self._note = TextLabel(name="detail_note", tone=Tone.MUTED, wraps=True)
+        self._note.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._parts: TableModel[_Part] = TableModel(_PART_COLUMNS, lambda part: part.name)
+        self._pins: TableModel[tuple[int, PinRow]] = TableModel(_PIN_COLUMNS, lambda row: row[1].what)
+        self._parts_view = table_view(self._parts, "score_parts", "What makes the score")
+        self._pins_view = table_view(self._pins, "pin_rows", "Pinning now and there")
+        self._now = PlacementView("picture_now")
+        self._there = PlacementView("picture_there")
+        self._legend = Legend()
+        self._remark = TextLabel(name="detail_remark", tone=Tone.MUTED, wraps=True)
+        self._remark.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._reasons = QVBoxLayout()
+        self._shown_refusals: tuple[tuple[Refusal, ...], str] = ((), "")
+        self.addWidget(self._note)
+        self.addWidget(self._suitable_page())
+        self.addWidget(self._unsuitable_page())
+
+    def show_line(self, line: HostLine | None, detail: HostDetail | None) -> None:
+        """Show this host; `detail` is None while its pinning is being computed."""
+        if line is None or not line.is_known:
+            self._note.setText("Checking…" if line is not None else "Select a host to see why it is where it is.")
+            self.setCurrentIndex(0)
+        elif line.is_suitable:
+            self._show_suitable(line, detail)
+            self.setCurrentIndex(1)
+        else:
+            self._show_refusals(line)
+            self.setCurrentIndex(2)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take colours from this theme."""
+        for part in (self._parts, self._pins, self._now, self._there, self._legend):
+            part.set_theme(theme)
+
+    def _suitable_page(self) -> QWidget:
+        page = QWidget()
+        layout = QHBoxLayout(page)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        scores = framed(self._parts_view)
+        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 52)
+        layout.addWidget(scores)
+        pictures = QHBoxLayout()
+        pictures.setSpacing(14)
+        pictures.addWidget(self._now, 1)
+        pictures.addWidget(self._there, 1)
+        self._pictures = QWidget()
+        middle = QVBoxLayout(self._pictures)
+        middle.setContentsMargins(0, 0, 0, 0)
+        middle.setSpacing(4)
+        middle.addLayout(pictures, 1)
+        middle.addWidget(self._legend)
+        layout.addWidget(self._pictures, 3)
+        self._pins_frame = framed(self._pins_view)
+        layout.addWidget(self._pins_frame, 2)
+        layout.addWidget(self._remark, 5)
+        return page
+
+    def _unsuitable_page(self) -> QWidget:
+        inner = QWidget()
+        inner.setObjectName("plain")
+        self._reasons.setSpacing(10)
+        self._reasons.setContentsMargins(14, 12, 14, 12)
+        inner.setLayout(self._reasons)
+        scroll = QScrollArea()
+        scroll.setObjectName("refusals")
+        scroll.setAccessibleName("Reasons against this host")
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(inner)
+        return framed(scroll)
+
+    def _show_suitable(self, line: HostLine, detail: HostDetail | None) -> None:
+        parts = sorted(line.parts, key=lambda part: -part.contribution)
+        rows = [
+            _Part(i, _capital(words(part.unit)), f"{part.rank} × {part.factor}", part.contribution)
+            for i, part in enumerate(parts)
+        ]
+        self._parts.set_rows(rows)
+        text = "" if detail is None else detail.misfit or detail.remark
+        is_drawn = detail is not None and not text
+        self._remark.setText("Computing the pinning there…" if detail is None else text)
+        for widget, is_shown in (
+            (self._pictures, is_drawn),
+            (self._pins_frame, is_drawn),
+            (self._remark, not is_drawn),
+        ):
+            widget.setVisible(is_shown)
+        if detail is not None and is_drawn:
+            self._now.set_picture(detail.now)
+            self._there.set_picture(detail.there)
+            self._pins.set_rows(list(enumerate(detail.rows)))
+
+    def _show_refusals(self, line: HostLine) -> None:
+        if (line.refusals, line.will_help) == self._shown_refusals and self._reasons.count():
+            return  # a poll that changes nothing must not move what is being read
+        self._shown_refusals = (line.refusals, line.will_help)
+        while (item := self._reasons.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.deleteLater()
+        count = fmt.count(len(line.refusals), "reason")
+        heading = TextLabel(f"{line.name} cannot take it, for {count}", name="refusal_heading")
+        heading.set_weight(QFont.Weight.DemiBold, larger_by=1)
+        self._reasons.addWidget(heading)
+        if line.will_help:
+            self._reasons.addWidget(TextLabel(f"What would help: {line.will_help}", name="will_help", wraps=True))
+        for refusal in line.refusals:
+            self._reasons.addWidget(_reason(refusal))
+        self._reasons.addStretch(1)
+
+
+def _reason(refusal: Refusal) -> QWidget:
+    block = QWidget()
+    block.setObjectName("refusal")
+    layout = QVBoxLayout(block)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(2)
+    layout.addWidget(TextLabel(_capital(words(refusal.unit)), name="refusal_unit", is_bold=True))
+    sentence = TextLabel(refusal.sentence, name="refusal_sentence", wraps=True)
+    sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    layout.addWidget(sentence)
+    for shortage in refusal.shortages:
+        unit = f" {shortage.unit}" if shortage.unit and shortage.unit not in shortage.what else ""
+        text = (
+            f"{_capital(shortage.what)}: needed {fmt.number(shortage.needed)}{unit}, "
+            f"there {fmt.number(shortage.available)}{unit}"
+        )
+        if shortage.missing > 0:
+            text += f", missing {fmt.number(shortage.missing)}{unit}"
+        layout.addWidget(TextLabel(text, name="shortage", tone=Tone.MUTED, wraps=True))
+    return block
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
