@@ -66,9 +66,11 @@ def _session_options(options: argparse.Namespace) -> Options:
 
 
 def _open_window(options: argparse.Namespace) -> int:
-    from hpconsole.ui.desktop import open_window
+    from hpconsole.cli.session import build_app
+    from hpconsole.ui.desktop import run as show_window
 
-    return open_window(_session_options(options), quit_after_first_snapshot=options.quit_after_first_snapshot)
+    app = build_app(_session_options(options))
+    return show_window(app, arguments=["--quit-after-first-snapshot"] if options.quit_after_first_snapshot else [])
 
 
 def _common(parser: argparse.ArgumentParser, *, is_sub: bool) -> None:
