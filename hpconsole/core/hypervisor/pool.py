@@ -65,6 +65,7 @@ class _Session:
         self._lock = threading.Lock()
         self._hypervisor: Hypervisor | None = None
         self._opened_at = 0.0
+        self._opened_on: threading.Thread | None = None
         self._failures = 0
         self._try_at = clock()
         self._link = HostLink(LinkState.CONNECTING, since=_now(), is_encrypted=_is_encrypted(uri))
@@ -141,8 +142,12 @@ class _Session:
         if hypervisor is not None:
             if not hypervisor.is_alive():
                 self._lost(hypervisor, f"The connection to host {self.name} broke: it stopped answering.")
-                return self._try_at - self._clock()
-            return _LOOK_EVERY_S
+            elif self._opened_on is not threading.current_thread():
+                # the lane left its thread behind in a call that hangs: see LibvirtHost for why that spoils the rest
+                self._lost(hypervisor, f"A request to host {self.name} hangs. hpconsole connects anew.")
+            else:
+                return _LOOK_EVERY_S
+            return max(self._try_at - self._clock(), 0.0)
         if state is LinkState.REFUSED:
             return None
         if wait_s > 0:
@@ -184,6 +189,7 @@ class _Session:
             if is_wanted:
                 self._hypervisor = hypervisor
                 self._opened_at = self._clock()
+                self._opened_on = threading.current_thread()
         if is_wanted:
             self._set(LinkState.CONNECTED)
         else:

@@ -259,15 +259,23 @@ def test_one_frozen_host_delays_no_other(pool: ConnectionPool, network: FakeNetw
     hang.released.set()
 
 
-def test_a_hung_call_on_a_living_connection_is_left_behind(pool: ConnectionPool, network: FakeNetwork) -> None:
-    """As when one guest's QEMU hangs: keep-alive says that the daemon answers."""
+def test_a_call_that_hangs_for_ever_is_left_behind_with_its_connection(
+    pool: ConnectionPool, network: FakeNetwork
+) -> None:
+    """As when one guest's QEMU hangs, but the host's daemon answers keep-alive."""
     pool.add("b", URI)
     network.wait_for(LinkState.CONNECTED)
     hang, _ = _hang(pool, "b")
+    before = len(network.links)
     network.clock += 26
-    assert pool.link("b").state is LinkState.CONNECTED
+    pool.link("b")
+    pool._sessions["b"].lane.wake()
+    assert "hangs" in network.wait_for(LinkState.DISCONNECTED, after=before).problem
+    network.clock += 2
+    pool._sessions["b"].lane.wake()
+    network.wait_for(LinkState.CONNECTED, after=before)
     assert pool.call("b", lambda host: host.uri, deadline_s=LONG_S) == URI
-    assert len(network.hosts) == 1
+    assert len(network.hosts) == 2
     hang.released.set()
 
 
