@@ -60,20 +60,20 @@ PidFile /run/sshd.pid
 """
 
 # Process 1 of a host: makes its private file systems, says its id as seen from outside (before it has a /proc of its
-# own), then reaps whatever dies. The console's files are hidden: a real host does not have them either.
+# own), then reaps whatever dies. The mounts are cut off from the machine's at the namespace's very root, which `nsenter`
+# steps to: in a chroot, / is no mount point. The console's files are hidden: a real host does not have them either.
 INIT = """\
 set -e
 read -r pid rest < /proc/self/stat
-mount --make-rprivate /
+nsenter --mount=/proc/self/ns/mnt mount --make-rprivate /
 mount -t proc proc /proc
 mount --rbind /etc {folder}/machine-etc
 mount --bind {folder}/etc /etc
 for part in lib cache log; do
     mount --bind {folder}/$part /var/$part/libvirt
 done
-for part in cpu node; do
-    mount --bind {folder}/sys/$part /sys/devices/system/$part
-done
+mount -t sysfs sysfs /sys
+mount --bind {folder}/sys /sys/devices/system
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/libvirt /run/lock /run/sshd {huge_folders}
 mount -t tmpfs tmpfs {lab}/client
@@ -173,21 +173,21 @@ class Host:
     def boot(self) -> None:
         """Start the host's namespaces, plug it in, start its daemons; returns when libvirtd answers."""
         (self.folder / "init.pid").unlink(missing_ok=True)
-        unshare = "setsid unshare --mount --uts --ipc --net --pid --fork sh {init} > {log} 2>&1 < /dev/null &"
-        command = unshare.format(init=self.folder / "init.sh", log=self.folder / "init.log")
+        namespaces = "--mount --propagation unchanged --uts --ipc --net --pid --fork"
+        log = self.folder / "init.log"
+        command = f"setsid unshare {namespaces} sh {self.folder}/init.sh > {log} 2>&1 < /dev/null &"
         run("nsenter", "-t", str(self.network.switch_pid), "-p", "sh", "-c", command)
-        wait_until(
-            lambda: self.is_up,
-            within_s=15,
-            complaint=f"host {self.name}: its namespaces did not come up: {self.folder}/init.log",
-        )
+        try:
+            wait_until(lambda: self.is_up, within_s=15, complaint=f"host {self.name}: its namespaces did not come up")
+        except LabError as error:
+            raise LabError(f"{error}: {log.read_text().strip()}") from error
         self.network.connect(self.index, self.init_pid)
         self.run("/usr/sbin/sshd", "-f", "/etc/ssh/sshd_config", "-E", f"{self.folder}/log/sshd.log")
         self.start_daemon()
 
     def enter(self, *command: str) -> tuple[str, ...]:
         """The command line that runs a command inside the host."""
-        return ("nsenter", "-t", str(self.init_pid), "-m", "-u", "-i", "-n", "-p", *command)
+        return ("nsenter", "-t", str(self.init_pid), "-m", "-u", "-i", "-n", "-p", "-r", *command)
 
     def run(self, *command: str, check: bool = True, timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
         """Run a command inside the host, whatever state its network is in; LabError where it outlasts its time."""

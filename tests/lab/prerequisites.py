@@ -38,8 +38,11 @@ def missing() -> str:
     packages = sorted({package for program, package in _PROGRAMS.items() if not shutil.which(program, path=path)})
     if packages:
         return f"the lab needs Debian packages that are not installed: apt-get install {' '.join(packages)}"
-    namespaces = ("unshare", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork", "mount", "-t", "tmpfs", "tmpfs")
-    done = run(*namespaces, "/mnt", check=False)
+    if not os.path.exists("/proc/self/ns/mnt"):
+        return "the lab needs /proc: mount it (in a chroot: mount -t proc proc /proc)"
+    namespaces = ("unshare", "--mount", "--propagation", "unchanged", "--uts", "--ipc", "--net", "--pid", "--fork")
+    mounts = "nsenter --mount=/proc/self/ns/mnt mount --make-rprivate / && mount -t tmpfs tmpfs /tmp"
+    done = run(*namespaces, "sh", "-c", mounts, check=False)
     if done.returncode:
         return f"the lab needs namespaces and mounts, which are not allowed here: {done.stderr.strip()}"
     return ""
