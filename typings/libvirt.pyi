@@ -1,6 +1,6 @@
 # ruff: noqa: N801, N802, N803, A002 - the names are libvirt's
 # The calls of libvirt-python that hpconsole uses. The package itself ships no py.typed.
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 class libvirtError(Exception):

@@ -257,6 +257,7 @@ class Vm:
     virt_type: str = ""  # kvm, qemu
     devices: VmDevices = VmDevices()
     intent: VmIntent = VmIntent()
+    problem: str = ""  # a sentence: its XML cannot be used, so only name, state and host are known
 
     @property
     def is_running_somewhere(self) -> bool:
