@@ -144,6 +144,16 @@ def test_definition_has_nothing_that_was_chosen_at_start(still: SimulatedCluster
         assert mark not in inactive
 
 
+def test_migratable_xml_has_no_traces_of_the_process(still: SimulatedCluster) -> None:
+    host = still.open("sim://host-01")
+    for record in host.sample().domains:
+        xml = host.migratable_xml(record.uuid)
+        assert xml.startswith("<domain type='kvm'>")
+        assert "<alias" not in xml
+        assert "name='hypervisor'" not in xml
+        assert host.migratable_xml(record.uuid, inactive=True) == host.domain_xml(record.uuid, inactive=True)
+
+
 def test_it_looks_like_libvirts(still: SimulatedCluster) -> None:
     host = still.open("sim://host-02")
     xml = host.domain_xml(uuid_of(host, "trade-engine-1"))
@@ -203,6 +213,8 @@ def test_pinning_a_vcpu_changes_the_documents(cluster: SimulatedCluster) -> None
     assert vm_named(cluster, "host-02", "trade-engine-1").pinning.of_vcpu(3) == CpuSet.of([5, 7])
     inactive = vm_named(cluster, "host-02", "trade-engine-1", inactive=True)
     assert inactive.pinning.of_vcpu(3) == CpuSet.of([34])
+    host.pin_vcpu(uuid, 3, "5,64", live=True, config=False)
+    assert vm_named(cluster, "host-02", "trade-engine-1").pinning.of_vcpu(3) == CpuSet.of([5])
     for vcpu, cpus in ((8, "1"), (0, "64"), (0, ""), (0, "x")):
         with pytest.raises(OperationRefused):
             host.pin_vcpu(uuid, vcpu, cpus, live=True, config=True)

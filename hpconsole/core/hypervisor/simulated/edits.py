@@ -29,9 +29,9 @@ def with_vcpu_pin(daemon: Daemon, xml: str, vcpu_id: int, cpus: str) -> str:
     if not 0 <= vcpu_id < demand.vcpus:
         words = f"vcpu {vcpu_id} is out of range of live cpu count {demand.vcpus}"
         raise refused(daemon.name, Err.INVALID_ARG, words, vm=demand.name)
-    if wanted - daemon.model.online:
-        words = "cannot set CPU affinity on process 4242: Invalid argument"
-        raise refused(daemon.name, Err.SYSTEM_ERROR, words, vm=demand.name)
+    wanted &= daemon.model.online  # libvirt cuts the map to the host's CPUs
+    if not wanted:
+        raise refused(daemon.name, Err.INVALID_ARG, "Empty cpu list for pinning", vm=demand.name)
     tune = root.find("cputune")
     if tune is None:
         tune = etree.Element("cputune")

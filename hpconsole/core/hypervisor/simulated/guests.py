@@ -5,6 +5,7 @@ Knows nothing of the machine a VM runs on but the CPU model a `host-model` guest
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from dataclasses import dataclass
 
@@ -161,10 +162,11 @@ def live_xml(defined: Element, domain_id: int, generation: Generation) -> str:
 
 
 def incoming_xml(migratable: Element, domain_id: int) -> str:
-    """What XMLDesc says on the destination of a migration: the CPU stays as it was."""
+    """What XMLDesc says on the destination of a migration: the CPU model stays, made exact again."""
     root = deepcopy(migratable)
     root.set("id", str(domain_id))
     _add_resource(root)
+    _make_exact(root.find("cpu"), ("hypervisor",))
     return format_xml(_with_aliases(root))
 
 
@@ -180,7 +182,14 @@ def inactive_xml(live: Element) -> str:
 def migratable_xml(live: Element) -> str:
     """The live XML as a destination accepts it."""
     root = deepcopy(live)
+    root.attrib.pop("id", "")
     _remove(root, "seclabel")
+    cpu = root.find("cpu")
+    if cpu is not None and cpu.get("check") == "full":
+        # What QEMU added at start is left out; the destination finds it out again.
+        cpu.set("check", "partial")
+        for feature in cpu.findall("feature[@name='hypervisor']"):
+            cpu.remove(feature)
     return format_xml(_without_aliases(root))
 
 
@@ -197,23 +206,30 @@ def _add_resource(root: Element) -> None:
 
 
 def _expand_cpu(root: Element, generation: Generation) -> None:
-    """As libvirt does at start: host-model becomes the host's own model, custom models are made exact."""
+    """As libvirt does at start: host-model becomes the host's own model, and custom models are made exact."""
     cpu = root.find("cpu")
-    if cpu is None or cpu.get("mode") not in ("host-model", "custom"):
+    if cpu is None:
         return
-    wanted = ["hypervisor"]
-    if cpu.get("mode") == "host-model":
-        model, vendor = etree.Element("model"), etree.Element("vendor")
-        model.text, vendor.text = cpu_model_name(generation), "Intel"
-        cpu.insert(0, model)
-        cpu.insert(1, vendor)
-        cpu.set("mode", "custom")
-        cpu.set("match", "exact")
-        wanted = [*flags(generation), "hypervisor"]
+    if cpu.get("mode") != "host-model":
+        _make_exact(cpu, ("hypervisor",))
+        return
+    model, vendor = etree.Element("model"), etree.Element("vendor")
+    model.text, vendor.text = cpu_model_name(generation), "Intel"
+    cpu.insert(0, model)
+    cpu.insert(1, vendor)
+    cpu.set("mode", "custom")
+    cpu.set("match", "exact")
+    _make_exact(cpu, (*flags(generation), "hypervisor"))
+
+
+def _make_exact(cpu: Element | None, wanted: Iterable[str]) -> None:
+    """Name what QEMU gave the guest: nothing may be missing or more after a migration."""
+    if cpu is None or cpu.get("mode", "custom") != "custom":
+        return
     cpu.set("check", "full")
-    model_element = cpu.find("model")
-    if model_element is not None:
-        model_element.set("fallback", "forbid")
+    model = cpu.find("model")
+    if model is not None:
+        model.set("fallback", "forbid")
     present = {feature.get("name") for feature in cpu.findall("feature")}
     numa = cpu.find("numa")
     for flag in wanted:

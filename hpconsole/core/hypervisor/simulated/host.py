@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from hpconsole.core.errors import ConnectionLost, HostUnreachable
+from hpconsole.core.hypervisor.intent_xml import NAMESPACE
 from hpconsole.core.hypervisor.port import (
     DomainEvent,
     DomainEventKind,
@@ -176,14 +177,14 @@ class SimulatedHost:
             domain = daemon.domain(uuid)
             self._edit(daemon, uuid, lambda xml: with_vcpu_pin(daemon, xml, vcpu_id, cpus), live=live, config=config)
             if live:
-                self._world.tell(daemon, DomainEventKind.TUNED, domain)
+                self._world.tell(daemon, DomainEventKind.TUNED, domain, f"cputune.vcpupin{vcpu_id}")
 
     def set_metadata(self, uuid: str, xml: str | None, *, live: bool, config: bool) -> None:
         """Write (None: remove) hpconsole's own metadata element."""
         with self._calling() as daemon:
             domain = daemon.domain(uuid)
             self._edit(daemon, uuid, lambda old: with_metadata(daemon.name, old, xml), live=live, config=config)
-            self._world.tell(daemon, DomainEventKind.METADATA, domain)
+            self._world.tell(daemon, DomainEventKind.METADATA, domain, NAMESPACE)
 
     @staticmethod
     def _edit(daemon: Daemon, uuid: str, edit: Callable[[str], str], *, live: bool, config: bool) -> None:

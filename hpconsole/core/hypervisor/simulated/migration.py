@@ -104,11 +104,15 @@ class Migration:
             ("name", demand.name, own.name),
             ("vCPU count", demand.vcpus, own.vcpus),
             ("max memory", demand.memory_kib, own.memory_kib),
-            ("NUMA cells", [part.kib for part in demand.parts], [part.kib for part in own.parts]),
+            ("NUMA cell count", len(demand.parts), len(own.parts)),
         )
         for what, theirs, ours in pairs:
             if theirs != ours:
                 words = f"Target domain {what} {theirs} does not match source {ours}"
+                raise refused(self.destination.name, Err.CONFIG_UNSUPPORTED, words, vm=own.name)
+        for cell, (theirs_part, ours_part) in enumerate(zip(demand.parts, own.parts, strict=True)):
+            if theirs_part.kib != ours_part.kib:
+                words = f"Size of target NUMA node {cell} ({theirs_part.kib}) doesn't match source ({ours_part.kib})"
                 raise refused(self.destination.name, Err.CONFIG_UNSUPPORTED, words, vm=own.name)
 
     def _check_cpu(self, demand: Demand) -> None:
@@ -174,16 +178,17 @@ class Migration:
         if self.memory.phase is Phase.POST_COPY:
             words = "cannot abort migration in post-copy mode"
             raise refused(self.source.name, Err.OPERATION_INVALID, words, vm=self.domain.name)
-        words = "migration out job: canceled by client"
+        words = "job 'migration out' canceled by client"
         self._fail(refused(self.source.name, Err.OPERATION_ABORTED, words, vm=self.domain.name))
 
     def stats(self, *, incoming: bool = False) -> JobStats:
-        """virDomainGetJobStats, on either side."""
+        """What virDomainGetJobStats answers; the destination knows only how it went in the end."""
         memory = self.memory
         operation = JobOperation.MIGRATION_IN if incoming else JobOperation.MIGRATION_OUT
         done = memory.phase is Phase.DONE
         if incoming and not done:
-            return JobStats(int(Job.UNBOUNDED), int(operation), elapsed_ms=int(memory.elapsed_s * 1000))
+            words = "migration statistics are available only on the source host"
+            raise refused(self.destination.name, Err.OPERATION_UNSUPPORTED, words, vm=self.domain.name)
         remaining = int(memory.remaining_bytes) // PAGE_BYTES * PAGE_BYTES
         return JobStats(
             job_type=int(Job.COMPLETED if done else Job.UNBOUNDED),
@@ -206,22 +211,21 @@ class Migration:
     # --- the end -----------------------------------------------------------------
 
     def _complete(self) -> None:
+        """In libvirt's order: defined, resumed there; stopped, done here. No event tells that the source forgot it."""
         there, here, incoming, domain = self.destination, self.source, self.incoming, self.domain
         self._finish()
         if self._persistent_xml is not None:
             incoming.definition = self._persistent_xml
             incoming.autostart = domain.autostart
+            self.world.tell_lifecycle(there, incoming, Lifecycle.DEFINED, 0)
         was_paused = domain.state is State.PAUSED and domain.reason == Paused.USER
         if was_paused:
             there.pause(incoming, Paused.USER, 0)
         else:
             there.run(incoming, Running.MIGRATED, 1)
         incoming.completed, domain.completed = self.stats(incoming=True), self.stats()
-        if self._persistent_xml is not None:
-            self.world.tell_lifecycle(there, incoming, Lifecycle.DEFINED, 0)
-        if self.request.undefine_source and domain.definition is not None:
+        if self.request.undefine_source:
             domain.definition = None
-            self.world.tell_lifecycle(here, domain, Lifecycle.UNDEFINED, 0)
         here.stop(domain, Shutoff.MIGRATED, 3)
         self.world.tell(here, DomainEventKind.JOB_COMPLETED, domain)
 
@@ -243,7 +247,10 @@ class Migration:
 
     def lose_guest(self, where: Daemon) -> None:
         """The QEMU process on one side was ended by force."""
-        words = "migration out job: domain is not running" if where is self.source else "Lost connection to destination"
+        is_here = where is self.source
+        words = (
+            "domain is not running" if is_here else "job 'migration out' failed: Lost connection to destination host"
+        )
         error = refused(self.source.name, Err.OPERATION_FAILED, words, vm=self.domain.name)
         self._lose(where, error)
 
@@ -256,7 +263,7 @@ class Migration:
             )
             error: HypervisorError = ConnectionLost(sentence, detail="client socket is closed", subject=where.name)
         else:
-            words = "Lost connection to destination host"
+            words = "job 'migration out' failed: Lost connection to destination host"
             error = refused(self.source.name, Err.OPERATION_FAILED, words, vm=self.domain.name)
         self._lose(where, error)
 
@@ -291,11 +298,8 @@ def begin(world: World, source: Daemon, uuid: str, request: MigrationRequest, de
         or (is_cut and request.transport is MigrationTransport.PEER_TO_PEER)
     ):
         place = request.destination_uri.partition("://")[2].partition("/")[0]
-        words = (
-            f"Failed to connect to remote libvirt URI {request.destination_uri}: "
-            f"unable to connect to server at '{place}:16509': No route to host"
-        )
-        raise refused(source.name, Err.OPERATION_FAILED, words, vm=domain.name)
+        words = f"unable to connect to server at '{place}:16509': No route to host"
+        raise refused(source.name, Err.SYSTEM_ERROR, words, vm=domain.name)
     if destination is source:
         words = f"Attempt to migrate guest to the same host {source.uuid}"
         raise refused(source.name, Err.INTERNAL_ERROR, words, vm=domain.name)

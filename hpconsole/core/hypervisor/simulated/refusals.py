@@ -16,6 +16,7 @@ _PREFIX = {
     Err.CONFIG_UNSUPPORTED: "unsupported configuration: ",
     Err.OPERATION_TIMEOUT: "Timed out during operation: ",
     Err.OPERATION_ABORTED: "operation aborted: ",
+    Err.OPERATION_UNSUPPORTED: "Operation not supported: ",
     Err.CPU_INCOMPATIBLE: "the CPU is incompatible with host CPU: ",
 }
 
