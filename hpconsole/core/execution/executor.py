@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ from hpconsole.core.execution.step_queue import Limits, QueuedStep, StepQueue, S
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.planning.plan import Plan, Step
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
-from hpconsole.core.scheduler.reservations import Reservation, reserve
+from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.store import Store
 
 _log = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class Executor:
         self._queue = StepQueue(limits or Limits())
         self._promises = Promises(store)
         self._lock = threading.RLock()
+        self._booking = threading.Lock()  # held while a place is chosen; never taken with `_lock` held
         self._changed = threading.Condition(self._lock)
         self._is_closing = False
         self._is_dirty = False
@@ -125,7 +126,7 @@ class Executor:
     def reservations(self) -> tuple[Reservation, ...]:
         """What waiting, running and just ended steps promise to their VMs on the destinations."""
         with self._lock:
-            return self._reservations()
+            return self._promises.of(self._queue.unfinished())
 
     def running(self) -> tuple[StepStatus, ...]:
         """Every step that waits or runs, in the order of the queue."""
@@ -247,9 +248,18 @@ class Executor:
         if entry.is_recovered:
             self._on_started(entry, entry.step)
             return migration.resume()
-        with self._lock:
-            others = self._reservations(without=entry)
-        return migration.run(others)
+        return migration.run(lambda choose: self._book(entry, choose))
+
+    def _book(self, entry: QueuedStep, choose: Callable[[Sequence[Reservation]], Step]) -> Step:
+        """One step at a time: what one takes, the next one sees."""
+        with self._booking:
+            with self._lock:
+                others = self._promises.before(self._queue.unfinished(), entry)
+            step = choose(others)
+            with self._lock:
+                entry.step = step
+                entry.is_booked = True
+            return step
 
     def _on_started(self, entry: QueuedStep, step: Step) -> None:
         with self._lock:
@@ -281,7 +291,7 @@ class Executor:
             entry.step = following
             entry.attempt += 1
             entry.migration_id = uuid.uuid4().hex
-            entry.is_in_journal = False
+            entry.is_in_journal = entry.is_booked = False
             entry.progress = None
             entry.state = StepState.WAITING
         self._wake()
@@ -290,7 +300,7 @@ class Executor:
         if entry.is_recovered or entry.token.is_cancelled or self._is_closing or not may_be_retried(result):
             return ""
         with self._lock:
-            others = self._reservations(without=entry)
+            others = self._promises.of(self._queue.unfinished(), but=entry)
         return next_try(result, frozenset(entry.tried), self._store.snapshot, self._policy(), others)
 
     def _end(self, entry: QueuedStep, result: Result) -> None:
@@ -345,17 +355,6 @@ class Executor:
         self._report(PlanSubmitted(_now(), found.plan))
 
     # --- small things ---------------------------------------------------------------------------------------------
-
-    def _reservations(self, without: QueuedStep | None = None) -> tuple[Reservation, ...]:
-        loads = self._store.snapshot.loads
-        under_way = [
-            reserve(entry.vm, entry.step.destination, entry.step.placement, loads.get(entry.vm.uuid))
-            for entry in self._queue.unfinished()
-            if entry is not without and entry.vm is not None
-        ]
-        own = without.step.vm_uuid if without is not None else None
-        kept = (promise for promise in self._promises.current() if promise.vm_uuid != own)
-        return (*under_way, *kept)
 
     def _record(self, entry: QueuedStep) -> MigrationRecord:
         step = entry.step

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hpconsole.core.errors import ConnectionLost, HostUnreachable, HpconsoleError, HypervisorError, PlanningError
@@ -16,7 +16,7 @@ from hpconsole.core.events import MigrationProgress, StepOutcome
 from hpconsole.core.execution.cancel import CancelToken
 from hpconsole.core.execution.end_states import EndState, HostView, describe, judge
 from hpconsole.core.execution.journal import JournalWriter, Phase
-from hpconsole.core.execution.preflight import Prepared, prepare
+from hpconsole.core.execution.preflight import Booking, Prepared, prepare
 from hpconsole.core.execution.routes import Route, is_worth_another_route, routes
 from hpconsole.core.execution.verification import differences, look, outcome_detail
 from hpconsole.core.execution.watching import JobReader, JobWatcher
@@ -24,7 +24,6 @@ from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import JobStats, MigrationRequest, MigrationTransport
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.scheduler.policies import Policy
-from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.store import Store
 
 _log = logging.getLogger(__name__)
@@ -101,12 +100,8 @@ class Migration:
             deadline_s=surroundings.timings.call_s,
         )
 
-    def run(self, reservations: Sequence[Reservation]) -> Result | None:
-        """Move the VM. None: the console closes and the hosts go on by themselves.
-
-        Args:
-            reservations: What is promised to other VMs.
-        """
+    def run(self, book: Booking) -> Result | None:
+        """Move the VM to the place that `book` gives. None: the console closes and the hosts go on by themselves."""
         self._with.journal.advance(self._id, Phase.STARTING, "Checking once more before anything is changed.")
         try:
             prepared = prepare(
@@ -114,7 +109,7 @@ class Migration:
                 self._with.pool,
                 self._with.store.snapshot,
                 self._with.policy(),
-                reservations,
+                book,
                 deadline_s=self._with.timings.call_s,
             )
         except PlanningError as refusal:

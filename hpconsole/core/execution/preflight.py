@@ -6,7 +6,7 @@ is still free is kept as confirmed; else a new one on the same host is taken, or
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hpconsole.core.errors import NoSuitableHost, PlanOutOfDate, VmNotFound
@@ -34,6 +34,9 @@ from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.reservations import Reservation
 
+# Given what chooses a place among what is promised to other VMs, returns the step with that place, promised.
+Booking = Callable[[Callable[[Sequence[Reservation]], Step]], Step]
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -48,26 +51,27 @@ class Prepared:
 
 
 def prepare(
-    step: Step,
+    planned: Step,
     pool: ConnectionPool,
     snapshot: ClusterSnapshot,
     policy: Policy,
-    reservations: Sequence[Reservation],
+    book: Booking,
     *,
     deadline_s: float,
 ) -> Prepared:
     """Check once more, and make the XML the destination gets.
 
     Args:
-        reservations: What is promised to other VMs.
+        book: Takes the place for this step, so that no other step takes it at the same moment.
 
     Raises:
         PlanningError: the step can no longer be done; nothing was changed.
         HypervisorError: the source could not be asked; nothing was changed.
     """
-    view = look(pool, step.source, step.vm_uuid, deadline_s=deadline_s)
-    vm = _present_vm(step, snapshot, view, pool)
-    step = _placed(step, vm, as_seen(snapshot, vm), policy, reservations)
+    view = look(pool, planned.source, planned.vm_uuid, deadline_s=deadline_s)
+    vm = _present_vm(planned, snapshot, view, pool)
+    present = as_seen(snapshot, vm)
+    step = book(lambda others: _placed(planned, vm, present, policy, others))
     xmls: tuple[str | None, str | None] = (None, None)
     if not step.placement.is_free:  # else nothing is bound, and nothing is to be rewritten
         xmls = pool.call(step.source, lambda source: _rewritten(source, step, view), deadline_s=deadline_s)

@@ -1,9 +1,14 @@
-"""What just-moved VMs are promised until a poll shows them on their new host, so that nobody takes their place."""
+"""What is promised on the destinations: to steps that wait or run, and to VMs that have just arrived.
+
+A VM's place stays promised until a poll shows it there, so that nobody takes it in between.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from hpconsole.core.execution.step_queue import QueuedStep
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.scheduler.reservations import Reservation, reserve
@@ -14,7 +19,7 @@ _MARGIN = timedelta(seconds=3)
 
 
 class Promises:
-    """Reservations of steps that ended.
+    """Reservations of steps on their way and of steps that ended.
 
     Threads: under the executor's lock.
     """
@@ -28,10 +33,26 @@ class Promises:
         if vm is not None:
             self._kept[vm.uuid] = (reserve(vm, step.destination, step.placement), datetime.now(UTC))
 
-    def current(self) -> tuple[Reservation, ...]:
-        """Those still needed."""
+    def of(self, entries: Iterable[QueuedStep], *, but: QueuedStep | None = None) -> tuple[Reservation, ...]:
+        """What these steps and the VMs that have just arrived hold; `but` is the one that asks."""
+        loads = self._store.snapshot.loads
+        under_way = [
+            reserve(entry.vm, entry.step.destination, entry.step.placement, loads.get(entry.vm.uuid))
+            for entry in entries
+            if entry is not but and entry.vm is not None
+        ]
         self._kept = {key: value for key, value in self._kept.items() if self._is_needed(*value)}
-        return tuple(reservation for reservation, _ in self._kept.values())
+        own = but.step.vm_uuid if but is not None else None
+        return (*under_way, *(reservation for reservation, _ in self._kept.values() if reservation.vm_uuid != own))
+
+    def before(self, entries: Iterable[QueuedStep], entry: QueuedStep) -> tuple[Reservation, ...]:
+        """What stands against this step's place: places that are taken, and the wishes of the steps before it.
+
+        Not the wishes of those behind it: of two plans for one place, one must keep it.
+        """
+        steps = list(entries)
+        first = steps[: steps.index(entry)]
+        return self.of([*first, *(other for other in steps[len(first) :] if other.is_booked)], but=entry)
 
     def _is_needed(self, reservation: Reservation, since: datetime) -> bool:
         snapshot = self._store.snapshot

@@ -66,6 +66,7 @@ class QueuedStep:
     outcome: StepOutcome | None = None
     is_recovered: bool = False  # found in the journal of an earlier run
     is_in_journal: bool = False
+    is_booked: bool = False  # its place was checked and taken; until then the plan's place is a wish
 
 
 class StepQueue:

@@ -24,6 +24,8 @@ from hpconsole.core.scheduler.reservations import Reservation, reserve
 from hpconsole.core.scheduler.units import Refusal, WeightPart
 
 _MIGRATABLE = (VmState.RUNNING, VmState.PAUSED)
+# Words of `Vm.state_reason`: paused by a user is fine, paused because something is wrong or under way is not.
+_TROUBLE = ("error", "crashed", "post-copy", "being", "shutting down", "watchdog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +152,8 @@ def why_not_movable(vm: Vm, snapshot: ClusterSnapshot) -> str:
     if vm.also_running_on:
         where = ", ".join((source.name, *vm.also_running_on))
         return f"{vm.name} runs on several hosts at once ({where}): stop the wrong one before anything else."
-    if vm.state is VmState.PAUSED and any(word in vm.state_reason.lower() for word in ("i/o", "post-copy", "postcopy")):
-        return f"{vm.name} is paused on {source.name} ({vm.state_reason}); resume it before it is migrated."
+    if vm.state is VmState.PAUSED and any(word in vm.state_reason for word in _TROUBLE):
+        return f"{vm.name} stands still on {source.name} ({vm.state_reason}); resume it before it is migrated."
     if source.link.state is not LinkState.CONNECTED:
         problem = source.link.problem or "It can be migrated when the host answers again."
         return f"{vm.name} runs on {source.name}, which is {source.link.state.value}. {problem}"

@@ -1,0 +1,343 @@
+"""Plans that run: one VM moved and proven, refused, retried, cancelled, queued."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+
+import pytest
+
+from hpconsole.core.errors import ExecutionError, PlanOutOfDate
+from hpconsole.core.events import (
+    Notice,
+    PlanFinished,
+    PlanSubmitted,
+    StepFinished,
+    StepOutcome,
+    StepProgressed,
+    StepStarted,
+)
+from hpconsole.core.execution.journal import Phase
+from hpconsole.core.execution.step_queue import Limits, StepState
+from hpconsole.core.model.cpuset import CpuSet
+from hpconsole.core.model.vm import VmState
+from hpconsole.core.planning.plan import Plan
+from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
+from tests.core.execution.conftest import ConsoleMaker
+from tests.core.execution.console import SIX_CPUS, a_cluster, a_guest, a_pinned_guest, uuid_of
+
+
+class TestSuccess:
+    def test_a_pinned_vm_moves_and_both_maps_there_are_the_plan_s(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest()))
+        plan = one.submit("db-1", to="b")
+        (end,) = one.end_of(plan)
+        assert end.outcome is StepOutcome.DONE, end
+        placement = plan.steps[0].placement
+        for inactive in (False, True):
+            there = one.vm_on("b", "db-1", inactive=inactive)
+            assert there.pinning == placement.pinning
+            assert {n.node_id: n.host_nodes for n in there.virtual_nodes} == {
+                b.node_id: b.host_nodes for b in placement.bindings
+            }
+        assert "db-1" not in one.names_on("a")
+        assert "db-1 runs on b; nothing of it is left on a." in end.sentence
+        assert "as planned" in end.sentence
+
+    def test_the_events_come_in_order_and_the_share_never_falls(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest(), link_mib_s=200))
+        one.run("web-1")
+        kinds = [type(event) for event in one.log.events if not isinstance(event, StepProgressed | Notice)]
+        assert kinds == [PlanSubmitted, StepStarted, StepFinished, PlanFinished]
+        shares = [event.progress.share for event in one.log.of(StepProgressed)]
+        assert shares == sorted(shares)
+        assert shares[-1] > 0.2
+
+    def test_each_step_is_in_the_journal(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        plan = one.submit("web-1")
+        one.end_of(plan)
+        (record,) = one.journal.records()
+        assert (record.outcome, record.phase, record.plan_id) == (StepOutcome.DONE, Phase.FINISHED, plan.plan_id)
+        assert (record.source_uri, record.placement) == ("sim://a", plan.steps[0].placement)
+        assert [line.phase for line in one.journal.lines(record.migration_id)] == [
+            Phase.PLANNED,
+            Phase.STARTING,
+            Phase.MIGRATING,
+            Phase.VERIFYING,
+            Phase.FINISHED,
+        ]
+
+    def test_a_paused_vm_arrives_paused(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.cluster.open("sim://a").suspend(uuid_of("web-1"))
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("web-1")].state is VmState.PAUSED if snapshot.vms else False)
+        assert one.run("web-1", to="b").outcome is StepOutcome.DONE
+        assert one.vm_on("b", "web-1").state is VmState.PAUSED
+
+    def test_a_transient_vm_stays_one(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest()))
+        one.ready()
+        one.cluster.open("sim://a").undefine(uuid_of("db-1"))
+        one.wait_for(lambda snapshot: not snapshot.vms[uuid_of("db-1")].is_persistent)
+        assert one.run("db-1", to="b").outcome is StepOutcome.DONE
+        assert not one.vm_on("b", "db-1").is_persistent
+
+
+class TestCheckedOnceMore:
+    def test_a_vm_that_stopped_meanwhile_is_left_alone(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.ready()
+        plan = one.plan("web-1")
+        one.cluster.open("sim://a").force_off(uuid_of("web-1"))
+        one.executor.submit(plan)
+        (end,) = one.end_of(plan)
+        assert end.outcome is StepOutcome.SKIPPED
+        assert "does not run on a any more" in end.sentence
+        assert "Nothing was changed" in end.sentence
+
+    def test_a_place_that_was_taken_meanwhile_is_chosen_again(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest("db-1"), a_pinned_guest("db-2", (3, 11))))
+        one.ready()
+        plans = [one.plan("db-1", to="b"), one.plan("db-2", to="b")]
+        assert plans[0].steps[0].placement.pinning == plans[1].steps[0].placement.pinning
+        for plan in plans:
+            one.executor.submit(plan)
+        ends = [one.end_of(plan)[0] for plan in plans]
+        assert [end.outcome for end in ends] == [StepOutcome.DONE, StepOutcome.DONE]
+        maps = [one.vm_on("b", name).pinning.all_vcpu_cpus for name in ("db-1", "db-2")]
+        assert maps[0].isdisjoint(maps[1])
+        assert any("taken meanwhile" in event.step.sentence for event in one.log.of(StepStarted))
+
+    def test_a_chosen_host_that_is_full_by_now_is_a_sentence(self, console: ConsoleMaker) -> None:
+        pins = [tuple(CpuSet.of([first + i]) for i in range(4)) for first in (1, 5)]
+        guests = [a_guest(f"web-{i + 1}", vcpus=4, vcpu_pins=pins[i]) for i in range(2)]
+        one = console(a_cluster(*guests, b=SIX_CPUS))
+        one.ready()
+        plans = [one.plan("web-1", to="b"), one.plan("web-2", to="b")]
+        for plan in plans:
+            one.executor.submit(plan)
+        ends = [one.end_of(plan)[0] for plan in plans]
+        assert [end.outcome for end in ends] == [StepOutcome.DONE, StepOutcome.SKIPPED]
+        assert "web-2 can no longer move to b" in ends[1].sentence
+        assert "stays on a, unchanged" in ends[1].sentence
+        assert one.vm_on("a", "web-2").state is VmState.RUNNING
+
+    def test_a_vm_with_another_job_is_left_alone(self, console: ConsoleMaker) -> None:
+        cluster = a_cluster(a_guest())
+        one, two = console(cluster), console(cluster)
+        two.ready()
+        second = two.plan("web-1", to="c")
+        cluster.stall_next_migration("web-1")
+        first = one.submit("web-1", to="b")
+        one.wait_for_progress()
+        two.executor.submit(second)
+        (end,) = two.end_of(second)
+        assert end.outcome is StepOutcome.SKIPPED
+        assert "busy with another job" in end.sentence
+        one.executor.cancel(first.plan_id)
+        assert one.end_of(first)[0].outcome is StepOutcome.CANCELLED
+
+
+class TestFailure:
+    def test_another_host_is_tried_and_every_attempt_is_kept(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.cluster.fail_next_migration("web-1", "operation failed: the destination's QEMU ended")
+        plan = one.submit("web-1")
+        (end,) = one.end_of(plan)
+        assert end.outcome is StepOutcome.DONE
+        first, second = [event.step.destination for event in one.log.of(StepStarted)]
+        assert {first, second} == {"b", "c"}
+        assert end.step.destination == second
+        assert "web-1" in one.names_on(second)
+        assert [record.outcome for record in reversed(one.journal.records())] == [StepOutcome.FAILED, StepOutcome.DONE]
+        assert [record.attempt for record in reversed(one.journal.records())] == [1, 2]
+        notice = one.log.wait(Notice, lambda event: "Trying" in event.sentence)
+        assert f"could not be moved to {first}" in notice.sentence
+        assert f"Trying {second} next" in notice.sentence
+
+    def test_a_host_the_user_chose_is_not_replaced(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.cluster.fail_next_migration("web-1", "operation failed: no reason")
+        end = one.run("web-1", to="b")
+        assert end.outcome is StepOutcome.FAILED
+        assert "web-1 could not be moved to b" in end.sentence
+        assert "still runs on a, unchanged" in end.sentence
+        assert "no reason" in end.detail
+        assert len(one.log.of(StepStarted)) == 1
+        assert one.vm_on("a", "web-1").state is VmState.RUNNING
+
+    def test_three_hosts_and_no_more(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest(), hosts="abcde"))
+        one.cluster.fail_next_migration("web-1", "no")
+        one.store.subscribe_events(
+            lambda event: one.cluster.fail_next_migration("web-1", "no") if isinstance(event, StepStarted) else None
+        )
+        end = one.run("web-1")
+        assert end.outcome is StepOutcome.FAILED
+        assert "3 hosts were tried" in end.sentence
+        assert len({event.step.destination for event in one.log.of(StepStarted)}) == 3
+
+    def test_a_cut_between_the_hosts_makes_the_console_carry_it(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.cluster.cut_between("a", "b")
+        end = one.run("web-1", to="b")
+        assert end.outcome is StepOutcome.DONE
+        assert "a could not reach b by itself; this console carried the migration" in end.sentence
+        assert "managed by this console" in "".join(
+            line.sentence for line in one.journal.lines(one.journal.records()[0].migration_id)
+        )
+
+    def test_an_error_of_our_own_ends_the_step_and_not_the_executor(
+        self, console: ConsoleMaker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        broken = threading.Event()
+        broken.set()
+
+        def policy() -> Policy:
+            if broken.is_set():
+                raise RuntimeError("a bug")
+            return DEFAULT_POLICY
+
+        one = console(a_cluster(a_guest()), policy=policy)
+        end = one.run("web-1")
+        assert end.outcome is StepOutcome.UNKNOWN
+        assert "an error of the console itself (a bug)" in end.sentence
+        assert "RuntimeError" in caplog.text
+        broken.clear()
+        assert one.run("web-1").outcome is StepOutcome.DONE
+
+
+class TestCancel:
+    def test_a_running_migration(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.cluster.stall_next_migration("web-1")
+        plan = one.submit("web-1", to="b")
+        one.wait_for_progress()
+        one.executor.cancel(plan.plan_id, 0)
+        (end,) = one.end_of(plan)
+        assert end.outcome is StepOutcome.CANCELLED
+        assert end.sentence == "The migration of web-1 to b was cancelled. web-1 still runs on a, unchanged."
+        assert one.vm_on("a", "web-1").state is VmState.RUNNING
+        assert one.names_on("b") == set()
+
+    def test_a_waiting_step_and_not_its_neighbour(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest("web-1"), a_guest("web-2")), limits=Limits(outgoing=1))
+        one.cluster.stall_next_migration("web-1")
+        plan = one.submit("web-1", "web-2", to="b")
+        first = next(step.index for step in one.executor.running() if step.step.vm_name == "web-1")
+        assert {step.plan_id for step in one.executor.running()} == {plan.plan_id}
+        one.wait_for_progress()
+        one.executor.cancel(plan.plan_id, 1 - first)
+        waiting = one.log.wait(StepFinished)
+        assert (waiting.step.vm_name, waiting.outcome) == ("web-2", StepOutcome.CANCELLED)
+        assert "before it began" in waiting.sentence
+        one.executor.cancel(plan.plan_id)
+        assert {end.outcome for end in one.end_of(plan)} == {StepOutcome.CANCELLED}
+
+    def test_one_that_is_over_stays_as_it_ended(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        plan = one.submit("web-1")
+        one.end_of(plan)
+        one.executor.cancel(plan.plan_id)
+        one.executor.cancel("no such plan")
+        assert [end.outcome for end in one.log.of(StepFinished)] == [StepOutcome.DONE]
+
+
+class TestQueue:
+    def test_no_more_than_two_leave_a_host_at_a_time(self, console: ConsoleMaker) -> None:
+        names = [f"web-{i}" for i in range(5)]
+        one = console(a_cluster(*(a_guest(name) for name in names), link_mib_s=400))
+        most = 0
+        under_way: set[int] = set()
+
+        def count(event: object) -> None:
+            nonlocal most
+            if isinstance(event, StepStarted):
+                under_way.add(event.index)
+            elif isinstance(event, StepFinished):
+                under_way.discard(event.index)
+            most = max(most, len(under_way))
+
+        one.store.subscribe_events(count)
+        ends = one.end_of(one.submit(*names))
+        assert [end.outcome for end in ends] == [StepOutcome.DONE] * 5
+        assert most == 2
+
+    def test_a_vm_that_is_on_its_way_is_not_taken_twice(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.cluster.stall_next_migration("web-1")
+        plan = one.submit("web-1", to="b")
+        with pytest.raises(PlanOutOfDate, match="another plan already"):
+            one.executor.submit(replace(plan, plan_id="again"))
+        one.executor.cancel(plan.plan_id)
+        one.end_of(plan)
+
+    def test_its_place_is_promised_until_a_poll_shows_it_there(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest()))
+        one.cluster.stall_next_migration("db-1")
+        plan = one.submit("db-1", to="b")
+        (promise,) = one.executor.reservations()
+        assert (promise.host, promise.placement) == ("b", plan.steps[0].placement)
+        one.wait_for_progress()
+        one.executor.cancel(plan.plan_id)
+        one.end_of(plan)
+        assert one.executor.reservations() == ()
+        one.run("db-1", to="b")
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("db-1")].host == "b")
+        assert one.executor.reservations() == ()
+
+    def test_what_waits_says_what_for(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest("web-1"), a_guest("web-2")), limits=Limits(outgoing=1))
+        one.cluster.stall_next_migration("web-1")
+        first = one.submit("web-1", to="b")
+        one.wait_for_progress()
+        second = one.submit("web-2", to="c")
+        states = {status.step.vm_name: status for status in one.executor.running()}
+        assert states["web-1"].state is StepState.RUNNING
+        assert states["web-1"].progress is not None
+        assert (states["web-2"].state, states["web-2"].waiting_for) == (
+            StepState.WAITING,
+            "1 migrations leave a already.",
+        )
+        one.executor.cancel(first.plan_id)
+        assert one.end_of(second)[0].outcome is StepOutcome.DONE
+
+    def test_an_empty_plan_ends_at_once(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster())
+        one.executor.submit(Plan("nothing", (), 0))
+        assert one.log.wait(PlanFinished).outcomes == ()
+
+
+class TestClose:
+    def test_waiting_steps_are_given_up_and_running_ones_left_to_the_hosts(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest("web-1"), a_guest("web-2"), link_mib_s=30), limits=Limits(outgoing=1))
+        plan = one.submit("web-1", "web-2", to="b")
+        one.wait_for_progress()
+        running = one.log.of(StepStarted)[0].step.vm_name
+        one.pool.hypervisor("a").close()  # what the process's end does
+        one.executor.close(2)
+        with pytest.raises(ExecutionError, match="closing"):
+            one.executor.submit(plan)
+        (end,) = one.log.of(StepFinished)
+        assert (end.step.vm_name != running, end.outcome) == (True, StepOutcome.CANCELLED)
+        (record,) = one.journal.open_records()
+        assert record.vm_name == running
+        count = len(one.log.events)
+        one.executor.close(0.1)
+        assert len(one.log.events) == count
+
+
+def test_pins_that_are_not_the_plan_s_are_named(console: ConsoleMaker) -> None:
+    from hpconsole.core.execution.verification import differences, look
+
+    one = console(a_cluster(a_pinned_guest()))
+    plan = one.submit("db-1", to="b")
+    one.end_of(plan)
+    placement = plan.steps[0].placement
+    assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, should_be_persistent=True) == ()
+    one.cluster.open("sim://b").pin_vcpu(uuid_of("db-1"), 2, "0-1", live=True, config=False)
+    planned = placement.pinning.of_vcpu(2) or CpuSet()
+    assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, should_be_persistent=True) == (
+        f"vCPU 2 is pinned to 0-1, not {planned.format()} as planned.",
+    )
