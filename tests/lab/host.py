@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.lab.commands import CLEAN_ENVIRONMENT, LabError, is_alive, parent_of, run, wait_until
 from tests.lab.network import Network
-from tests.lab.topology import HUGE_1G_KIB, HUGE_2M_KIB, HostSpec, write_sysfs
+from tests.lab.topology import HUGE_1G_KIB, HUGE_2M_KIB, HostSpec, pack_sysfs
 
 TCP_PORT, TLS_PORT, SSH_PORT = 16509, 16514, 22
 
@@ -60,8 +60,8 @@ PidFile /run/sshd.pid
 """
 
 # Process 1 of a host: makes its private file systems, says its id as seen from outside (before it has a /proc of its
-# own), then reaps whatever dies. The mounts are cut off from the machine's at the namespace's very root, which `nsenter`
-# steps to: in a chroot, / is no mount point. The console's files are hidden: a real host does not have them either.
+# own), then reaps whatever dies. The mounts are cut off from the machine's at the namespace's root, where `nsenter`
+# goes: in a chroot, / is no mount point. The console's files are hidden: a real host does not have them either.
 INIT = """\
 set -e
 read -r pid rest < /proc/self/stat
@@ -73,6 +73,8 @@ for part in lib cache log; do
     mount --bind {folder}/$part /var/$part/libvirt
 done
 mount -t sysfs sysfs /sys
+mount -t tmpfs tmpfs {folder}/sys
+tar -x -f {folder}/sys.tar -C {folder}/sys
 mount --bind {folder}/sys /sys/devices/system
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/libvirt /run/lock /run/sshd {huge_folders}
@@ -139,9 +141,9 @@ class Host:
 
     def prepare(self) -> None:
         """Write everything the host finds in its files, except keys."""
-        for part in ("lib", "cache", "log", "machine-etc", "etc/libvirt", "etc/ssh", "home/.ssh"):
+        for part in ("lib", "cache", "log", "machine-etc", "sys", "etc/libvirt", "etc/ssh", "home/.ssh"):
             (self.folder / part).mkdir(parents=True)
-        write_sysfs(self.spec, self.folder / "sys")
+        pack_sysfs(self.spec, self.folder / "sys.tar")
         self._copy_machine_etc()
         host_uuid = uuid.uuid4()
         (self.folder / "etc/libvirt/libvirtd.conf").write_text(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from tests.lab.topology import HostSpec, cpu_list, cpu_mask, write_sysfs
+from tests.lab.topology import HostSpec, cpu_list, cpu_mask, pack_sysfs
 
 
 def test_formats_of_the_kernel() -> None:
@@ -23,12 +24,16 @@ def test_reads_hosts_as_they_are_typed() -> None:
             HostSpec.parse(wrong)
 
 
-def test_writes_what_libvirt_reads(tmp_path: Path) -> None:
-    write_sysfs(HostSpec("x", 2, 2, 4, 2, dies_per_socket=2, l3_per_node=2, huge_1g_per_node=3), tmp_path)
+def test_makes_what_libvirt_reads(tmp_path: Path) -> None:
+    spec = HostSpec("x", 2, 2, 4, 2, dies_per_socket=2, l3_per_node=2, huge_1g_per_node=3)
+    pack_sysfs(spec, tmp_path / "sys.tar")
+    with tarfile.open(tmp_path / "sys.tar") as tar:
+        tar.extractall(tmp_path)
 
     def read(path: str) -> str:
         return (tmp_path / path).read_text().strip()
 
+    assert read("node/node3/cpu12/online") == "1"
     assert read("cpu/present") == "0-31"
     assert read("node/node3/cpulist") == "12-15,28-31"
     assert read("node/node1/distance") == "12 10 21 21"

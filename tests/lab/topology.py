@@ -1,4 +1,4 @@
-"""Which CPUs and NUMA nodes does a host of the lab claim to have? Writes the sysfs files that libvirt and libnuma read.
+"""Which CPUs and NUMA nodes does a host of the lab claim to have? Makes the sysfs files libvirt and libnuma read.
 
 Knows the layout of /sys/devices/system/{cpu,node}; knows nothing of namespaces or daemons. CPUs are numbered as Linux
 does on most machines: thread 0 of every core first, then thread 1 of every core.
@@ -6,6 +6,8 @@ does on most machines: thread 0 of every core first, then thread 1 of every core
 
 from __future__ import annotations
 
+import io
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,34 +105,47 @@ def cpu_mask(cpus: list[int], total: int) -> str:
     return ",".join(reversed(words))
 
 
-def write_sysfs(spec: HostSpec, root: Path) -> None:
-    """Write `root`/cpu and `root`/node, to be mounted over /sys/devices/system/cpu and node."""
+def sysfs_files(spec: HostSpec) -> dict[str, str]:
+    """Path below /sys/devices/system -> content of the file."""
     everything = cpu_list(list(range(spec.cpus)))
     all_nodes = cpu_list(list(range(spec.nodes)))
-    _put(root / "cpu", present=everything, online=everything, possible=everything, offline="", kernel_max=8191)
-    _put(
-        root / "node",
-        online=all_nodes,
-        possible=all_nodes,
-        has_cpu=all_nodes,
-        has_memory=all_nodes,
-        has_normal_memory=all_nodes,
-    )
+    files = _folder("cpu", present=everything, online=everything, possible=everything, offline="", kernel_max=8191)
+    node_kinds = ("online", "possible", "has_cpu", "has_memory", "has_normal_memory")
+    files |= _folder("node", **dict.fromkeys(node_kinds, all_nodes))
     for node in range(spec.nodes):
-        _write_node(spec, node, root)
+        files |= _node_files(spec, node)
         for core in spec.node_cores(node):
             for cpu in spec.siblings(core):
-                _write_cpu(spec, node, core, root / f"cpu/cpu{cpu}")
+                files |= _cpu_files(spec, node, core, f"cpu/cpu{cpu}")
+    return files
 
 
-def _put(folder: Path, **files: object) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in files.items():
-        (folder / name).write_text(f"{content}\n")
+def sysfs_links(spec: HostSpec) -> dict[str, str]:
+    """Path below /sys/devices/system -> target of the symbolic link."""
+    return {
+        f"node/node{node}/cpu{cpu}": f"../../cpu/cpu{cpu}" for node in range(spec.nodes) for cpu in spec.node_cpus(node)
+    }
 
 
-def _write_node(spec: HostSpec, node: int, root: Path) -> None:
-    folder = root / f"node/node{node}"
+def pack_sysfs(spec: HostSpec, archive: Path) -> None:
+    """Write all of it as one archive for tar to unpack in memory: thousands of small files take a disk seconds."""
+    with tarfile.open(archive, "w") as tar:
+        for path, content in sysfs_files(spec).items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content.encode("ascii")))
+        for path, target in sysfs_links(spec).items():
+            entry = tarfile.TarInfo(path)
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            tar.addfile(entry)
+
+
+def _folder(path: str, **files: object) -> dict[str, str]:
+    return {f"{path}/{name}": f"{content}\n" for name, content in files.items()}
+
+
+def _node_files(spec: HostSpec, node: int) -> dict[str, str]:
+    folder = f"node/node{node}"
     cpus = spec.node_cpus(node)
     total_kib = spec.mib_per_node * 1024
     pools = {HUGE_2M_KIB: spec.huge_2m_per_node, HUGE_1G_KIB: spec.huge_1g_per_node}
@@ -143,7 +158,7 @@ def _write_node(spec: HostSpec, node: int, root: Path) -> None:
         "HugePages_Free": spec.huge_2m_per_node,
         "HugePages_Surp": 0,
     }
-    _put(
+    files = _folder(
         folder,
         cpumap=cpu_mask(cpus, spec.cpus),
         cpulist=cpu_list(cpus),
@@ -151,22 +166,21 @@ def _write_node(spec: HostSpec, node: int, root: Path) -> None:
         meminfo="\n".join(f"Node {node} {name}: {value}" for name, value in meminfo.items()),
     )
     for size_kib, count in pools.items():
-        pool = folder / f"hugepages/hugepages-{size_kib}kB"
-        _put(pool, nr_hugepages=count, free_hugepages=count, surplus_hugepages=0)
-    for cpu in cpus:
-        (folder / f"cpu{cpu}").symlink_to(f"../../cpu/cpu{cpu}")
+        pool = f"{folder}/hugepages/hugepages-{size_kib}kB"
+        files |= _folder(pool, nr_hugepages=count, free_hugepages=count, surplus_hugepages=0)
+    return files
 
 
-def _write_cpu(spec: HostSpec, node: int, core: int, folder: Path) -> None:
+def _cpu_files(spec: HostSpec, node: int, core: int, folder: str) -> dict[str, str]:
     socket = spec.socket_of(node)
     socket_nodes = range(socket * spec.nodes_per_socket, (socket + 1) * spec.nodes_per_socket)
     socket_cpus = sorted(cpu for member in socket_nodes for cpu in spec.node_cpus(member))
     siblings = spec.siblings(core)
     core_in_socket = core - socket_nodes.start * spec.cores_per_node
     cores_per_die = spec.nodes_per_socket * spec.cores_per_node // spec.dies_per_socket
-    _put(folder, online=1)
-    _put(
-        folder / "topology",
+    files = _folder(folder, online=1)
+    files |= _folder(
+        f"{folder}/topology",
         physical_package_id=socket,
         die_id=core_in_socket // cores_per_die,
         cluster_id=-1,
@@ -186,10 +200,7 @@ def _write_cpu(spec: HostSpec, node: int, core: int, folder: Path) -> None:
         (3, 3, "Unified", "16384K", l3, sharing),
     )
     for index, level, kind, size, number, users in caches:
-        _put(folder / f"cache/index{index}", level=level, type=kind, size=size, id=number)
-        _put(
-            folder / f"cache/index{index}",
-            shared_cpu_list=cpu_list(users),
-            shared_cpu_map=cpu_mask(users, spec.cpus),
-            coherency_line_size=64,
-        )
+        cache = f"{folder}/cache/index{index}"
+        files |= _folder(cache, level=level, type=kind, size=size, id=number, shared_cpu_list=cpu_list(users))
+        files |= _folder(cache, shared_cpu_map=cpu_mask(users, spec.cpus), coherency_line_size=64)
+    return files

@@ -1,0 +1,282 @@
+"""Real guests between real libvirt hosts: moved, proven by virsh and not by hpconsole; the console killed midway."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from hpconsole.app import App
+from hpconsole.core.events import Event, PlanFinished, StepFinished, StepOutcome, StepProgressed
+from hpconsole.core.execution.journal import Phase
+from hpconsole.core.model.host import LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
+from hpconsole.core.planning.plan import Plan
+from tests.lab.commands import wait_until
+from tests.lab.guests import Guest
+from tests.lab.lab import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+# Nodes of host b by CPU: 2 x 2 nodes of 4 cores with 2 threads, thread 0 of every core first.
+NODE_OF_B = {core + 16 * thread: core // 4 for core in range(16) for thread in range(2)}
+WAIT_S = 90.0
+
+
+class Watch:
+    """The events of an app, to be waited for."""
+
+    def __init__(self, app: App) -> None:
+        self._changed = threading.Condition()
+        self.events: list[Event] = []
+        self._stop = app.store.subscribe_events(self._add)
+
+    def _add(self, event: Event) -> None:
+        with self._changed:
+            self.events.append(event)
+            self._changed.notify_all()
+
+    def wait(self, check: Callable[[Event], bool], *, seconds: float = WAIT_S) -> Event:
+        with self._changed:
+            assert self._changed.wait_for(lambda: any(map(check, self.events)), seconds), self.events
+            return next(event for event in self.events if check(event))
+
+    def wait_for_memory(self) -> None:
+        """Until memory is on its way."""
+        self.wait(lambda event: isinstance(event, StepProgressed) and event.progress.share > 0)
+
+    def end(self) -> StepFinished:
+        """How the only step ended."""
+        self.wait(lambda event: isinstance(event, PlanFinished))
+        (end,) = (event for event in self.events if isinstance(event, StepFinished))
+        return end
+
+
+@contextmanager
+def running_app(uris: Mapping[str, str], data: Path) -> Iterator[App]:
+    """A started console whose hosts have all answered."""
+    app = App(uris, data=data)
+    app.start()
+    try:
+        assert app.wait_ready(20)
+        wait_for_snapshot(app, lambda snapshot: all(_is_polled(snapshot, name) for name in uris))
+        yield app
+    finally:
+        app.close()
+
+
+def _is_polled(snapshot: ClusterSnapshot, name: str) -> bool:
+    host = snapshot.hosts.get(name)
+    return host is not None and host.link.state is LinkState.CONNECTED and host.link.answered_at is not None
+
+
+def wait_for_snapshot(app: App, check: Callable[[ClusterSnapshot], bool]) -> ClusterSnapshot:
+    event = threading.Event()
+    stop = app.store.subscribe(lambda snapshot: event.set() if check(snapshot) else None)
+    deadline = time.monotonic() + WAIT_S
+    while not check(app.store.snapshot):
+        assert time.monotonic() < deadline, app.store.snapshot
+        event.wait(0.2)
+    stop()
+    return app.store.snapshot
+
+
+def plan_for(app: App, guest: Guest, to: str | None = None) -> Plan:
+    snapshot = wait_for_snapshot(app, lambda found: guest.uuid in found.vms and found.vms[guest.uuid].host is not None)
+    return plan_migration(MigrationIntent((guest.uuid,), to), snapshot, app.policy, app.reservations())
+
+
+def vcpu_pins(lab: Lab, host: str, guest: Guest, where: str) -> dict[int, str]:
+    """`virsh vcpupin`: vCPU -> CPU list. `where`: --live or --config."""
+    rows = lab.virsh(host, "vcpupin", guest.uuid, where).splitlines()[2:]
+    return {int(row.split()[0]): row.split()[1] for row in rows if row.strip()}
+
+
+def memory_nodes(lab: Lab, host: str, guest: Guest, *, inactive: bool) -> dict[int, tuple[str, str]]:
+    """Virtual node -> (mode, host nodes) as the host's libvirt has it (`virsh numatune` tells nothing of <memnode>)."""
+    xml = lab.virsh(host, "dumpxml", guest.uuid, *(("--inactive",) if inactive else ()))
+    nodes = ElementTree.fromstring(xml).findall("./numatune/memnode")
+    return {int(node.get("cellid", "")): (node.get("mode", ""), node.get("nodeset", "")) for node in nodes}
+
+
+def check_is_on(lab: Lab, host: str, guest: Guest, *, not_on: str) -> None:
+    """It runs there once, is defined there, and nothing is left where it was."""
+    assert lab.qemu_processes()[guest.uuid] == (host,)
+    assert lab.virsh(host, "domstate", guest.uuid).strip() == "running"
+    assert guest.name in lab.virsh(host, "list", "--all", "--persistent", "--name").split()
+    assert guest.name not in lab.virsh(not_on, "list", "--all", "--name").split()
+
+
+def check_pinned_on_b(lab: Lab, guest: Guest) -> None:
+    """The map on b is whole, exclusive, on the CPUs of the nodes that hold the memory; live and persistent the same."""
+    live = vcpu_pins(lab, "b", guest, "--live")
+    assert live == vcpu_pins(lab, "b", guest, "--config")
+    assert sorted(live) == [0, 1, 2, 3]
+    assert all(re.fullmatch(r"\d+", cpus) for cpus in live.values()), "one CPU for each vCPU"
+    assert len(set(live.values())) == 4
+    nodes = memory_nodes(lab, "b", guest, inactive=False)
+    assert nodes == memory_nodes(lab, "b", guest, inactive=True)
+    assert {mode for mode, _ in nodes.values()} == {"strict"}
+    for vcpu, cpu in live.items():
+        assert str(NODE_OF_B[int(cpu)]) == nodes[vcpu // 2][1]
+    numatune = lab.virsh("b", "numatune", guest.uuid, "--live")
+    assert "strict" in numatune
+
+
+@pytest.fixture
+def pinned(lab: Lab) -> Guest:
+    """4 vCPUs, 2 virtual nodes strictly on a's nodes 0 and 1, memory being dirtied."""
+    return lab.guest("a", "db-1", vcpus=4, cells=2, memory_mib=192, dirty_mib=48, dirty_mib_s=12, pin=True)
+
+
+def test_a_pinned_guest_gets_the_destination_s_map_while_it_works(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
+    before = vcpu_pins(lab, "a", pinned, "--live")
+    ticks = lab.heartbeat("a", pinned)
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        plan = plan_for(app, pinned, to="b")
+        app.submit(plan)
+        end = watch.end()
+        assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
+        assert "its pinning there is as planned" in end.sentence.lower()
+        assert app.database is not None
+        (record,) = app.database.journal.records()
+        assert (record.outcome, record.destination_uri) == (StepOutcome.DONE, lab.host("b").uri)
+    check_is_on(lab, "b", pinned, not_on="a")
+    check_pinned_on_b(lab, pinned)
+    planned = {vcpu: cpus.format() for vcpu, cpus in plan.steps[0].placement.pinning.vcpus}
+    assert vcpu_pins(lab, "b", pinned, "--live") == planned
+    assert before != planned
+    first = lab.heartbeat("b", pinned)
+    assert first > ticks
+    wait_until(lambda: lab.heartbeat("b", pinned) > first, within_s=10, complaint="the guest stands still on b")
+
+
+def test_a_guest_without_pinning_keeps_its_definition_byte_for_byte(lab: Lab, tmp_path: Path) -> None:
+    guest = lab.guest("a", "web-1", memory_mib=64, dirty_mib=4, metadata="<x:y xmlns:x='urn:other'>kept</x:y>")
+    before = lab.virsh("a", "dumpxml", guest.uuid, "--inactive")
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        app.submit(plan_for(app, guest, to="c"))
+        assert watch.end().outcome is StepOutcome.DONE
+    check_is_on(lab, "c", guest, not_on="a")
+    assert lab.virsh("c", "dumpxml", guest.uuid, "--inactive") == before
+
+
+def hpconsole(lab: Lab, uris: Mapping[str, str], data: Path, *words: str) -> list[str]:
+    """The command line as a user types it, with these hosts."""
+    connect = [word for name, uri in uris.items() for word in ("--connect", f"{name}={uri}")]
+    return [sys.executable, "-m", "hpconsole", *words, "--data-folder", str(data), *connect]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ssh", "tls"])
+def test_by_command_line_over_each_transport(lab: Lab, pinned: Guest, tmp_path: Path, transport: str) -> None:
+    attribute = {"tcp": "uri", "ssh": "uri_ssh", "tls": "uri_tls"}[transport]
+    uris = {host.name: getattr(host, attribute) for host in lab.hosts if host.name in "ab"}
+    done = subprocess.run(
+        hpconsole(lab, uris, tmp_path, "migrate", pinned.name, "--auto", "--json"),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | lab.environment(),
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    (result,) = json.loads(done.stdout)["results"]
+    assert (result["outcome"], result["destination"]) == ("done", "b")
+    assert "this console carried" not in result["sentence"], "the hosts did it by themselves"
+    check_is_on(lab, "b", pinned, not_on="a")
+    check_pinned_on_b(lab, pinned)
+
+
+def test_hosts_that_cannot_reach_each_other_s_daemon(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
+    lab.fault.block_management("a", "b")
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        app.submit(plan_for(app, pinned, to="b"))
+        end = watch.end()
+    assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
+    assert "a could not reach b by itself; this console carried the migration" in end.sentence
+    check_is_on(lab, "b", pinned, not_on="a")
+    check_pinned_on_b(lab, pinned)
+
+
+def test_cancelled_midway_it_goes_on_at_home(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
+    lab.fault.shape("b", "20mbit")
+    before = vcpu_pins(lab, "a", pinned, "--live")
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        plan = plan_for(app, pinned, to="b")
+        app.submit(plan)
+        watch.wait_for_memory()
+        assert app.executor is not None
+        app.executor.cancel(plan.plan_id)
+        end = watch.end()
+    assert end.outcome is StepOutcome.CANCELLED, (end.sentence, end.detail)
+    assert "db-1 still runs on a, unchanged" in end.sentence
+    check_is_on(lab, "a", pinned, not_on="b")
+    assert vcpu_pins(lab, "a", pinned, "--live") == before
+
+
+def test_a_killed_console_changes_nothing_and_the_next_one_tells_the_truth(
+    lab: Lab, pinned: Guest, tmp_path: Path
+) -> None:
+    lab.fault.shape("b", "100mbit")
+    command = hpconsole(lab, lab.uris(), tmp_path, "migrate", pinned.name, "--to", "b", "--json")
+    console = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ | lab.environment())
+    try:
+        wait_until(lambda: _is_sending(lab, pinned), within_s=60, complaint="the migration did not begin")
+        console.send_signal(signal.SIGKILL)
+    finally:
+        console.kill()
+        console.wait()
+    assert _is_sending(lab, pinned), "it was to be killed midway"
+    with running_app(lab.uris(), tmp_path) as app:
+        assert app.database is not None
+        watch = Watch(app)
+        (record,) = app.database.journal.records()
+        assert record.phase in (Phase.MIGRATING, Phase.WATCHING, Phase.FINISHED)
+        wait_until(
+            lambda: not app.database.journal.open_records(),  # type: ignore[union-attr]  # it was asserted above
+            within_s=WAIT_S,
+            complaint="the journal stayed open",
+        )
+        (record,) = app.database.journal.records()
+        assert record.outcome is StepOutcome.DONE, (record.sentence, record.detail)
+        assert "db-1 runs on b; nothing of it is left on a." in record.sentence
+        assert all(event.outcome is StepOutcome.DONE for event in watch.events if isinstance(event, StepFinished))
+    check_is_on(lab, "b", pinned, not_on="a")
+    check_pinned_on_b(lab, pinned)
+
+
+def _is_sending(lab: Lab, guest: Guest) -> bool:
+    """Whether a's libvirt has a migration of this guest under way that has sent something."""
+    told = lab.virsh("a", "domjobinfo", guest.uuid, check=False)
+    processed = re.search(r"Memory processed:\s+([\d.]+)", told)
+    return "Unbounded" in told and processed is not None and float(processed[1]) > 0
+
+
+def test_a_destination_that_dies_midway_leaves_the_guest_at_home(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
+    lab.fault.shape("b", "20mbit")
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        app.submit(plan_for(app, pinned, to="b"))
+        watch.wait_for_memory()
+        lab.fault.kill_qemu("b", pinned.uuid)
+        end = watch.end()
+    assert end.outcome is StepOutcome.FAILED, (end.sentence, end.detail)
+    assert "db-1 still runs on a" in end.sentence
+    check_is_on(lab, "a", pinned, not_on="b")
+    assert len(vcpu_pins(lab, "a", pinned, "--live")) == 4
