@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +16,7 @@ from hpconsole.core.model.affinity import DEFAULT_SETTINGS, ClusterSettings
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.scheduler import needs
-from hpconsole.core.scheduler.host_tables import tables_of
+from hpconsole.core.scheduler.host_tables import HostTables, tables_of
 from hpconsole.core.scheduler.occupancy import Occupancy, occupancy
 from hpconsole.core.scheduler.pending import PendingKind, PendingResources, ledger
 from hpconsole.core.scheduler.reservations import Reservation
@@ -31,6 +32,8 @@ class NodeAccount:
     free_kib: int = 0
     total_kib: int = 0
     cpu_bits: int = 0  # online CPUs
+    core_bits: tuple[int, ...] = ()  # its cores; one object for all hosts of a model
+    core_sockets: tuple[int, ...] = ()  # the socket of each; likewise
     pages: tuple[tuple[int, int], ...] = ()  # (page size in KiB, free pages)
 
 
@@ -95,6 +98,11 @@ class HostAccount:
     pending_vm_count: int = 0
     ha_vm_count: int = 0
     is_manager: bool = False  # the reference's storage pool manager; no libvirt host is one
+
+    @property
+    def layout(self) -> tuple[tuple[int, int], ...]:
+        """(number, CPUs as bits) of every node: equal for hosts of one model."""
+        return tuple((node.node_id, node.cpu_bits) for node in self.nodes)
 
 
 def account_of(
@@ -192,6 +200,7 @@ def _memory_facts(
 
 def _nodes(host: Host, taken: Occupancy) -> Iterator[NodeAccount]:
     tables = tables_of(host.topology)
+    cores, sockets = _core_masks(tables)
     for position, node_id in enumerate(tables.node_ids):
         told = host.topology.node(node_id)
         yield NodeAccount(
@@ -199,5 +208,14 @@ def _nodes(host: Host, taken: Occupancy) -> Iterator[NodeAccount]:
             free_kib=taken.free_kib.get(node_id, 0),
             total_kib=told.memory_kib if told is not None else host.memory_kib or 0,
             cpu_bits=tables.node_bits[position],
+            core_bits=cores[position],
+            core_sockets=sockets[position],
             pages=tuple(sorted(taken.free_pages.get(node_id, {}).items())),
         )
+
+
+@lru_cache(maxsize=256)
+def _core_masks(tables: HostTables) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
+    """For each node its cores as masks, and their sockets; the same objects for every host of a model."""
+    cores = tuple(tuple(core.bits for core in node) for node in tables.cores)
+    return cores, tuple(tuple(core.socket for core in node) for node in tables.cores)

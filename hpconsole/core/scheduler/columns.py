@@ -34,7 +34,7 @@ NUMBERS = (
 )  # fmt: skip
 CODED = (
     "features", "usable_models", "machine_types", "networks", "bridges", "pci", "mediated", "labels", "os_release",
-    "hostname", "uuid", "arch", "cpu_model",
+    "hostname", "uuid", "arch", "cpu_model", "layout",
 )  # fmt: skip
 _NUMBER_INDEX = {name: index for index, name in enumerate(NUMBERS)}
 _numbers_of: Callable[[HostAccount], tuple[Any, ...]] = attrgetter(*NUMBERS)
@@ -200,3 +200,10 @@ class HostColumns:
 def _numbers(accounts: Sequence[HostAccount]) -> Floats:
     rows = np.array([_numbers_of(account) for account in accounts], np.float64)
     return np.ascontiguousarray(rows.reshape(len(accounts), len(NUMBERS)).T)
+
+
+def words(masks: Sequence[int], width: int = 0) -> NDArray[np.uint64]:
+    """Bit masks as rows of 64-bit words: as many as the widest mask needs, or for `width` bits."""
+    count = max([1, -(-width // 64), *(-(-mask.bit_length() // 64) for mask in masks)])
+    raw = b"".join(mask.to_bytes(count * 8, "little") for mask in masks)
+    return np.frombuffer(raw, np.dtype("<u8")).reshape(len(masks), count)

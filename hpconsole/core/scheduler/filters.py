@@ -12,6 +12,7 @@ from hpconsole.core.scheduler.filters_devices import (
     TSC_FREQUENCY,
 )
 from hpconsole.core.scheduler.filters_memory import HUGE_PAGES, MEMORY, SWAP_FILTER
+from hpconsole.core.scheduler.filters_pinning import CPU_PINNING, NUMA
 from hpconsole.core.scheduler.filters_rules import (
     CLUSTER_IN_MAINTENANCE,
     COMPATIBILITY_VERSION,
@@ -24,6 +25,7 @@ ALL = (
     COMPATIBILITY_VERSION,
     CPU_LEVEL,
     CPU_TOPOLOGY,
+    CPU_PINNING,
     HOST_DEVICE,
     PIN_TO_HOST,
     MEDIATED_DEVICE,
@@ -33,6 +35,7 @@ ALL = (
     EMULATED_MACHINE,
     SWAP_FILTER,
     MEMORY,
+    NUMA,
     HUGE_PAGES,
     MIGRATION,
     VM_AFFINITY,

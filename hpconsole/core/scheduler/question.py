@@ -6,17 +6,24 @@ A question is built once for a decision. `narrowed` asks the same of fewer hosts
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from hpconsole.core.model.affinity import DEFAULT_SETTINGS, AffinityGroup, ClusterSettings
+from hpconsole.core.model.host import HostTopology
 from hpconsole.core.model.vm import Vm, VmLoad
 from hpconsole.core.scheduler import needs
 from hpconsole.core.scheduler.account import HostAccount
 from hpconsole.core.scheduler.columns import Bools, HostColumns, Ints
+from hpconsole.core.scheduler.demand import Demand
+from hpconsole.core.scheduler.demand_reading import demand_of
+from hpconsole.core.scheduler.pinning_fit import Fit, fit
+from hpconsole.core.scheduler.units import Shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +38,23 @@ class Configuration:
     swap_used_pct: float = 0
     checks_swap: bool = True
     utilization_threshold_pct: float = 80
-    low_utilization_pct: float = 20
+    low_utilization_pct: float = 20  # power saving
+    balance_high_pct: float = 75  # even distribution and power saving, where the policy says nothing
 
 
 DEFAULT_CONFIGURATION = Configuration()
+
+
+class Refused(Protocol):
+    """The exact engine's reason."""
+
+    @property
+    def sentence(self) -> str:
+        """One sentence."""
+
+    @property
+    def shortages(self) -> tuple[Shortage, ...]:
+        """Its numbers."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,8 @@ class Question:
     may_stay: bool = False  # the present host of a running VM is an answer too (balancing)
     now_s: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
     config: Configuration = DEFAULT_CONFIGURATION
+    topologies: Mapping[str, HostTopology] = field(default_factory=dict)  # by host, to read the present shape from
+    misfit: Callable[[int], Refused | None] | None = None  # the exact engine's reason against a row
 
     @property
     def vm(self) -> Vm:
@@ -84,6 +106,26 @@ class Question:
     def arriving(self, row: int) -> tuple[Vm, ...]:
         """The VMs of the group that are not on this host yet."""
         return tuple(vm for vm in self.vms if not self.is_on(vm, row))
+
+    @cached_property
+    def demands(self) -> tuple[Demand, ...]:
+        """What each VM asks of any host."""
+        return tuple(demand_of(vm, self.topologies.get(vm.host or "")) for vm in self.vms)
+
+    @cached_property
+    def fits(self) -> tuple[Fit, ...]:
+        """Where each VM's bound memory and pinned CPUs have room; a VM always fits where it runs."""
+        return tuple(self._fit(vm, demand) for vm, demand in zip(self.vms, self.demands, strict=True))
+
+    def _fit(self, vm: Vm, demand: Demand) -> Fit:
+        whole = fit(self.columns, demand)
+        for item in vm.intent.per_host:
+            row = self.columns.row_of.get(item.host)
+            if row is not None:
+                only = demand_of(vm, self.topologies.get(vm.host or ""), host=item.host)
+                whole = whole.with_row(row, fit(self.columns.take(np.array([row])), only))
+        here = self.is_here(vm)
+        return whole.accepting(here) if here.any() else whole
 
     def narrowed(self, rows: Ints) -> Question:
         """The same of these hosts only."""

@@ -1,0 +1,142 @@
+"""Can these needs all have a place? Answered for many hosts at once, exactly.
+
+Distinct nodes: Hall's condition over the subsets of needs (an augmenting-path matcher above `MASKED` needs). Shared
+nodes: counting where the needs are alike, else a search for the few hosts that counting does not settle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpconsole.core.scheduler.columns import Bools, Ints
+
+MASKED = 8  # needs up to which all subsets are tried
+Fits = NDArray[np.bool_]  # needs x hosts x nodes
+
+
+def distinct(fits: Fits) -> Bools:
+    """Whether each need can have a node of its own.
+
+    A host can serve all needs iff every set of needs has at least as many nodes that suit any of them.
+    """
+    needs, hosts, _ = fits.shape
+    if needs == 0:
+        return np.ones(hosts, np.bool_)
+    if needs > 1 and all(np.array_equal(fits[0], other) for other in fits[1:]):
+        alike: Bools = fits[0].sum(axis=1) >= needs
+        return alike
+    if needs > MASKED:
+        return np.fromiter((_matches(fits[:, host, :]) for host in range(hosts)), np.bool_, hosts)
+    return _hall(_masks(fits), needs, None)
+
+
+def counted(slots: Ints, fits: Fits) -> Bools:
+    """Whether equal needs fit where node n has room for `slots[h, n]` of them, each in its own allowed nodes."""
+    needs, hosts, _ = fits.shape
+    if needs == 0:
+        return np.ones(hosts, np.bool_)
+    if needs == 1 or all(np.array_equal(fits[0], other) for other in fits[1:]):
+        enough: Bools = (slots * fits[0]).sum(axis=1) >= needs
+        return enough
+    if needs > MASKED:
+        return np.fromiter((_flows(slots[host], fits[:, host, :]) for host in range(hosts)), np.bool_, hosts)
+    return _hall(_masks(fits), needs, slots)
+
+
+def _masks(fits: Fits) -> NDArray[np.uint8]:
+    """For each host node the needs that fit there, as bits."""
+    masks = np.zeros(fits.shape[1:], np.uint8)
+    for need in range(fits.shape[0]):
+        masks |= fits[need].astype(np.uint8) << need
+    return masks
+
+
+def _hall(masks: NDArray[np.uint8], needs: int, slots: Ints | None) -> Bools:
+    """Hall's condition with room for `slots` needs per node (None: one each), over all subsets of needs.
+
+    Nodes are counted by mask; sums over subsets then give, for every set of needs, the nodes that suit none of it.
+    """
+    hosts, nodes = masks.shape
+    size = 1 << needs
+    keys = (np.arange(hosts, dtype=np.int64) * size)[:, None] + masks
+    weights = None if slots is None else slots.ravel()
+    counts = np.bincount(keys.ravel(), weights, hosts * size).reshape(hosts, size)
+    total = np.full(hosts, nodes) if slots is None else slots.sum(axis=1)
+    within = counts.reshape(hosts, *([2] * needs))
+    for axis in range(1, needs + 1):
+        low = within.take(0, axis)
+        index: list[slice | int] = [slice(None)] * (needs + 1)
+        index[axis] = 1
+        within[tuple(index)] += low
+    # The mask of a complement is its mirror image: what suits none of S lies within the complement of S.
+    unsuited = within.reshape(hosts, size)[:, ::-1]
+    wanted = np.array([subset.bit_count() for subset in range(size)])
+    good: Bools = (unsuited + wanted <= total[:, None]).all(axis=1)
+    return good
+
+
+def _matches(fits: NDArray[np.bool_]) -> bool:
+    """Augmenting paths for one host: needs x nodes."""
+    return _flows(np.ones(fits.shape[1], np.int64), fits)
+
+
+def _flows(slots: Ints, fits: NDArray[np.bool_]) -> bool:
+    """Augmenting paths where node n takes `slots[n]` needs."""
+    choices = [np.flatnonzero(row).tolist() for row in fits]
+    room = slots.tolist()
+    guests: list[list[int]] = [[] for _ in room]
+
+    def seat(need: int, tried: set[int]) -> bool:
+        for node in choices[need]:
+            if node in tried or room[node] <= 0:
+                continue
+            tried.add(node)
+            if len(guests[node]) < room[node]:
+                guests[node].append(need)
+                return True
+            for position, guest in enumerate(guests[node]):
+                if seat(guest, tried):
+                    guests[node][position] = need
+                    return True
+        return False
+
+    return all(seat(need, set()) for need in range(len(choices)))
+
+
+def packs(
+    amounts: Sequence[tuple[int, ...]], choices: Sequence[Sequence[int]], rooms: Sequence[tuple[int, ...]]
+) -> bool:
+    """Whether needs of different size can share the nodes of one host. Exact; states that failed are remembered.
+
+    Args:
+        amounts: what each need takes of each resource.
+        choices: the nodes each need may go to.
+        rooms: what each node has of each resource.
+    """
+    order = sorted(range(len(amounts)), key=lambda need: (len(choices[need]), [-amount for amount in amounts[need]]))
+    failed: set[tuple[int, tuple[tuple[int, ...], ...]]] = set()
+
+    def search(depth: int, left: tuple[tuple[int, ...], ...]) -> bool:
+        if depth == len(order):
+            return True
+        if (depth, left) in failed:
+            return False
+        need = order[depth]
+        seen: set[tuple[int, ...]] = set()
+        rest_alike = all(set(choices[other]) == set(choices[need]) for other in order[depth:])
+        for node in choices[need]:
+            room = left[node]
+            if rest_alike and room in seen:
+                continue
+            seen.add(room)
+            if all(have >= take for have, take in zip(room, amounts[need], strict=True)):
+                after = tuple(have - take for have, take in zip(room, amounts[need], strict=True))
+                if search(depth + 1, (*left[:node], after, *left[node + 1 :])):
+                    return True
+        failed.add((depth, left))
+        return False
+
+    return search(0, tuple(tuple(room) for room in rooms))
