@@ -44,10 +44,10 @@ HOSTS: tuple[HostModel, ...] = (
     # No huge pages; and its memory is nearly full.
     HostModel("host-08", ONE_NODE, _ICX, networks=_ALL_NETWORKS),
     HostModel("host-09", ONE_NODE, _CLX, networks=_PLAIN_NETWORKS),
-    _newer(HostModel("host-10", EIGHT_NODES, _SPR, 16_384, 16, networks=_ALL_NETWORKS)),
-    # All huge pages are taken; CPU 101 is offline.
+    HostModel("host-10", EIGHT_NODES, _SPR, 16_384, 16, networks=_ALL_NETWORKS),
+    # All huge pages are taken; CPU 101 is offline; newer libvirt and QEMU than anywhere else.
     _newer(HostModel("host-11", EIGHT_NODES, _SPR, 4_096, 0, offline_cpus=CpuSet.of([101]))),
-    _newer(HostModel("host-12", EIGHT_NODES, _SPR, 16_384, 32, networks=_ALL_NETWORKS)),
+    HostModel("host-12", EIGHT_NODES, _SPR, 16_384, 32, networks=_ALL_NETWORKS),
 )
 
 _NONE, _MANUAL = CpuPinningPolicy.NONE, CpuPinningPolicy.MANUAL
@@ -116,8 +116,30 @@ PINNED: tuple[Line, ...] = (
     Line("db-pg-05", "host-11", 32, 64, (0, 1, 2, 3, 4, 5, 6, 7), _THREADS, page_kib=PAGE_2M, iothreads=1),
     Line("nfv-fw-1", "host-11", 4, 8, (7,), _CORES, _MANUAL, cpus="124-127", optimized_for=_SERVER),
     # A literal map that no other host can serve: 100-103 do not exist, are taken (host-10), or have a hole (host-11).
-    Line("voip-sbc-2", "host-12", 4, 8, (6,), _CORES, _MANUAL, cpus="100-103", optimized_for=_SERVER),
-    Line("cache-redis-2", "host-12", 4, 16, (0,), _THREADS, _DEDICATED, has_virtual_nodes=False, is_bound=False),
+    Line(
+        "voip-sbc-2",
+        "host-12",
+        4,
+        8,
+        (6,),
+        _CORES,
+        _MANUAL,
+        cpus="100-103",
+        optimized_for=_SERVER,
+        is_passthrough=False,
+    ),
+    Line(
+        "cache-redis-2",
+        "host-12",
+        4,
+        16,
+        (0,),
+        _THREADS,
+        _DEDICATED,
+        has_virtual_nodes=False,
+        is_bound=False,
+        is_passthrough=False,
+    ),
     Line("trade-gw-1", "host-12", 2, 8, (2,), _NODE, _NONE, numa_mode=NumaMode.PREFERRED, networks=_MARKET),
     Line(
         "build-hpc-1",
