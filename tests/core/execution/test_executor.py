@@ -100,7 +100,8 @@ class TestCheckedOnceMore:
         one = console(a_cluster(a_pinned_guest("db-1"), a_pinned_guest("db-2", (3, 11))))
         one.ready()
         plans = [one.plan("db-1", to="b"), one.plan("db-2", to="b")]
-        assert plans[0].steps[0].placement.pinning == plans[1].steps[0].placement.pinning
+        wishes = [plan.steps[0].placement.pinning.all_vcpu_cpus for plan in plans]
+        assert not wishes[0].isdisjoint(wishes[1])
         for plan in plans:
             one.executor.submit(plan)
         ends = [one.end_of(plan)[0] for plan in plans]
