@@ -88,7 +88,7 @@ def mib_s(rate: float | None) -> str:
 def seconds(duration_s: float | None) -> str:
     """A duration in its two largest units.
 
-    >>> seconds(0.25), seconds(14.2), seconds(75), seconds(3600), seconds(90_000)
+    >>> seconds(0.27), seconds(14.2), seconds(75), seconds(3600), seconds(90_000)
     ('0.3 s', '14 s', '1 min 15 s', '1 h', '1 d 1 h')
     """
     if duration_s is None:

@@ -146,6 +146,7 @@ def style_sheet(theme: Theme) -> str:
     QHeaderView {{ background: {theme.header}; border: none; }}
     QHeaderView::section {{ background: {theme.header}; color: {theme.muted}; border: none;
         border-bottom: 1px solid {theme.border}; padding: 4px 8px; }}
+    QHeaderView::up-arrow, QHeaderView::down-arrow {{ subcontrol-position: top center; width: 8px; height: 8px; }}
     QToolBar {{ border: none; border-bottom: 1px solid {theme.border}; padding: 4px 6px; spacing: 4px; }}
     QStatusBar {{ border-top: 1px solid {theme.border}; }}
     QStatusBar::item {{ border: none; }}

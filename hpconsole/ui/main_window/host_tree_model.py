@@ -67,7 +67,7 @@ class HostTreeModel(QAbstractItemModel):
 
     def key_at(self, position: int) -> str:
         """The name of the host shown at this position."""
-        return self._arrangement.shown_keys[position]
+        return self._arrangement.key(position)
 
     def position_of(self, key: str) -> int | None:
         """Where a host is shown; None where it is not."""

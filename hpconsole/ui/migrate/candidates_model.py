@@ -21,6 +21,12 @@ def _mark(line: HostLine) -> tuple[str, Tone]:
     return ("good", Tone.GOOD) if line.is_suitable else ("bad", Tone.MUTED)
 
 
+def _score_text(line: HostLine) -> str:
+    if line.is_suitable:
+        return fmt.number(line.score)
+    return fmt.count(len(line.refusals), "reason") if line.is_known else ""
+
+
 def _verdict_tip(line: HostLine) -> str:
     reasons = [refusal.sentence for refusal in line.refusals]
     return "\n".join([*reasons, line.will_help] if reasons else [line.verdict])
@@ -34,11 +40,11 @@ def _memory_share(line: HostLine) -> float | None:
 
 COLUMNS: tuple[Column[HostLine], ...] = (
     Column("#", lambda r: r.rank, lambda r: "" if r.rank is None else str(r.rank), align=Align.RIGHT, tone=_tone,
-           width=58),
+           width=40),
     Column("Host", lambda r: fmt.natural(r.name), lambda r: r.name, icon=_mark, tone=_tone, width=150,
            tooltip=lambda r: "VMs would go here now" if r.is_destination else ""),
     Column("Score", lambda r: r.score if r.is_suitable else None,
-           lambda r: fmt.number(r.score) if r.is_suitable else "", align=Align.RIGHT, tone=_tone, width=64),
+           _score_text, align=Align.RIGHT, tone=_tone, width=90),
     Column("CPU load", lambda r: r.cpu_pct, lambda r: fmt.pct(r.cpu_pct), align=Align.RIGHT, tone=_tone, width=140,
            share=lambda r: None if r.cpu_pct is None else r.cpu_pct / 100, is_live=True),
     Column("Memory free", lambda r: r.memory_free_kib, lambda r: fmt.kib(r.memory_free_kib), align=Align.RIGHT,

@@ -158,7 +158,7 @@ class DetailPane(QStackedWidget):
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
         count = fmt.count(len(line.refusals), "reason")
-        heading = TextLabel(f"{line.name} cannot take it, for {count}", name="refusal_heading")
+        heading = TextLabel(f"Not {line.name}, for {count}", name="refusal_heading")
         heading.set_weight(QFont.Weight.DemiBold, larger_by=1)
         self._reasons.addWidget(heading)
         if line.will_help:

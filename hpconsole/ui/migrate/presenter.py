@@ -262,7 +262,7 @@ class MigratePresenter:
             is_known=choice is not None,
             is_destination=is_destination,
             score=choice.score if choice is not None else 0.0,
-            verdict=_verdict(choice) if choice is not None else "checking…",
+            verdict=self._verdict(choice),
             parts=choice.parts if choice is not None else (),
             refusals=choice.refusals if choice is not None else (),
             will_help=choice.will_help if choice is not None else "",
@@ -270,6 +270,16 @@ class MigratePresenter:
             memory_free_kib=host.usage.memory_free_kib,
             memory_kib=host.memory_kib,
         )
+
+    def _verdict(self, choice: HostChoice | None) -> str:
+        if choice is None or self._answer is None:
+            return "checking…"
+        suitable = [other for other in self._answer.survey.choices.hosts if other.is_suitable]
+        if suitable == [choice]:
+            return (
+                "The only host that can take it" if len(self._vm_uuids) == 1 else "The only host that can take them all"
+            )
+        return _verdict(choice)
 
     def _automatic_text(self, plan: Plan | None) -> str:
         if not self._is_automatic:

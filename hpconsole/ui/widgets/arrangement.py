@@ -24,6 +24,14 @@ class Arrangement(Generic[Row]):
     def __len__(self) -> int:
         return len(self.shown)
 
+    def key(self, position: int) -> str:
+        """The key of this position."""
+        return self.keys[self.shown[position]]
+
+    def is_whole(self) -> bool:
+        """Whether no row is hidden."""
+        return len(self.shown) == len(self.rows)
+
     def row(self, position: int) -> Row:
         """The row shown at this position."""
         return self.rows[self.shown[position]]
@@ -52,10 +60,15 @@ class Arranger(Generic[Row]):
         columns: The columns that can be sorted by.
         key: What a row is about; unique among the rows.
         haystack: What the search looks at. Every word of the search must be in it, in any case.
+        facts: The part of a row that decides its haystack; where it is the same object, the haystack is not made anew.
     """
 
     def __init__(
-        self, columns: Sequence[Column[Row]], key: Callable[[Row], str], haystack: Callable[[Row], str]
+        self,
+        columns: Sequence[Column[Row]],
+        key: Callable[[Row], str],
+        haystack: Callable[[Row], str],
+        facts: Callable[[Row], object] | None = None,
     ) -> None:
         self.columns = columns
         self.sort_column = 0
@@ -63,6 +76,8 @@ class Arranger(Generic[Row]):
         self._words: tuple[str, ...] = ()
         self._key = key
         self._haystack = haystack
+        self._facts = facts
+        self._made: dict[str, tuple[object, str]] = {}  # facts and haystack by key
         self._rows: Sequence[Row] = ()
         self._keys: Sequence[str] = ()
         self._sort_keys: dict[int, list[Any]] = {}
@@ -73,7 +88,8 @@ class Arranger(Generic[Row]):
         self._rows = rows
         self._keys = [self._key(row) for row in rows]
         self._sort_keys = {}
-        self._haystacks = None
+        # With facts to go by, haystacks are ready before anybody types: a keystroke then costs one pass over texts.
+        self._haystacks = self._make_haystacks(self._facts) if self._facts is not None else None
 
     def search(self, text: str) -> bool:
         """Show only rows that contain every word of `text`; returns whether that is something new."""
@@ -91,8 +107,11 @@ class Arranger(Generic[Row]):
         """The rows to show, sorted."""
         found = self._found()
         values = self._sort_values(self.sort_column)
-        known = [i for i in found if values[i] is not None]
-        unknown = [i for i in found if values[i] is None] if len(known) != len(found) else []
+        known: list[int] = list(found)
+        unknown: list[int] = []
+        if None in values:
+            known = [i for i in found if values[i] is not None]
+            unknown = [i for i in found if values[i] is None]
         known.sort(key=values.__getitem__, reverse=self.is_descending)
         return Arrangement(self._rows, self._keys, known + unknown)
 
@@ -106,6 +125,19 @@ class Arranger(Generic[Row]):
             haystacks = self._haystacks
             found = [i for i in found if word in haystacks[i]]
         return found
+
+    def _make_haystacks(self, facts: Callable[[Row], object]) -> list[str]:
+        before = self._made
+        made: dict[str, tuple[object, str]] = {}
+        haystacks: list[str] = []
+        for key, row in zip(self._keys, self._rows, strict=True):
+            known, fact = before.get(key), facts(row)
+            if known is None or known[0] is not fact:
+                known = (fact, self._haystack(row).casefold())
+            made[key] = known
+            haystacks.append(known[1])
+        self._made = made
+        return haystacks
 
     def _sort_values(self, column: int) -> list[Any]:
         if column not in self._sort_keys:

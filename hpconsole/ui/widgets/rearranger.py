@@ -16,7 +16,8 @@ from hpconsole.ui.widgets.columns import Column, Row
 
 Index = QModelIndex | QPersistentModelIndex
 
-_MOST_RUNS = 32  # each insertion or removal costs the view a layout; beyond this a reset is cheaper
+_MOST_RUNS = 16  # each insertion or removal costs the view a layout; beyond this a reset is cheaper
+_MOST_ROWS = 2_000  # so many rows more or less are hardly in a few runs: not worth looking
 _NOWHERE = QModelIndex()
 
 
@@ -45,15 +46,20 @@ class Rearranger(Generic[Row]):
 
     def move(self, old: Arrangement[Row], new: Arrangement[Row]) -> bool:
         """Show `new` instead of `old`; returns whether it took a reset."""
+        if old.rows is new.rows and old.is_whole() and new.is_whole():
+            self._permute(old, new)  # sorted anew, nothing else
+            return False
         before, after = old.shown_keys, new.shown_keys
         if before == after:
             self._show(new)
         elif len(before) == len(after) and new.positions.keys() == old.positions.keys():
             self._permute(old, new)
         else:
-            going = _runs(i for i, key in enumerate(before) if key not in new.positions)
-            coming = _runs(i for i, key in enumerate(after) if key not in old.positions)
-            if len(going) + len(coming) > _MOST_RUNS:
+            going = coming = None
+            if abs(len(before) - len(after)) <= _MOST_ROWS:
+                going = _runs(i for i, key in enumerate(before) if key not in new.positions)
+                coming = _runs(i for i, key in enumerate(after) if key not in old.positions)
+            if going is None or coming is None:
                 self._model.beginResetModel()
                 self._show(new)
                 self._model.endResetModel()
@@ -94,10 +100,12 @@ class Rearranger(Generic[Row]):
         model = self._model
         model.layoutAboutToBeChanged.emit()
         held = [index for index in model.persistentIndexList() if not index.parent().isValid()]
-        keys = [old.shown_keys[index.row()] for index in held]
+        keys = [old.key(index.row()) for index in held]
         self._show(new)
         if held:
-            places = new.positions
+            wanted = set(keys)
+            row_keys = new.keys
+            places = {row_keys[i]: place for place, i in enumerate(new.shown) if row_keys[i] in wanted}
             moved = [model.index(places[key], index.column()) for key, index in zip(keys, held, strict=True)]
             model.changePersistentIndexList(held, moved)
         model.layoutChanged.emit()
@@ -122,12 +130,14 @@ class Rearranger(Generic[Row]):
         model.dataChanged.emit(model.index(changed[0], first), model.index(changed[-1], last))
 
 
-def _runs(positions: Iterable[int]) -> list[tuple[int, int]]:
-    """Ascending positions as (first, last) of each unbroken run."""
+def _runs(positions: Iterable[int]) -> list[tuple[int, int]] | None:
+    """Ascending positions as (first, last) of each unbroken run; None where there are too many runs."""
     runs: list[tuple[int, int]] = []
     for position in positions:
         if runs and runs[-1][1] == position - 1:
             runs[-1] = (runs[-1][0], position)
         else:
             runs.append((position, position))
+            if len(runs) > _MOST_RUNS:
+                return None
     return runs

@@ -41,7 +41,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         super().__init__(parent)
         self.columns = tuple(columns)
         self._theme = LIGHT
-        self._arranger = Arranger(self.columns, key, haystack or self._all_text)
+        self._arranger = Arranger(self.columns, key, haystack or self._all_text, facts if haystack else None)
         self._arrangement: Arrangement[Row] = self._arranger.arrange()
         self._rearranger = Rearranger(self, self.columns, self._show, facts)
 
@@ -69,7 +69,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
 
     def key_at(self, position: int) -> str:
         """The key of the row shown at this position."""
-        return self._arrangement.shown_keys[position]
+        return self._arrangement.key(position)
 
     def position_of(self, key: str) -> int | None:
         """Where the row of this key is shown; None where it is not."""

@@ -1,0 +1,60 @@
+"""What the window's tests get: a console to talk to, a window on it, and no box that waits for anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtWidgets import QApplication, QDialog
+from pytestqt.qtbot import QtBot
+
+from hpconsole.ui.main_window.window import MainWindow
+from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
+from hpconsole.ui.window_state import WindowState
+from tests.ui.fakes import FakeConsole
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The offscreen platform says this of every window; it means nothing."""
+    for item in items:
+        item.add_marker(pytest.mark.qt_log_ignore("propagateSizeHints"))
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialog that is waited for would hang a test, and the window."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("exec() waits: use open() or show()")
+
+    monkeypatch.setattr(QDialog, "exec", refuse)
+
+
+@pytest.fixture
+def console() -> FakeConsole:
+    return FakeConsole({"host-a": "qemu+ssh://host-a/system", "host-b": "qemu+ssh://host-b/system"})
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> WindowState:
+    return WindowState(tmp_path / "window.ini")
+
+
+@pytest.fixture
+def themes(qapp: QApplication) -> Iterator[ThemeKeeper]:
+    keeper = ThemeKeeper(qapp, ThemeChoice.LIGHT)
+    yield keeper
+    keeper.deleteLater()
+
+
+@pytest.fixture
+def window(qtbot: QtBot, console: FakeConsole, state: WindowState, themes: ThemeKeeper) -> Iterator[MainWindow]:
+    window = MainWindow(console, state, themes)
+    qtbot.addWidget(window)
+    window.resize(1366, 768)
+    window.show()
+    qtbot.waitExposed(window)
+    yield window
+    window._is_leaving = True  # no question about running tasks
+    window.close()

@@ -1,0 +1,58 @@
+"""Add Host: judged while typing, by the same rules as everywhere."""
+
+from __future__ import annotations
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton
+from pytestqt.qtbot import QtBot
+
+from hpconsole.ui.main_window.add_host_dialog import AddHostDialog, judge
+from hpconsole.ui.tone import Tone
+from tests.ui.gestures import child, press, type_text
+
+
+@pytest.mark.parametrize(
+    ("uri", "name", "tone", "is_complete"),
+    [
+        ("", "", Tone.MUTED, False),
+        ("qemu+ssh://root@host-1/system", "", Tone.GOOD, True),
+        ("qemu+tcp://host-1/system", "", Tone.WARNING, True),
+        ("qemu+ssh://host-1/system?command=/bin/sh", "", Tone.BAD, False),
+        ("nonsense", "", Tone.BAD, False),
+        ("qemu+ssh://taken/system", "", Tone.BAD, False),
+        ("qemu+ssh://taken/system", "other", Tone.GOOD, True),
+    ],
+)
+def test_judging(uri: str, name: str, tone: Tone, is_complete: bool) -> None:
+    entry = judge(uri, name, {"taken"})
+    assert (entry.tone, entry.is_complete) == (tone, is_complete)
+    assert entry.remark
+
+
+def test_a_host_is_added_by_keyboard(qtbot: QtBot) -> None:
+    dialog = AddHostDialog(["taken"])
+    qtbot.addWidget(dialog)
+    dialog.show()
+    button = child(dialog, QPushButton, "host_accept")
+    assert not button.isEnabled()
+    uri, name = child(dialog, QLineEdit, "host_uri"), child(dialog, QLineEdit, "host_name")
+    type_text(uri, "qemu+tcp://host-9/system")
+    assert "neither encrypted" in child(dialog, QLabel, "host_remark").text()
+    assert name.placeholderText() == "host-9"
+    type_text(name, "taken")
+    assert not button.isEnabled()
+    name.clear()
+    type_text(name, "nine")
+    with qtbot.waitSignal(dialog.host_accepted) as signal:
+        press(name, Qt.Key.Key_Return)
+    assert signal.args == ["nine", "qemu+tcp://host-9/system"]
+    assert not dialog.isVisible()
+
+
+def test_enter_adds_nothing_incomplete(qtbot: QtBot) -> None:
+    dialog = AddHostDialog([])
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.accept()
+    assert dialog.isVisible()

@@ -1,0 +1,120 @@
+"""Snapshots may be dropped, the newest never; events never; jobs report on the GUI thread."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pytestqt.exceptions import capture_exceptions
+from pytestqt.qtbot import QtBot
+
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.events import Notice
+from hpconsole.core.store import Store
+from hpconsole.ui.bridge import Background, EventBridge, StoreBridge
+from tests.builders import NOW, a_snapshot
+
+
+def test_newest_snapshot_wins_and_arrives_on_the_gui_thread(qtbot: QtBot) -> None:
+    store = Store()
+    bridge = StoreBridge(store)
+    seen: list[tuple[int, threading.Thread]] = []
+    bridge.snapshot_changed.connect(lambda snapshot: seen.append((snapshot.serial, threading.current_thread())))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda serial: store.publish(a_snapshot(1, serial=serial)), range(1, 500)))
+    qtbot.waitUntil(lambda: bool(seen) and seen[-1][0] == 499)
+    assert len(seen) == 1  # the GUI thread was busy all the time: one wake-up
+    assert {thread for _, thread in seen} == {threading.main_thread()}
+    bridge.close()
+    store.publish(a_snapshot(1, serial=1000))
+    qtbot.waitUntil(lambda: True)
+    assert seen[-1][0] == 499
+
+
+def test_a_later_snapshot_wakes_again(qtbot: QtBot) -> None:
+    store = Store()
+    bridge = StoreBridge(store)
+    for serial in (1, 2, 3):
+        with qtbot.waitSignal(bridge.snapshot_changed) as signal:
+            store.publish(a_snapshot(1, serial=serial))
+        assert signal.args is not None
+        assert signal.args[0].serial == serial
+
+
+def test_no_event_is_lost_or_reordered(qtbot: QtBot) -> None:
+    store = Store()
+    bridge = EventBridge(store)
+    heard: list[str] = []
+    bridge.happened.connect(lambda event: heard.append(event.sentence))
+
+    def report(name: str) -> None:
+        for number in range(300):
+            store.report(Notice(NOW, "info", f"{name}-{number}"))
+
+    threads = [threading.Thread(target=report, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    qtbot.waitUntil(lambda: len(heard) == 1200)
+    for thread in threads:
+        thread.join()
+    for name in "abcd":
+        assert [text for text in heard if text.startswith(name)] == [f"{name}-{i}" for i in range(300)]
+
+
+def test_jobs_run_elsewhere_and_report_here(qtbot: QtBot) -> None:
+    background = Background()
+    threads: list[threading.Thread] = []
+
+    def job() -> int:
+        threads.append(threading.current_thread())
+        return 42
+
+    done: list[int] = []
+
+    def on_done(result: int) -> None:
+        threads.append(threading.current_thread())
+        done.append(result)
+
+    background.run(job, on_done)
+    qtbot.waitUntil(lambda: done == [42])
+    assert threads[0] is not threading.main_thread()
+    assert threads[1] is threading.main_thread()
+    background.close()
+
+
+def test_a_failed_job_says_so(qtbot: QtBot) -> None:
+    background = Background()
+    failed: list[str] = []
+
+    def job() -> None:
+        raise HpconsoleError("The host is away.")
+
+    background.run(job, failed=lambda error: failed.append(error.sentence))
+    qtbot.waitUntil(lambda: failed == ["The host is away."])
+    background.close()
+
+
+@pytest.mark.qt_no_exception_capture
+def test_a_bug_in_a_job_is_not_swallowed(qtbot: QtBot) -> None:
+    background = Background()
+    with capture_exceptions() as caught:
+        background.run(lambda: 1 / 0)
+        qtbot.waitUntil(lambda: bool(caught))
+    assert caught[0][0] is ZeroDivisionError
+    background.close()
+
+
+def test_nothing_is_reported_after_close(qtbot: QtBot) -> None:
+    background = Background()
+    gate = threading.Event()
+    done: list[bool] = []
+    background.run(gate.wait, done.append)
+    background.close()
+    gate.set()
+    probe = Background()
+    probed: list[int] = []
+    probe.run(lambda: 1, probed.append)
+    qtbot.waitUntil(lambda: probed == [1])
+    assert done == []
+    probe.close()

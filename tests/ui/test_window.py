@@ -1,0 +1,288 @@
+"""The window: shows snapshots, says what is possible, and hands gestures on."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QMessageBox, QPushButton, QToolButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.events import Notice, PlanSubmitted, StepStarted
+from hpconsole.core.model.host import HostLink, LinkState
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.planning.plan import MigrateStep, Plan
+from hpconsole.ui.actions import ALL, Selection
+from hpconsole.ui.main_window.window import MainWindow
+from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
+from hpconsole.ui.window_state import WindowState
+from tests.builders import NOW, a_host, a_snapshot, a_vm
+from tests.ui.fakes import FakeConsole
+from tests.ui.gestures import child, click, click_row, press, type_text
+
+
+def a_cluster(serial: int = 1) -> ClusterSnapshot:
+    link = HostLink(LinkState.CONNECTED, answered_at=datetime.now(UTC) - timedelta(seconds=2))
+    hosts = [a_host("host-a", link=link), a_host("host-b", link=link)]
+    vms = [a_vm("trade-1"), a_vm("web-1", host="host-b"), a_vm("off-1", host=None)]
+    return a_snapshot(hosts, vms, serial=serial)
+
+
+def show(qtbot: QtBot, window: MainWindow, console: FakeConsole, snapshot: ClusterSnapshot) -> None:
+    with qtbot.waitSignal(window.snapshot_shown):
+        console.store.publish(snapshot)
+
+
+def names(window: MainWindow) -> list[str]:
+    return [window.vms.model.row_at(i).vm.name for i in range(window.vms.model.rowCount())]
+
+
+def action(window: MainWindow, name: str) -> QAction:
+    return window.actions_[name]
+
+
+def test_a_snapshot_is_shown(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    assert names(window) == ["off-1", "trade-1", "web-1"]
+    assert window.hosts.model.rowCount() == 2
+    assert "2 hosts   ·   3 VMs, 2 running" in child(window, QLabel, "cluster_summary").text()
+    assert child(window, QLabel, "vm_table_count").text() == "3"
+
+
+def test_search_by_keyboard_finds_and_goes_there(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    press(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    search = child(window, QLineEdit, "search")
+    qtbot.waitUntil(search.hasFocus)
+    type_text(search, "trade host-a")
+    assert names(window) == ["trade-1"]
+    assert window.hosts.model.rowCount() == 0, "both tables are searched"
+    assert child(window, QLabel, "vm_table_count").text() == "1 of 3 found"
+    press(search, Qt.Key.Key_Down)
+    assert window.vms.view.hasFocus()
+    assert [vm.name for vm in window.selection.vms] == ["trade-1"]
+    press(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    press(search, Qt.Key.Key_Escape)
+    assert len(names(window)) == 3
+    assert [vm.name for vm in window.selection.vms] == ["trade-1"]
+
+
+def test_actions_say_why_they_are_impossible(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    migrate = action(window, "migrate")
+    assert not migrate.isEnabled()
+    assert "Select one or more running VMs" in migrate.toolTip()
+    click_row(window.vms.view, 0)
+    assert not migrate.isEnabled()
+    assert "Only running VMs" in migrate.toolTip()
+    click_row(window.vms.view, 1)
+    assert migrate.isEnabled()
+    assert "Ctrl+M" in migrate.toolTip()
+    assert not action(window, "remove_host").isEnabled()
+    click_row(window.hosts.view, 0)
+    assert action(window, "remove_host").isEnabled()
+
+
+def test_selection_and_focus_survive_polls(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    click_row(window.vms.view, 2)
+    moved = a_cluster(serial=2)
+    vms = {uuid: replace(vm, host="host-a") if vm.name == "web-1" else vm for uuid, vm in moved.vms.items()}
+    show(qtbot, window, console, replace(moved, vms={**vms, "new": a_vm("aaa", uuid="new")}))
+    assert names(window) == ["aaa", "off-1", "trade-1", "web-1"]
+    assert [vm.host for vm in window.selection.vms] == ["host-a"]
+    assert window.vms.view.currentIndex().row() == 3
+
+
+def test_age_of_data_goes_on_without_snapshots(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    column = next(i for i, column in enumerate(window.hosts.model.columns) if column.title == "Updated")
+    before = window.hosts.model.index(0, column).data()
+    qtbot.waitUntil(lambda: window.hosts.model.index(0, column).data() != before, timeout=3000)
+
+
+def test_first_start_invites_to_add_a_host(qtbot: QtBot, state: WindowState, themes: ThemeKeeper) -> None:
+    console = FakeConsole()
+    window = MainWindow(console, state, themes)
+    qtbot.addWidget(window)
+    window.show()
+    assert child(window, QWidget, "empty_state").isVisible()
+    click(child(window, QPushButton, "empty_add_host"))
+    dialog = child(window, QWidget, "add_host_dialog")
+    type_text(child(dialog, QLineEdit, "host_uri"), "qemu+ssh://root@host-9/system")
+    click(child(dialog, QPushButton, "host_accept"))
+    qtbot.waitUntil(lambda: ("add_host", "host-9", "qemu+ssh://root@host-9/system") in console.calls)
+    qtbot.waitUntil(lambda: not child(window, QWidget, "empty_state").isVisible())
+    window.close()
+
+
+def test_a_refused_host_is_a_sentence(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    def refuse(_name: str, _uri: str) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        raise HpconsoleError("The database is full.")
+
+    console.add_host = refuse  # type: ignore[method-assign]
+    window._add_host("x", "qemu+ssh://x/system")
+    qtbot.waitUntil(lambda: "The database is full." in window.messages.shown)
+    box = child(window, QMessageBox, "message_box")
+    assert box.textFormat() is Qt.TextFormat.PlainText
+    box.close()
+
+
+def test_hosts_are_removed_only_after_a_yes(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    click_row(window.hosts.view, 1)
+    action(window, "remove_host").trigger()
+    box = child(window, QMessageBox, "message_box")
+    box.button(QMessageBox.StandardButton.Cancel).click()
+    assert not [call for call in console.calls if call[0] == "remove_host"]
+    action(window, "remove_host").trigger()
+    click(child(window.findChildren(QMessageBox, "message_box")[-1], QPushButton, "yes"))
+    qtbot.waitUntil(lambda: ("remove_host", "host-b") in console.calls)
+
+
+def test_context_menu_offers_migrate(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    click_row(window.vms.view, 1)
+    window.vms.view.customContextMenuRequested.emit(window.vms.view.visualRect(window.vms.model.index(1, 0)).center())
+    menu = child(window.vms.view, QMenu, "context_menu")
+    assert [entry.text() for entry in menu.actions()] == ["&Migrate VM(s)…", "&Cancel Migration"]
+    assert menu.actions()[0].isEnabled()
+    menu.close()
+
+
+def test_vms_of_a_host(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    show(qtbot, window, console, a_cluster())
+    click_row(window.hosts.view, 1)
+    action(window, "show_vms_of_host").trigger()
+    assert names(window) == ["web-1"]
+
+
+def test_notices_wait_for_the_reader(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    for sentence in ("<b>host-b</b> is lost.", "The database is read-only.", "<b>host-b</b> is lost."):
+        console.store.report(Notice(NOW, "warning", sentence))
+    qtbot.waitUntil(lambda: child(window, QWidget, "notice_bar").isVisible())
+    text = child(window, QLabel, "notice_text")
+    qtbot.waitUntil(lambda: child(window, QLabel, "notice_count").text() == "1 more")
+    assert text.text() == "<b>host-b</b> is lost."
+    assert text.textFormat() is Qt.TextFormat.PlainText
+    dismiss = child(window, QToolButton, "notice_dismiss")
+    click(dismiss)
+    assert text.text() == "The database is read-only."
+    click(dismiss)
+    assert not child(window, QWidget, "notice_bar").isVisible()
+
+
+def test_an_info_goes_to_the_status_bar(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    console.store.report(Notice(NOW, "info", "host-b is back."))
+    qtbot.waitUntil(lambda: window.statusBar().currentMessage() == "host-b is back.")
+
+
+def a_plan() -> Plan:
+    vm = a_vm("trade-1")
+    step = MigrateStep(vm.uuid, vm.name, "host-a", "host-b", Placement(vm.uuid, "host-b"), "Move it.")
+    return Plan("Migrate trade-1", (step,), 1)
+
+
+def test_a_submitted_plan_opens_the_task_list(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    assert not child(window, QWidget, "task_list").isVisible()
+    console.store.report(PlanSubmitted(NOW, a_plan()))
+    qtbot.waitUntil(child(window, QWidget, "task_list").isVisible)
+    assert action(window, "show_tasks").isChecked()
+    qtbot.waitUntil(lambda: child(window, QWidget, "dock_tasks").windowTitle() == "Tasks (1 running)")
+
+
+def test_cancel_of_a_selected_vm(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    snapshot, plan = a_cluster(), a_plan()
+    moving = {uuid: replace(vm, is_migrating=vm.name == "trade-1") for uuid, vm in snapshot.vms.items()}
+    show(qtbot, window, console, replace(snapshot, vms=moving))
+    click_row(window.vms.view, 1)
+    action(window, "cancel_migration").trigger()
+    assert "was not started by this console" in window.messages.shown[-1]
+    child(window, QMessageBox, "message_box").close()
+    console.store.report(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
+    qtbot.waitUntil(lambda: window.docks.running_count() == 1)
+    action(window, "cancel_migration").trigger()
+    qtbot.waitUntil(lambda: ("cancel", plan.plan_id, 0) in console.calls)
+
+
+def test_closing_with_migrations_under_way_is_asked_once(
+    qtbot: QtBot, window: MainWindow, console: FakeConsole
+) -> None:
+    console.store.report(PlanSubmitted(NOW, a_plan()))
+    qtbot.waitUntil(lambda: window.docks.running_count() == 1)
+    window.close()
+    assert window.isVisible()
+    assert "1 migration under way. Quit anyway?" in window.messages.shown
+    click(child(child(window, QMessageBox, "message_box"), QPushButton, "yes"))
+    qtbot.waitUntil(lambda: not window.isVisible())
+
+
+def test_what_the_user_arranged_is_remembered(
+    qtbot: QtBot, console: FakeConsole, themes: ThemeKeeper, tmp_path: Path
+) -> None:
+    path = tmp_path / "some" / "window.ini"
+    first = MainWindow(console, WindowState(path), themes)
+    qtbot.addWidget(first)
+    first.show()
+    first.resize(1100, 640)
+    first.vms.view.horizontalHeader().resizeSection(2, 333)
+    first.vms.view.sortByColumn(5, Qt.SortOrder.DescendingOrder)
+    first.docks.show_load()
+    first._on_theme_chosen(ThemeChoice.DARK)
+    first.close()
+    assert path.exists()
+    state = WindowState(path)
+    assert state.theme is ThemeChoice.DARK
+    second = MainWindow(console, state, themes)
+    qtbot.addWidget(second)
+    second.show()
+    assert (second.width(), second.height()) == (1100, 640)
+    header = second.vms.view.horizontalHeader()
+    assert header.sectionSize(2) == 333
+    assert (header.sortIndicatorSection(), header.sortIndicatorOrder()) == (5, Qt.SortOrder.DescendingOrder)
+    assert child(second, QWidget, "dock_load").isVisible()
+    show(qtbot, second, console, a_cluster())
+    assert second.vms.model.row_at(0).vm.memory_kib >= second.vms.model.row_at(1).vm.memory_kib
+    second.close()
+
+
+def test_a_broken_settings_file_is_no_obstacle(
+    qtbot: QtBot, console: FakeConsole, themes: ThemeKeeper, tmp_path: Path
+) -> None:
+    path = tmp_path / "window.ini"
+    path.write_bytes(b"[General]\ngeometry=@ByteArray(\\0\\0)\ntheme=purple\nlayout=7\n\xff\xfe")
+    window = MainWindow(console, WindowState(path), themes)
+    qtbot.addWidget(window)
+    window.show()
+    assert window.isVisible()
+    window.close()
+
+
+def test_every_action_has_its_method_and_its_own_shortcut(window: MainWindow) -> None:
+    shortcuts = [spec.shortcut for spec in ALL if spec.shortcut]
+    assert len(set(shortcuts)) == len(shortcuts)
+    for spec in ALL:
+        assert window.findChild(QAction, f"action_{spec.name}") is not None
+        assert not spec.why_not(Selection(("h",), (a_vm(), a_vm("m", is_migrating=True))))
+
+
+def test_theme_menu_changes_everything_at_once(qapp: QApplication, window: MainWindow) -> None:
+    dark = window.findChild(QAction, "action_theme_dark")
+    assert dark is not None
+    dark.trigger()
+    assert window._state.theme is ThemeChoice.DARK
+    light = window.findChild(QAction, "action_theme_light")
+    assert light is not None
+    light.trigger()
+
+
+def test_refresh_asks_every_host_off_the_gui_thread(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    press(window, Qt.Key.Key_F5)
+    qtbot.waitUntil(lambda: ("refresh", None) in console.calls)
