@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.topology import HostSpec, cpu_list, cpu_mask, pack_sysfs
+from tests.lab.topology import HostSpec, cpu_list, cpu_mask, pack_sysfs, sysfs_files, sysfs_links
 
 
 def test_formats_of_the_kernel() -> None:
@@ -26,14 +26,12 @@ def test_reads_hosts_as_they_are_typed() -> None:
 
 def test_makes_what_libvirt_reads(tmp_path: Path) -> None:
     spec = HostSpec("x", 2, 2, 4, 2, dies_per_socket=2, l3_per_node=2, huge_1g_per_node=3)
-    pack_sysfs(spec, tmp_path / "sys.tar")
-    with tarfile.open(tmp_path / "sys.tar") as tar:
-        tar.extractall(tmp_path)
+    files = sysfs_files(spec)
 
     def read(path: str) -> str:
-        return (tmp_path / path).read_text().strip()
+        return files[path].strip()
 
-    assert read("node/node3/cpu12/online") == "1"
+    assert sysfs_links(spec)["node/node3/cpu12"] == "../../cpu/cpu12"
     assert read("cpu/present") == "0-31"
     assert read("node/node3/cpulist") == "12-15,28-31"
     assert read("node/node1/distance") == "12 10 21 21"
@@ -43,3 +41,9 @@ def test_makes_what_libvirt_reads(tmp_path: Path) -> None:
     assert (read("cpu/cpu6/topology/physical_package_id"), read("cpu/cpu6/topology/die_id")) == ("0", "1")
     assert (read("cpu/cpu10/topology/core_id"), read("cpu/cpu10/topology/die_id")) == ("2", "0")
     assert (read("cpu/cpu6/cache/index3/shared_cpu_list"), read("cpu/cpu6/cache/index3/id")) == ("6-7,22-23", "3")
+    pack_sysfs(spec, tmp_path / "sys.tar")
+    with tarfile.open(tmp_path / "sys.tar") as tar:
+        assert set(tar.getnames()) == {*files, *sysfs_links(spec)}
+        packed = tar.extractfile("node/node3/cpulist")
+        assert packed is not None
+        assert packed.read() == b"12-15,28-31\n"
