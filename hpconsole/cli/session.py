@@ -11,9 +11,12 @@ from pathlib import Path
 
 from hpconsole.app import App, default_data_folder, hosts_from_arguments
 from hpconsole.core.errors import HpconsoleError
-from hpconsole.core.model.host import LinkState
+from hpconsole.core.model.host import Host, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
+
+# libvirt's other drivers (test, LXC ...) have no CPU statistics to wait for
+_TELL_THEIR_LOAD = ("QEMU", "Xen")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,7 @@ def _wait_for_hosts(app: App, timeout_s: float) -> None:
 
     def look(snapshot: ClusterSnapshot) -> None:
         states = [snapshot.hosts.get(name) for name in app.pool.names()]
-        if all(
-            host is not None
-            and (
-                host.link.answered_at is not None or host.link.state not in (LinkState.CONNECTING, LinkState.CONNECTED)
-            )
-            for host in states
-        ):
+        if all(host is not None and _is_settled(host) for host in states):
             settled.set()
 
     stop = app.store.subscribe(look)
@@ -81,6 +78,13 @@ def _wait_for_hosts(app: App, timeout_s: float) -> None:
         if host is None or host.link.state is not LinkState.CONNECTED:
             problem = host.link.problem if host is not None and host.link.problem else "it does not answer."
             print(f"hpconsole: host {name} is left out: {problem}", file=sys.stderr)
+
+
+def _is_settled(host: Host) -> bool:
+    """Answered with its load (which takes two polls: it is a difference of counters), or found not to answer."""
+    if host.link.state is LinkState.CONNECTED:
+        return host.usage.cpu_pct is not None or host.hypervisor not in _TELL_THEIR_LOAD
+    return host.link.state is not LinkState.CONNECTING
 
 
 def find_vm(snapshot: ClusterSnapshot, text: str) -> Vm:
