@@ -148,7 +148,7 @@ def test_definition_has_nothing_that_was_chosen_at_start(still: SimulatedCluster
 
 def test_libvirt_itself_writes_every_definition_the_same_way() -> None:
     """Its parser and formatter, by way of the test driver, change nothing but the domain type and a device name."""
-    driver = libvirt.open("test:///default")
+    driver = libvirt.openAuth("test:///default", [[], None, None])
     for guest in (guest for guests in demo.guests(1).values() for guest in guests):
         ours = definition_xml(guest).replace("<domain type='kvm'>", "<domain type='test'>", 1)
         theirs = driver.defineXMLFlags(ours, 0).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
