@@ -27,7 +27,7 @@ class CoreRule(StrEnum):
         Room: sum over cores of free // threads >= number of blocks.
     WHOLE_CORES: each block takes a core none of whose CPUs is taken. Room: such cores >= number of blocks.
     SHAPE: each block takes a core of its own with at least `size` free CPUs.
-        Room: for every k, cores with >= k free CPUs >= blocks with size >= k.
+        Room: for every k, cores with >= k free CPUs >= blocks with size >= k; and usable CPUs >= usable_needed.
     RESIZED: the reference's resize and pin: the node's cores after the first, none of whose CPUs is another VM's own,
         in order, as many vCPUs on each as it has CPUs; not taken away. Room: CPUs of those cores >= cpus_needed.
     """
@@ -70,7 +70,9 @@ class NodeNeed:
     more_pages: tuple[tuple[int, int], ...] = ()  # (size, pages) of further sizes; nearly always empty
     cpus_needed: int = 0  # see CoreRule; SIBLINGS: blocks x threads, SHAPE: sum of sizes, WHOLE_CORES: blocks
     blocks: tuple[Block, ...] = ()  # SIBLINGS, WHOLE_CORES, SHAPE: largest first
-    vcpus: tuple[int, ...] = ()  # FLOATING, RESIZED: who runs here
+    vcpus: tuple[int, ...] = ()  # who runs here without CPUs of its own
+    vcpu_owners: tuple[int, ...] = ()  # the virtual nodes of those; NO_OWNER for none
+    usable_needed: int = 0  # SHAPE: usable CPUs the node must have for those `vcpus`
     allowed_nodes: tuple[int, ...] | None = None  # in the order of the pin list; None = any
     takes_all_allowed: bool = False  # interleaved: memory is divided evenly over every node of the list
     span: int = 1  # may be divided evenly over so many nodes when no single one has room (it lies over as many now)

@@ -175,7 +175,7 @@ def _by_virtual_node(
         bound.append(Bound(node.node_id, pin.mode, (len(needs),)))
         needs.append(_need_of(vm, node, pin, rule, vcpus=running[node.node_id], tables=tables))
     if rule is CoreRule.RESIZED and not vm.virtual_nodes:
-        needs.append(NodeNeed(cpus_needed=vm.vcpus, vcpus=tuple(range(vm.vcpus))))
+        needs.append(NodeNeed(cpus_needed=vm.vcpus, vcpus=tuple(range(vm.vcpus)), vcpu_owners=(NO_OWNER,)))
     exclusive = rule.takes_cpus
     return Demand(
         vm,
@@ -207,6 +207,7 @@ def _need_of(
         cpus_needed=_cpus_needed(vm, node, rule, vcpus=vcpus, blocks=len(blocks), tables=tables),
         blocks=blocks,
         vcpus=tuple(vcpus) if floats else (),
+        vcpu_owners=(node.node_id,) if floats and vcpus else (),
         allowed_nodes=tuple(dict.fromkeys(pin.host_nodes)) or None,
         takes_all_allowed=is_interleaved_list and can_spread,
         span=max(1, len(set(node.host_nodes))) if can_spread and not is_interleaved_list else 1,

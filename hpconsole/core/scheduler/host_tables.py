@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hpconsole.core.model.host import HostNumaNode, HostTopology
+from hpconsole.core.scheduler.demand import CoreRule
 
 _KEPT = 256  # different machine models are few; this bounds a cluster of surprises
 NO_SOCKET = -1
@@ -51,6 +52,8 @@ class HostTables:
         self.cores = tuple(
             tuple(self._cores_within(bits, banks)) for bits, banks in zip(self.node_bits, self.banks, strict=True)
         )
+        self._widths = tuple(cores[0].width if len({core.width for core in cores}) == 1 else 0 for cores in self.cores)
+        self._untouched: dict[tuple[int, CoreRule, int], int] = {}
         self.distance = tuple(tuple(node.distance_to(other) for other in self.node_ids) for node in nodes)
         # Both ways, because firmware tables need not be symmetric.
         self.pair_distance = tuple(
@@ -67,6 +70,21 @@ class HostTables:
     def core_of(self) -> dict[int, tuple[int, Core]]:
         """CPU -> (position of its node, its core)."""
         return {cpu: (i, core) for i, cores in enumerate(self.cores) for core in cores for cpu in positions(core.bits)}
+
+    def core_width(self, position: int) -> int:
+        """CPUs of each core of the node; 0 where cores differ or there are none."""
+        return self._widths[position]
+
+    def untouched_capacity(self, position: int, rule: CoreRule, threads: int) -> int:
+        """The blocks (or cores, see `CoreRule`) that the node has room for while all its CPUs are free."""
+        key = (position, rule, threads)
+        known = self._untouched.get(key)
+        if known is None:
+            cores = self.cores[position]
+            by_threads = rule is CoreRule.SIBLINGS
+            known = sum(core.width // threads for core in cores) if by_threads else len(cores)
+            self._untouched[key] = known
+        return known
 
     def is_node_wide(self, bits: int, users: int) -> bool:
         """Whether these CPUs are all CPUs of one or more nodes, and more than the `users` of them (at least two)."""

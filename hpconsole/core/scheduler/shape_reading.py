@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 
 from hpconsole.core.model.cpuset import EMPTY, CpuSet
 from hpconsole.core.model.vm import NumaMode, NumaPin, VirtualNumaNode, Vm
@@ -25,6 +26,7 @@ class _Place:
 
     blocks: list[Block] = field(default_factory=list)
     vcpus: list[int] = field(default_factory=list)  # floating ones
+    shares: float = 0.0  # how many floating vCPUs it carries, one that may use two nodes counted half on each
     parts: list[tuple[int, int | None, int]] = field(default_factory=list)
     virtual_nodes: set[int] = field(default_factory=set)
     allowed: list[tuple[int, ...]] = field(default_factory=list)
@@ -44,8 +46,11 @@ def _with_source(vm: Vm, pins: Mapping[int, NumaPin], source: HostTables) -> Dem
     for position, block in _blocks(kept, owner_of, source):
         places.setdefault(position, _Place()).blocks.append(block)
     for vcpu, cpus in floating:
-        for position in source.nodes_of(cpus.bits):
-            places.setdefault(position, _Place()).vcpus.append(vcpu)
+        at = source.nodes_of(cpus.bits)
+        for position in at:
+            place = places.setdefault(position, _Place())
+            place.vcpus.append(vcpu)
+            place.shares += 1 / len(at)
     homes = _homes(vm, pins, source)
     bound_to: dict[int, tuple[int, ...]] = {}
     for node, pin, positions in homes:
@@ -163,6 +168,8 @@ def _need(place: _Place, owner_of: Mapping[int, int]) -> NodeNeed:
         cpus_needed=sum(block.size for block in blocks),
         blocks=blocks,
         vcpus=tuple(place.vcpus),
+        vcpu_owners=tuple(sorted({owner_of.get(vcpu, NO_OWNER) for vcpu in place.vcpus})),
+        usable_needed=ceil(place.shares - 1e-9),
         allowed_nodes=allowed,
         **fields,
     )

@@ -1,0 +1,287 @@
+"""Which CPUs of one host node a VM's blocks take, and what that costs. Knows one node at a time.
+
+The cost is (cache banks summed over virtual nodes, cores the VM has only in part, less the vCPUs that keep their CPUs).
+Direct formulas where they are exact: one cache bank, or whole virtual nodes that each fit one; else `core_search`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hpconsole.core.scheduler.core_search import TooLarge, Wishes, search, wishes_met
+from hpconsole.core.scheduler.demand import Block, CoreRule
+from hpconsole.core.scheduler.room import CoreCost, FreeCore, NodeRoom
+
+Seats = list[tuple[Block, FreeCore]]
+
+
+class _Bank(NamedTuple):
+    """One cache bank's free cores: those completely free, and the others, widest first."""
+
+    whole: tuple[FreeCore, ...]
+    part: tuple[FreeCore, ...]
+    capacity: int  # blocks
+
+
+def cost_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost:
+    """The least cost of these blocks on this node, where they fit. Remembered in `room.costs`."""
+    here = wishes_here(room, blocks, wishes)
+    key = (signature(blocks), tuple(block.roles for block in blocks) if here else None)
+    known = room.costs.get(key)
+    if known is None:
+        known = room.costs[key] = _cost(room, blocks, here)
+    return known
+
+
+def seats_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats:
+    """The assignment that `cost_of` speaks of."""
+    return _solve(room, blocks, wishes_here(room, blocks, wishes))[1]
+
+
+def wishes_here(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Wishes:
+    """The wishes of these blocks that CPUs of this node can meet."""
+    free, here = room.free_bits, {}
+    for block in blocks:
+        for bits in wishes.get(block.roles[0], ()):
+            if not bits & ~free:
+                here[block.roles[0]] = wishes[block.roles[0]]
+                break
+    return here
+
+
+def least_part_cores(rooms: Sequence[NodeRoom], blocks: Sequence[Block]) -> int:
+    """A lower bound of the part cores of these blocks (SIBLINGS) anywhere in these nodes."""
+    widths = {room.tables.core_width(room.position) for room in rooms if room.free_bits}
+    if len(widths) != 1 or not all(_is_plain(room, blocks) for room in rooms if room.free_bits):
+        return 0
+    width, threads = widths.pop(), rooms[0].threads
+    cores = [core for room in rooms for core in room.cores]
+    part = sorted((core.free // threads for core in cores if core.free < width), reverse=True)
+    return _part_cores(len(blocks), sum(1 for core in cores if core.free == width), part, width // threads)
+
+
+def measure(seats: Seats, rule: CoreRule, wishes: Wishes) -> CoreCost:
+    """What an assignment costs."""
+    touched: set[tuple[int, int]] = set()
+    roles: dict[int, int] = {}
+    width: dict[int, int] = {}
+    kept = 0
+    for block, core in seats:
+        touched.update((owner, core.bank) for owner in block.owners)
+        roles[core.bits] = roles.get(core.bits, 0) + len(block.roles)
+        width[core.bits] = core.width
+        kept += wishes_met(block, core, rule, wishes)
+    part = 0 if rule is CoreRule.WHOLE_CORES else sum(1 for bits, count in roles.items() if count < width[bits])
+    return CoreCost(len(touched), part, -kept)
+
+
+def signature(blocks: Sequence[Block]) -> tuple[tuple[int, int, tuple[int, ...]], ...]:
+    """What blocks are, apart from who they are; owners by order of appearance, since only their number matters."""
+    seen: dict[int, int] = {}
+    return tuple(
+        (block.size, len(block.roles), tuple(seen.setdefault(owner, len(seen)) for owner in block.owners))
+        for block in blocks
+    )
+
+
+def _cost(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost:
+    if not blocks:
+        return CoreCost(0, 0, 0)
+    if not wishes and len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
+        owners = len({owner for block in blocks for owner in block.owners})
+        return CoreCost(owners, _parts_in_one_bank(room, blocks), 0)
+    return _solve(room, blocks, wishes)[0]
+
+
+def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[CoreCost, Seats]:
+    if not blocks:
+        return CoreCost(0, 0, 0), []
+    direct, is_optimal = _direct(room, blocks)
+    cost = measure(direct, room.rule, wishes)
+    if wishes:
+        same = _as_now(room, blocks, wishes)
+        if is_optimal and same is not None and measure(same, room.rule, wishes)[:2] == cost[:2]:
+            return measure(same, room.rule, wishes), same
+    elif is_optimal:
+        return cost, direct
+    try:
+        found = search(room.cores, blocks, room.rule, room.threads, wishes)
+    except TooLarge:
+        return cost, direct
+    return (measure(found, room.rule, wishes), found) if found is not None else (cost, direct)
+
+
+def _as_now(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats | None:
+    """Every block on the very CPUs it has now, if they are all free and each block's are on one core."""
+    seats: Seats = []
+    for block in blocks:
+        wanted = wishes.get(block.roles[0], ())
+        core = next((core for core in room.cores if wishes_met(block, core, room.rule, wishes) == len(wanted)), None)
+        if core is None or not wanted:
+            return None
+        seats.append((block, core))
+    used: dict[int, int] = {}
+    for block, core in seats:
+        used[core.bits] = used.get(core.bits, 0) + (block.size if room.rule is CoreRule.SIBLINGS else core.free)
+    return seats if all(count <= bits.bit_count() for bits, count in used.items()) else None
+
+
+def _is_plain(room: NodeRoom, blocks: Sequence[Block]) -> bool:
+    """Whether the direct formulas are exact: cores of one width, and (SIBLINGS) full blocks that divide it."""
+    if room.rule is CoreRule.WHOLE_CORES:
+        return True
+    width = room.tables.core_width(room.position)
+    if room.rule is CoreRule.SHAPE:
+        return width > 0
+    return width > 0 and width % room.threads == 0 and all(len(block.roles) == block.size for block in blocks)
+
+
+def _parts_in_one_bank(room: NodeRoom, blocks: Sequence[Block]) -> int:
+    if room.rule is CoreRule.WHOLE_CORES:
+        return 0
+    width = room.tables.core_width(room.position)
+    if room.rule is CoreRule.SHAPE:
+        return sum(1 for block in blocks if block.size < width)
+    per_core = width // room.threads
+    if room.is_untouched:
+        return int(len(blocks) % per_core != 0)
+    whole = sum(1 for core in room.cores if core.free == width)
+    part = sorted((core.free // room.threads for core in room.cores if core.free < width), reverse=True)
+    return _part_cores(len(blocks), whole, part, per_core)
+
+
+def _part_cores(blocks: int, whole: int, part: Sequence[int], per_core: int) -> int:
+    """The least number of cores held in part, with `whole` free cores and others of these capacities (descending)."""
+    rest = blocks - whole * per_core
+    if rest <= 0:
+        return int(blocks % per_core != 0)
+    count = 0
+    for capacity in part:
+        if rest <= 0:
+            break
+        rest -= capacity
+        count += 1
+    return count
+
+
+def _direct(room: NodeRoom, blocks: Sequence[Block]) -> tuple[Seats, bool]:
+    """A good assignment by rule of thumb, and whether its banks and part cores are surely least.
+
+    Every virtual node in one bank (largest first, each where the least is left), completely free cores for what fills
+    them, the fullest of the others for the rest; where a virtual node fits no bank, the widest banks first.
+    """
+    banks = _banks(room)
+    owners: dict[tuple[int, ...], list[Block]] = {}
+    for block in blocks:
+        owners.setdefault(block.owners, []).append(block)
+    groups = sorted(owners.values(), key=lambda group: (-len(group), group[0].roles))
+    is_plain = _is_plain(room, blocks)
+    if len(banks) == 1:
+        return _fill(room, banks[0], blocks), is_plain
+    if room.rule is CoreRule.SHAPE:
+        chosen = _one_bank_of_shape(banks, blocks)
+        if chosen is not None:
+            return _fill(room, chosen, blocks), is_plain
+        return _fill(room, _merged(banks), blocks), False
+    load = [0] * len(banks)
+    members: list[list[Block]] = [[] for _ in banks]
+    for group in groups:
+        fitting = [b for b, bank in enumerate(banks) if bank.capacity - load[b] >= len(group)]
+        if not fitting:
+            return _fill(room, _merged(banks), blocks), False
+        best = min(fitting, key=lambda b: _bank_choice(room, banks[b], load[b] + len(group), b))
+        load[best] += len(group)
+        members[best] += group
+    seats = [seat for b, bank in enumerate(banks) for seat in _fill(room, bank, members[b])]
+    if not is_plain:
+        return seats, False
+    least = 0 if room.rule is CoreRule.WHOLE_CORES else _parts_in_one_bank(room, blocks)
+    if len(groups) == 1:  # the best bank was chosen by its number of part cores
+        return seats, True
+    return seats, measure(seats, room.rule, {}).part_cores == least
+
+
+def _bank_choice(room: NodeRoom, bank: _Bank, blocks: int, index: int) -> tuple[int, int, int]:
+    """Fewest part cores, then the bank with the least left."""
+    if room.rule is CoreRule.WHOLE_CORES:
+        return 0, bank.capacity - blocks, index
+    per_core = max(1, room.tables.core_width(room.position) // room.threads)
+    part = sorted((core.free // room.threads for core in bank.part), reverse=True)
+    return _part_cores(blocks, len(bank.whole), part, per_core), bank.capacity - blocks, index
+
+
+def _banks(room: NodeRoom) -> list[_Bank]:
+    by_bank: dict[int, list[FreeCore]] = {}
+    for core in room.cores:
+        by_bank.setdefault(core.bank, []).append(core)
+    return [_bank(room, cores) for _, cores in sorted(by_bank.items())]
+
+
+def _merged(banks: Sequence[_Bank]) -> _Bank:
+    """All banks as one, those with the most room first."""
+    ordered = sorted(banks, key=lambda bank: -bank.capacity)
+    return _Bank(
+        tuple(core for bank in ordered for core in bank.whole),
+        tuple(core for bank in ordered for core in bank.part),
+        sum(bank.capacity for bank in ordered),
+    )
+
+
+def _bank(room: NodeRoom, cores: Sequence[FreeCore]) -> _Bank:
+    whole = tuple(core for core in cores if core.free == core.width)
+    part = tuple(core for core in cores if core.free < core.width)
+    if room.rule is CoreRule.SIBLINGS:
+        return _Bank(whole, part, sum(core.free // room.threads for core in cores))
+    return _Bank(whole, part, len(whole) if room.rule is CoreRule.WHOLE_CORES else len(cores))
+
+
+def _one_bank_of_shape(banks: Sequence[_Bank], blocks: Sequence[Block]) -> _Bank | None:
+    """The bank that holds the whole shape with the fewest cores left; None if no single one does."""
+    sizes = sorted((block.size for block in blocks), reverse=True)
+    fitting: list[tuple[int, int]] = []
+    for b, bank in enumerate(banks):
+        free = sorted((core.free for core in (*bank.whole, *bank.part)), reverse=True)
+        if len(free) >= len(sizes) and all(have >= size for have, size in zip(free, sizes, strict=False)):
+            fitting.append((len(free), b))
+    return banks[min(fitting)[1]] if fitting else None
+
+
+def _fill(room: NodeRoom, bank: _Bank, blocks: Sequence[Block]) -> Seats:
+    """Seat blocks in a bank that has room for them."""
+    if room.rule is CoreRule.WHOLE_CORES:
+        return list(zip(sorted(blocks, key=lambda block: block.roles), bank.whole, strict=False))
+    if room.rule is CoreRule.SHAPE:
+        return _fill_shape(bank, blocks)
+    per_core = [(core, core.free // room.threads) for core in bank.whole]
+    part = sorted(((core, core.free // room.threads) for core in bank.part), key=lambda item: -item[1])
+    waiting = sorted(blocks, key=lambda block: (block.owners, block.roles))
+    order: list[tuple[FreeCore, int]] = []
+    left = len(waiting)
+    for core, slots in per_core:
+        if slots and left >= slots:
+            order.append((core, slots))
+            left -= slots
+    used = {core.bits for core, _ in order}
+    # What does not fill a core goes beside other VMs first, so that whole cores stay whole; the tightest that holds it.
+    rest = [item for item in part if item[1]] + [item for item in per_core if item[0].bits not in used]
+    while left and rest:
+        holding = [item for item in rest if item[1] >= left]
+        core, slots = min(holding, key=lambda item: item[1]) if holding else rest[0]
+        rest.remove((core, slots))
+        order.append((core, min(slots, left)))
+        left -= min(slots, left)
+    seats = iter(waiting)
+    order.sort(key=lambda item: item[0].bits & -item[0].bits)
+    return [(next(seats), core) for core, slots in order for _ in range(slots)]
+
+
+def _fill_shape(bank: _Bank, blocks: Sequence[Block]) -> Seats:
+    """Largest blocks first, each on the core with the fewest free CPUs that still holds it."""
+    cores = sorted((*bank.whole, *bank.part), key=lambda core: (core.free, core.bits & -core.bits))
+    seats: Seats = []
+    for block in sorted(blocks, key=lambda block: (-block.size, block.roles)):
+        core = next(core for core in cores if core.free >= block.size)
+        cores.remove(core)
+        seats.append((block, core))
+    return seats

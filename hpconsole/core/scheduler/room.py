@@ -1,0 +1,235 @@
+"""What each node of one host has room for, counted for one demand. Answers "does this need fit this node?" exactly.
+
+Built once per question; cores are counted by the demand's `CoreRule`. Knows nothing of which node is better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from typing import NamedTuple
+
+from hpconsole.core.scheduler.demand import Block, CoreRule, Demand, NodeNeed, Tune
+from hpconsole.core.scheduler.host_tables import Core, HostTables, tables_of
+from hpconsole.core.scheduler.occupancy import Occupancy
+
+
+class FreeCore(NamedTuple):
+    """A core with free CPUs."""
+
+    bits: int  # its free CPUs
+    free: int  # how many
+    width: int  # CPUs it has, free or not
+    bank: int
+    socket: int
+
+
+class CoreCost(NamedTuple):
+    """What a set of blocks costs on a node; lower is better, in this order."""
+
+    banks: int  # cache banks, summed over virtual nodes
+    part_cores: int  # cores the VM has only in part: shared with others, or split
+    kept: int  # zero or less: minus the vCPUs that stay on the CPUs they have now
+
+
+class NodeRoom:
+    """One host node as one demand sees it. `free_bits` are the CPUs it could take (or, FLOATING, use)."""
+
+    __slots__ = ("_at_least", "_cores", "capacity", "costs", "free_bits", "free_kib", "free_pages",
+                 "is_untouched", "position", "rule", "tables", "threads", "usable_bits")  # fmt: skip
+
+    def __init__(self, tables: HostTables, position: int, occupancy: Occupancy, rule: CoreRule, threads: int) -> None:
+        node_id = tables.node_ids[position]
+        self.tables = tables
+        self.position = position
+        self.rule = rule
+        self.threads = threads
+        self.free_kib = occupancy.free_kib.get(node_id, 0)
+        self.free_pages: Mapping[int, int] = occupancy.free_pages.get(node_id, {})
+        exclusive = occupancy.exclusive.bits
+        bits = tables.node_bits[position]
+        # What vCPUs without CPUs of their own may run on; isolated CPUs are for those pinned by name only.
+        self.usable_bits = bits & ~exclusive & ~occupancy.host.isolated_cpus.bits
+        if rule.takes_cpus:
+            self.free_bits = bits & ~exclusive & ~occupancy.shared.bits
+        else:
+            self.free_bits = self.usable_bits if rule is CoreRule.FLOATING else bits & ~exclusive
+        self.is_untouched = self.free_bits == bits
+        self._cores: tuple[FreeCore, ...] | None = None
+        self._at_least: tuple[int, ...] | None = None
+        self.costs: dict[object, CoreCost] = {}
+        self.capacity = self._capacity()
+
+    def part(self, bits: int) -> NodeRoom:
+        """The same node with only these of its CPUs."""
+        part = copy(self)
+        part.free_bits &= bits
+        part.is_untouched = part.is_untouched and not self.tables.node_bits[self.position] & ~bits
+        part._cores = part._at_least = None
+        part.costs = {}
+        part.capacity = part._capacity()
+        return part
+
+    @property
+    def cores(self) -> tuple[FreeCore, ...]:
+        """The cores with free CPUs, in the order of their lowest CPU."""
+        if self._cores is None:
+            free = self.free_bits
+            self._cores = tuple(
+                FreeCore(core.bits & free, (core.bits & free).bit_count(), core.width, core.bank, core.socket)
+                for core in self.tables.cores[self.position]
+                if core.bits & free
+            )
+        return self._cores
+
+    @property
+    def at_least(self) -> tuple[int, ...]:
+        """`at_least[k]`: how many cores have k or more free CPUs."""
+        if self._at_least is None:
+            widest = max((core.free for core in self.cores), default=0)
+            counts = [0] * (widest + 1)
+            for core in self.cores:
+                counts[core.free] += 1
+            for k in range(widest - 1, -1, -1):
+                counts[k] += counts[k + 1]
+            self._at_least = tuple(counts)
+        return self._at_least
+
+    @property
+    def resizable_cores(self) -> tuple[Core, ...]:
+        """RESIZED: the cores after the node's first, none of whose CPUs is another VM's own."""
+        return tuple(core for core in self.tables.cores[self.position][1:] if not core.bits & ~self.free_bits)
+
+    def fits(self, need: NodeNeed) -> bool:
+        """Whether this need alone has room here (its pin list aside)."""
+        return (
+            self.has_memory(need)
+            and self.has_cpus(need.cpus_needed, need.blocks)
+            and (not need.usable_needed or self.usable_bits.bit_count() >= need.usable_needed)
+        )
+
+    def fits_all(self, needs: Sequence[NodeNeed]) -> bool:
+        """Whether these needs together have room here."""
+        pages: dict[int, int] = {}
+        for need in needs:
+            for size, count in need.page_needs:
+                pages[size] = pages.get(size, 0) + count
+        if sum(need.memory_kib for need in needs) > self.free_kib:
+            return False
+        if any(self.free_pages.get(size, 0) < count for size, count in pages.items()):
+            return False
+        if self.rule.takes_cpus:
+            usable = self.usable_bits.bit_count()
+            together = [block for need in needs for block in need.blocks]
+            return self.has_cpus(0, together) and all(need.usable_needed <= usable for need in needs)
+        return all(self.has_cpus(need.cpus_needed, ()) for need in needs)
+
+    def has_memory(self, need: NodeNeed | Tune, shares: int = 1) -> bool:
+        """Whether memory and pages of this need, divided into `shares`, are free here."""
+        if need.memory_kib and -(-need.memory_kib // shares) > self.free_kib:
+            return False
+        return all(self.free_pages.get(size, 0) >= -(-count // shares) for size, count in need.page_needs)
+
+    def has_cpus(self, cpus_needed: int, blocks: Sequence[Block]) -> bool:
+        """Whether so many CPUs, or these blocks, have room here by the rule."""
+        if self.rule is CoreRule.SHAPE:
+            return self._holds_shape(blocks)
+        if self.rule.takes_cpus:
+            return len(blocks) <= self.capacity
+        return cpus_needed <= self.capacity
+
+    def _holds_shape(self, blocks: Sequence[Block]) -> bool:
+        if len(blocks) > self.capacity:
+            return False
+        counts = self.at_least
+        wanted: dict[int, int] = {}
+        for block in blocks:
+            wanted[block.size] = wanted.get(block.size, 0) + 1
+        together = 0
+        for size in sorted(wanted, reverse=True):
+            together += wanted[size]
+            if size >= len(counts) or counts[size] < together:
+                return False
+        return True
+
+    def _capacity(self) -> int:
+        """Blocks (SIBLINGS, WHOLE_CORES), cores (SHAPE) or CPUs (FLOATING, RESIZED) there is room for."""
+        rule = self.rule
+        if rule is CoreRule.FLOATING:
+            return self.free_bits.bit_count()
+        if rule is CoreRule.RESIZED:
+            return sum(core.width for core in self.resizable_cores)
+        if rule is CoreRule.NOTHING:
+            return 0
+        free, threads = self.free_bits, self.threads
+        if not free:
+            return 0
+        if self.is_untouched:
+            return self.tables.untouched_capacity(self.position, rule, threads)
+        cores = self.tables.cores[self.position]
+        if rule is CoreRule.WHOLE_CORES:
+            return sum(1 for core in cores if not core.bits & ~free)
+        if rule is CoreRule.SHAPE:
+            return sum(1 for core in cores if core.bits & free)
+        if threads == 1:
+            return free.bit_count()
+        return sum((core.bits & free).bit_count() // threads for core in cores)
+
+
+class HostRoom:
+    """All nodes of one host for one demand."""
+
+    __slots__ = ("demand", "has_tune_memory", "nodes", "occupancy", "tables")
+
+    def __init__(self, demand: Demand, occupancy: Occupancy) -> None:
+        self.demand = demand
+        self.occupancy = occupancy
+        self.tables = tables_of(occupancy.host.topology)
+        self.nodes = tuple(
+            NodeRoom(self.tables, i, occupancy, demand.rule, demand.threads) for i in range(self.tables.size)
+        )
+        self.has_tune_memory = demand.tune is None or demand.tune.nodes is None or self._reserve(demand.tune)
+
+    def _reserve(self, tune: Tune) -> bool:
+        """Take the memory of a literal binding, divided evenly, before anything else; False if it is not there."""
+        rooms = [self.nodes[self.tables.index[i]] for i in tune.nodes or () if i in self.tables.index]
+        if not all(room.has_memory(tune, len(rooms)) for room in rooms):
+            return False
+        for room in rooms:
+            room.free_kib -= -(-tune.memory_kib // len(rooms))
+            taken = {size: -(-count // len(rooms)) for size, count in tune.page_needs}
+            room.free_pages = {size: count - taken.get(size, 0) for size, count in room.free_pages.items()}
+        return True
+
+    def mask_of(self, node_ids: Iterable[int]) -> int:
+        """Positions of these nodes as a bit mask; nodes the host does not have are left out."""
+        mask = 0
+        for node_id in node_ids:
+            position = self.tables.index.get(node_id)
+            if position is not None:
+                mask |= 1 << position
+        return mask
+
+    def missing_nodes(self) -> tuple[int, ...]:
+        """Nodes that a pin list or binding names and the host does not have, ascending.
+
+        Every named node must exist, as the reference has it: a list is a statement about the host.
+        """
+        named = {i for need in self.demand.node_needs for i in need.allowed_nodes or ()}
+        if self.demand.tune is not None:
+            named |= set(self.demand.tune.nodes or ())
+        return tuple(sorted(named - set(self.tables.node_ids)))
+
+    def allowed(self, need: NodeNeed) -> int:
+        """The nodes its pin list allows, as a bit mask."""
+        if need.allowed_nodes is None:
+            return (1 << len(self.nodes)) - 1
+        return self.mask_of(need.allowed_nodes)
+
+    def fit_mask(self, need: NodeNeed) -> int:
+        """The nodes that are allowed and have room for this need alone, as a bit mask."""
+        mask, allowed = 0, self.allowed(need)
+        for node in self.nodes:
+            if allowed >> node.position & 1 and node.fits(need):
+                mask |= 1 << node.position
+        return mask
