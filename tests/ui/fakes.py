@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
@@ -31,6 +33,7 @@ class FakeConsole:
         self.executor = self
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []
+        self.failure: HpconsoleError | None = None  # what adding a host or submitting a plan ends with
 
     @property
     def policy(self) -> Any:
@@ -51,7 +54,7 @@ class FakeConsole:
         self.calls.append(("cancel", plan_id, index))
 
     def add_host(self, name: str, uri: str) -> None:
-        self.calls.append(("add_host", name, uri))
+        self._ask(("add_host", name, uri))
         self.hosts[name] = uri
 
     def remove_host(self, name: str) -> None:
@@ -59,7 +62,13 @@ class FakeConsole:
         self.hosts.pop(name, None)
 
     def submit(self, plan: Plan) -> None:
-        self.calls.append(("submit", plan))
+        self._ask(("submit", plan))
+
+    def _ask(self, call: tuple[Any, ...]) -> None:
+        assert threading.current_thread() is not threading.main_thread(), "the window would wait for this"
+        if self.failure is not None:
+            raise self.failure
+        self.calls.append(call)
 
     def reservations(self) -> Sequence[Any]:
         return ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,11 +122,7 @@ def test_first_start_invites_to_add_a_host(qtbot: QtBot, state: WindowState, the
 
 
 def test_a_refused_host_is_a_sentence(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
-    def refuse(_name: str, _uri: str) -> None:
-        assert threading.current_thread() is not threading.main_thread()
-        raise HpconsoleError("The database is full.")
-
-    console.add_host = refuse  # type: ignore[method-assign]
+    console.failure = HpconsoleError("The database is full.")
     window._add_host("x", "qemu+ssh://x/system")
     qtbot.waitUntil(lambda: "The database is full." in window.messages.shown)
     box = child(window, QMessageBox, "message_box")
@@ -231,7 +226,7 @@ def test_what_the_user_arranged_is_remembered(
     first = MainWindow(console, WindowState(path), themes)
     qtbot.addWidget(first)
     first.show()
-    first.resize(1100, 640)
+    first.resize(700, 520)
     first.vms.view.horizontalHeader().resizeSection(2, 333)
     first.vms.view.sortByColumn(5, Qt.SortOrder.DescendingOrder)
     first.docks.show_load()
@@ -243,7 +238,7 @@ def test_what_the_user_arranged_is_remembered(
     second = MainWindow(console, state, themes)
     qtbot.addWidget(second)
     second.show()
-    assert (second.width(), second.height()) == (1100, 640)
+    assert (second.width(), second.height()) == (700, 520)
     header = second.vms.view.horizontalHeader()
     assert header.sectionSize(2) == 333
     assert (header.sortIndicatorSection(), header.sortIndicatorOrder()) == (5, Qt.SortOrder.DescendingOrder)

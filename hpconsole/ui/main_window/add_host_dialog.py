@@ -87,6 +87,7 @@ class AddHostDialog(QDialog):
         layout.setSpacing(12)
         layout.addLayout(form)
         layout.addWidget(self._buttons)
+        self._add.setDefault(True)
 
     def _judge(self) -> None:
         self._entry = judge(self._uri.text(), self._name.text(), self._taken)

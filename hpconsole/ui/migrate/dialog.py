@@ -92,6 +92,7 @@ class MigrateDialog(QDialog):
         layout.addLayout(self._build_choice())
         layout.addWidget(self._build_tables(), 1)
         layout.addLayout(self._build_bottom())
+        self._migrate.setDefault(True)  # not before it is inside the dialog: Qt would make Cancel the default
 
     def _build_choice(self) -> QVBoxLayout:
         self._automatic = QRadioButton("&Automatically choose host")
@@ -149,7 +150,6 @@ class MigrateDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self._migrate = buttons.addButton("Migrate", QDialogButtonBox.ButtonRole.AcceptRole)
         self._migrate.setObjectName("migrate_accept")
-        self._migrate.setDefault(True)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         bottom = QHBoxLayout()

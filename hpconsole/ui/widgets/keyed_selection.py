@@ -68,6 +68,7 @@ class KeyedSelection(QObject):
         self._current = keys[0] if keys else None
         with self._quietly():
             self._view.clearSelection()
+            self._view.selectionModel().clearCurrentIndex()
             self._restore()
         self._tell()
 
