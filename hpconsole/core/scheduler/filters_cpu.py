@@ -29,14 +29,26 @@ def needed_features(question: Question, vm: Vm) -> frozenset[str]:
     return vm.cpu.required_features
 
 
+def needed_model(question: Question, vm: Vm) -> str:
+    """The named CPU model a destination must offer; empty where its list says nothing of this VM.
+
+    The lists are those of guests under KVM: an emulated one (`qemu`) runs any model. And a VM whose own host does not
+    list its model runs there all the same (without the features that are missing): the list proves nothing then.
+    """
+    if vm.cpu.mode != "custom" or not vm.cpu.model or vm.virt_type == "qemu":
+        return ""
+    source = question.source_of(vm)
+    is_listed = source is None or not source.usable_models or vm.cpu.model in source.usable_models
+    return vm.cpu.model if is_listed else ""
+
+
 def _has_level(question: Question, vm: Vm) -> Bools:
     columns = question.columns
     accepted = columns.all()
     needed = needed_features(question, vm)
     if needed:
         accepted = columns.coded("features").test(lambda features: needed <= features)
-    if vm.cpu.mode == "custom" and vm.cpu.model:
-        model = vm.cpu.model
+    if model := needed_model(question, vm):
         accepted = accepted & columns.coded("usable_models").test(lambda models: not models or model in models)
     if vm.arch:
         accepted = accepted & columns.coded("arch").test(lambda arch: arch in ("", vm.arch))
@@ -66,8 +78,9 @@ def _because_level(question: Question, row: int) -> Refusal:
                 else f"The CPU of {host.name} lacks flags {vm.name} uses: {listed(missing)}."
             )
             return Refusal("CPU-Level", sentence, kind, (Shortage("CPU flags", len(missing), 0, "flags"),))
-        if vm.cpu.mode == "custom" and host.usable_models and vm.cpu.model not in host.usable_models:
-            return Refusal("CPU-Level", f"{host.name} cannot run CPU model {vm.cpu.model}.", "LOW_CPU_LEVEL")
+        model = needed_model(question, vm)
+        if model and host.usable_models and model not in host.usable_models:
+            return Refusal("CPU-Level", f"{host.name} cannot run CPU model {model}.", "LOW_CPU_LEVEL")
     return Refusal("CPU-Level", f"The CPU of {host.name} does not suit.", "LOW_CPU_LEVEL")
 
 
