@@ -23,7 +23,8 @@ test:
 
 lab:
 	@tools/setup all
-	@tools/as-root $(PY) -m tests.lab run
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ]; then tools/as-root $(PY) -m tests.lab run -- $(PY) -m hpconsole; else \
+	    tools/as-root $(PY) -m tests.lab run; fi
 
 check:
 	@tools/setup all
