@@ -180,8 +180,6 @@ def _memory_facts(
     for usage in host.usage.nodes:
         for size, count in usage.free_pages:
             pages[size] = pages.get(size, 0) + count
-    for size, count in pending.pages_on(host.name).items():
-        pages[size] = max(0, pages.get(size, 0) - count)
     return {
         "memory_kib": host.memory_kib,
         "reserved_kib": host.reserved_kib,
@@ -192,10 +190,15 @@ def _memory_facts(
         "memory_free_kib": host.usage.memory_free_kib,
         "swap_total_kib": host.usage.swap_total_kib,
         "swap_free_kib": host.usage.swap_free_kib,
-        "pages": tuple(sorted(pages.items())),
+        "pages": pages_left(pages, pending.pages_on(host.name)),
         "supports_numa": bool(host.topology.nodes),
         "nodes": tuple(_nodes(host, taken)),
     }
+
+
+def pages_left(free: Mapping[int, int], promised: Mapping[int, int]) -> tuple[tuple[int, int], ...]:
+    """Free huge pages by size, less those promised of the same size; never below zero."""
+    return tuple(sorted((size, max(0, count - promised.get(size, 0))) for size, count in free.items()))
 
 
 def _nodes(host: Host, taken: Occupancy) -> Iterator[NodeAccount]:

@@ -24,7 +24,7 @@ def _totals(question: Question) -> admission.Totals:
     for vm in question.vms:
         if is_paused(vm):
             continue
-        need, coming = memory_need(vm), ~question.is_here(vm)
+        need, coming = memory_need(vm, question.config.overheads), ~question.is_here(vm)
         totals.normal_kib += need.normal_kib * coming
         totals.static_overhead_kib += need.static_overhead_kib * coming
         totals.overhead_kib += need.overhead_kib * coming

@@ -5,16 +5,25 @@ Pure arithmetic over `Vm`; knows nothing of hosts. All memory in KiB, loads in p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hpconsole.core.model.vm import CpuPinningPolicy, NumaMode, Vm, VmLoad, VmState
 
 MIB = 1024
-PAGE_TABLE_SHARE = 512  # one KiB of page tables for so many KiB of guest memory (x86)
-FIXED_OVERHEAD_KIB = 64 * MIB  # QEMU itself
-OVERHEAD_PER_THREAD_KIB = 8 * MIB  # stack and buffers of each vCPU and IO thread
 STARTING_VCPU_LOAD_PCT = 10.0  # what a vCPU is taken to use until it is measured
+
+
+@dataclass(frozen=True, slots=True)
+class Overheads:
+    """What QEMU takes beside the guest's memory."""
+
+    page_table_share: int = 512  # one KiB of page tables for so many KiB of guest memory (x86); 0 = none
+    fixed_kib: int = 64 * MIB
+    per_thread_kib: int = 8 * MIB  # stack and buffers of each vCPU and IO thread
+
+
+USUAL_OVERHEADS = Overheads()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +46,15 @@ class MemoryNeed:
         return self.normal_kib + self.overhead_kib
 
 
-def memory_need(vm: Vm) -> MemoryNeed:
+def memory_need(vm: Vm, overheads: Overheads = USUAL_OVERHEADS) -> MemoryNeed:
     """The memory a VM takes, with the reference's overhead formulas (behaviour.md A3)."""
     pages = required_pages(vm)
     huge_kib = sum(size * count for size, count in pages.items())
+    tables_kib = vm.memory_kib // overheads.page_table_share if overheads.page_table_share else 0
     return MemoryNeed(
         normal_kib=max(0, vm.memory_kib - huge_kib),
-        static_overhead_kib=vm.memory_kib // PAGE_TABLE_SHARE + FIXED_OVERHEAD_KIB,
-        possible_overhead_kib=OVERHEAD_PER_THREAD_KIB * (vm.vcpus + vm.iothreads),
+        static_overhead_kib=tables_kib + overheads.fixed_kib,
+        possible_overhead_kib=overheads.per_thread_kib * (vm.vcpus + vm.iothreads),
         pages=pages,
     )
 
@@ -88,11 +98,6 @@ def load_pct(vm: Vm, load: VmLoad | None) -> float:
     return STARTING_VCPU_LOAD_PCT * vm.vcpus
 
 
-def is_running(vm: Vm) -> bool:
-    """Whether it has a QEMU process on its host."""
-    return vm.is_running_somewhere
-
-
 def is_paused(vm: Vm) -> bool:
     """Whether its vCPUs stand still (its memory is already there)."""
     return vm.state is VmState.PAUSED
@@ -118,12 +123,3 @@ def intended_cpus(vm: Vm) -> int:
 def has_preferred_node(vm: Vm) -> bool:
     """Whether any virtual node is only preferred to be somewhere."""
     return any(node.mode is NumaMode.PREFERRED for node in vm.virtual_nodes)
-
-
-def total_pages(vms: Iterable[Vm]) -> dict[int, int]:
-    """Huge pages by size of several VMs together."""
-    together: dict[int, int] = {}
-    for vm in vms:
-        for size, count in required_pages(vm).items():
-            together[size] = together.get(size, 0) + count
-    return together

@@ -7,7 +7,7 @@ end, as the reference does, so the map found is the same; states that failed onc
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hpconsole.core.scheduler.account import NodeAccount
 
@@ -22,6 +22,10 @@ class NodeWish:
     allowed: tuple[int, ...] = ()  # host nodes in the order of the pin list
     page_kib: int | None = None
     cpu_masks: tuple[int, ...] = ()  # for each of its pinned vCPUs the CPUs it may use
+
+    def without_cpus(self) -> NodeWish:
+        """The same, wherever its vCPUs are pinned."""
+        return replace(self, cpu_masks=())
 
     @property
     def pages(self) -> int:

@@ -39,6 +39,7 @@ class Configuration:
     checks_swap: bool = True
     utilization_threshold_pct: float = 80
     low_utilization_pct: float = 20  # power saving
+    overheads: needs.Overheads = needs.USUAL_OVERHEADS
     balance_high_pct: float = 75  # even distribution and power saving, where the policy says nothing
 
 

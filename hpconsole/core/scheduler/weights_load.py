@@ -78,7 +78,7 @@ def _free_after_mib(question: Question) -> tuple[Floats, Floats]:
     before = question.columns.scheduling_kib / MIB
     after = before.copy()
     for vm in question.vms:
-        after -= np.where(question.is_here(vm), 0, memory_need(vm).total_kib / MIB)
+        after -= np.where(question.is_here(vm), 0, memory_need(vm, question.config.overheads).total_kib / MIB)
     return before, after
 
 

@@ -1,0 +1,363 @@
+"""Cases about pinning texts, virtual NUMA, migration checks, pending resources and CPU allocation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpconsole.core.errors import InvalidPinning
+from hpconsole.core.model.cpuset import CpuSet
+from hpconsole.core.model.vm import CpuPinningPolicy, MigrationMode, NumaMode
+from hpconsole.core.planning import affinity_rules, migration_checks, migration_policy, numa_rules, virtual_numa
+from hpconsole.core.planning.pinning_text import format_pinning, parse, validate
+from hpconsole.core.scheduler import exclusive_allocation as allocation
+from hpconsole.core.scheduler.grouping import most_demanding_first, pinning_demand
+from hpconsole.core.scheduler.needs import required_pages
+from hpconsole.core.scheduler.numa_assignment import find_assignment
+from hpconsole.core.scheduler.pending import NOTHING_PENDING
+from hpconsole.core.scheduler.weights_pinning import wishes_of
+from tests.conformance.adapters_filters import Adapter
+from tests.conformance.expectations import Answer
+from tests.conformance.shapes import (
+    MIB,
+    Case,
+    group_of,
+    node_account,
+    page_size,
+    pending_record,
+    topology,
+    virtual_node,
+    vm_of,
+)
+
+
+def _valid(problem: Any) -> Answer:
+    return {"valid": problem is None, "error_kind": problem.kind or None if problem is not None else None}
+
+
+# CPU pinning texts
+
+
+def cpu_pinning_validation(case: Case) -> Answer:
+    vm = case["vm"]
+    try:
+        validate(
+            case.get("cpu_pinning") or "",
+            policy=CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none"),
+            vcpus=topology(vm).vcpus,
+            chosen_hosts=vm.get("dedicated_host_count", len(vm.get("dedicated_hosts") or ())),
+        )
+    except InvalidPinning as problem:
+        return _valid(problem)
+    return _valid(None)
+
+
+def cpu_pinning_parse(case: Case) -> Answer:
+    rules = parse(case.get("cpu_pinning") or "")
+    return {
+        "rules": [{"vcpu": rule.vcpu_id, "pcpus": list(rule.cpus)} for rule in rules],
+        "all_pcpus": sorted({cpu for rule in rules for cpu in rule.cpus}),
+    }
+
+
+# Virtual NUMA
+
+
+def find_numa_assignment(case: Case) -> Answer:
+    wishes, names = [], []
+    for given in case["vms"]:
+        vm = vm_of(given)
+        pinned = case.get("consider_cpu_pinning")
+        for node, wish in zip(given["vnuma_nodes"], wishes_of(vm), strict=True):
+            wishes.append(wish if pinned else wish.without_cpus())
+            names.append((given["id"], str(node["index"])))
+    found = find_assignment(wishes, [node_account(node) for node in case["host_numa_nodes"]])
+    maps: dict[str, dict[str, int]] = {given["id"]: {} for given in case["vms"]}
+    for position, host_node in (found or {}).items():
+        vm_id, index = names[position]
+        maps[vm_id][index] = host_node
+    return {"assignment_found": found is not None, "assignment": maps if found is not None else None}
+
+
+def resize_and_pin(case: Case) -> Answer:
+    host = case["host"]
+    pinning = virtual_numa.resize_and_pin(
+        topology(case["vm"]).vcpus,
+        sockets=host["cpu_sockets"] or 0,
+        cores=host["cpu_cores"] or 0,
+        threads=host["cpu_threads"] or 0,
+        nodes=[CpuSet.of(node["cpus"]) for node in host["numa_nodes"]],
+    )
+    # The reference lists CPUs one by one, hpconsole in ranges; they are compared as it writes them.
+    text = "_".join(f"{vcpu}#{','.join(map(str, cpus))}" for vcpu, cpus in pinning)
+    assert parse(text) == parse(format_pinning(pinning))
+    return {"cpu_pinning": text or None}
+
+
+def _draft(node: Case) -> numa_rules.NodeDraft:
+    return numa_rules.NodeDraft(
+        index=node["index"],
+        memory_kib=int(node["memory_mb"] * MIB),
+        host_nodes=tuple(node.get("pinned_host_nodes") or ()),
+        vcpus=tuple(node.get("vcpus") or ()),
+        mode=NumaMode(node.get("tune_mode") or "interleave"),
+        key=node.get("key"),
+    )
+
+
+def _numa_vm(vm: Case) -> numa_rules.VmFacts:
+    return numa_rules.VmFacts(
+        vcpus=topology(vm).vcpus,
+        memory_kib=int((vm.get("memory_mb") or 0) * MIB),
+        policy=CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none"),
+        huge_page_kib=page_size(vm),
+    )
+
+
+def _numa_hosts(case: Case) -> dict[str, dict[int, int]]:
+    return {
+        host["id"]: {node["index"]: int((node.get("total_memory_mb") or 0) * MIB) for node in host["numa_nodes"] or ()}
+        for host in case.get("dedicated_hosts") or ()
+    }
+
+
+def numa_validation(case: Case) -> Answer:
+    nodes, vm, hosts = [_draft(node) for node in case["vnuma_nodes"]], _numa_vm(case["vm"]), _numa_hosts(case)
+    if case.get("scope") == "host_compatibility_only":
+        return _valid(numa_rules.check_hosts(nodes, vm, hosts))
+    return _valid(numa_rules.check(nodes, vm, hosts))
+
+
+def vnuma_edit(case: Case) -> Answer:
+    vm = _numa_vm(case["vm"]) if case["vm"].get("exists", True) else None
+    existing = [_draft(node) for node in case.get("existing_vnuma_nodes") or ()]
+    requested = [_draft(node) for node in case.get("requested_vnuma_nodes") or ()]
+    return _valid(numa_rules.check_edit(case["operation"], existing, requested, vm, _numa_hosts(case)))
+
+
+def vnuma_split(case: Case) -> Answer:
+    shares = virtual_numa.split(
+        case["node_count"],
+        memory_kib=int(case["memory_mb"] * MIB),
+        vcpus=case["vcpus"],
+        threads_per_core=case.get("threads_per_core") or 1,
+        huge_page_kib=case.get("huge_page_size_kib"),
+        is_exclusive=bool(case.get("exclusive_pinning")),
+    )
+    return {
+        "vcpus_per_node": {str(i): share.vcpus for i, share in enumerate(shares)},
+        "memory_mb_per_node": {str(i): share.memory_kib // MIB for i, share in enumerate(shares)},
+        "tune_mode": case.get("tune_mode"),
+    }
+
+
+def numa_derived(case: Case) -> Answer:
+    nodes = [virtual_node(node, node["index"]) for node in case["vnuma_nodes"]]
+    if case["operation"] == "memory_tuning":
+        tuned = virtual_numa.tuned_nodes(nodes)
+        return {"tuned_nodes": [_tuned(node) for node in tuned]}
+    host_nodes = {node["index"]: CpuSet.of(node["cpus"]) for node in case.get("host_numa_nodes") or ()}
+    pinning = virtual_numa.cpus_from_numa(nodes, host_nodes)
+    return {
+        "pinned_vcpu_count": len(pinning),
+        "pcpu_ranges": {str(vcpu): cpus.format() for vcpu, cpus in pinning},
+    }
+
+
+def _tuned(node: Any) -> dict[str, Any]:
+    nodeset = ",".join(map(str, node.host_nodes))
+    return {
+        "index": node.node_id,
+        "vnuma_index": node.node_id,
+        "mode": node.mode.value,
+        "tune_mode": node.mode.value,
+        "nodeset": nodeset,
+        "host_nodes": list(node.host_nodes),
+        "pinned_host_nodes": list(node.host_nodes),
+    }
+
+
+# Order, huge pages, migration
+
+
+def pinning_demand_order(case: Case) -> Answer:
+    if "vms" in case:
+        return {"order": [vm.uuid for vm in most_demanding_first(vm_of(vm) for vm in case["vms"])]}
+    first, second = pinning_demand(vm_of(case["vm1"])), pinning_demand(vm_of(case["vm2"]))
+    return {"sign": (first > second) - (first < second)}
+
+
+def huge_page_facts(case: Case) -> Answer:
+    vm = vm_of(case["vm"])
+    return {"backed_by_huge_pages": vm.huge_page_kib is not None, "required_pages": required_pages(vm)}
+
+
+def convergence(case: Case) -> Answer:
+    def action(item: Case) -> migration_policy.Action:
+        return migration_policy.Action(item["action"], tuple(item.get("params") or ()))
+
+    schedule = migration_policy.Schedule(
+        initial=tuple(action(item) for item in case.get("initial_items") or ()),
+        stalling=tuple(migration_policy.StallStep(i["limit"], action(i)) for i in case.get("stalling_items") or ()),
+        last=tuple(action(item) for item in case.get("last_items") or ()),
+    )
+    return schedule.as_map()
+
+
+def policy_lookup(case: Case) -> Answer:
+    policies = migration_policy.read_policies(case.get("configured_policies"))
+    return {"policy": migration_policy.find(policies, case.get("requested_policy")).policy_id}
+
+
+def migrate_one(case: Case) -> Answer:
+    vm = case["vm"]
+    return _valid(
+        migration_checks.check_one(
+            migration_checks.VmFacts(
+                exists=vm.get("exists", True),
+                is_in_backup=bool(vm.get("during_backup")),
+                uses_scsi_reservation=bool(vm.get("scsi_reservation_disk_plugged")),
+                migrate_error=vm.get("can_migrate_error"),
+                has_possible_host=vm.get("has_possible_host", True),
+            )
+        )
+    )
+
+
+def migrate_several(case: Case) -> Answer:
+    known = {vm["id"]: vm for vm in case["vms"]}
+    requested = case.get("requested_vms") or []
+    facts = [
+        migration_checks.VmFacts(
+            exists=known[uuid].get("exists", True) if uuid in known else False,
+            cluster=known.get(uuid, {}).get("cluster") or "",
+            migrate_error=known.get(uuid, {}).get("can_migrate_error"),
+            has_possible_host=known.get(uuid, {}).get("has_possible_host", True),
+        )
+        for uuid in requested
+    ]
+    return _valid(migration_checks.check_several(len(requested), facts))
+
+
+def upgrade_readiness(case: Case) -> Answer:
+    vm = case["vm"]
+    problems = migration_checks.upgrade_problems(
+        mode=MigrationMode(vm.get("migration_mode") or "automatic"),
+        is_suspended=vm.get("status") == "suspended",
+        has_cpu_pinning=bool(vm.get("cpu_pinning")),
+        has_numa_pinning=any(node.get("pinned_host_nodes") for node in vm.get("vnuma_nodes") or ()),
+        needs_passthrough=bool(vm.get("needs_direct_passthrough")),
+    )
+    return {"problems": [problem.kind for problem in problems]}
+
+
+def affinity_group(case: Case) -> Answer:
+    draft = affinity_rules.Draft(
+        group_of({**case, "vm_rule": case.get("vm_rule") or "positive"}, 0),
+        tuple(case.get("vm_labels") or ()),
+        tuple(case.get("host_labels") or ()),
+    )
+    around = affinity_rules.Surroundings(
+        is_name_taken=bool(case.get("name_already_used")),
+        cluster_exists=case.get("cluster_exists", True),
+        known_vms=case.get("known_vms") or (),
+        known_hosts=case.get("known_hosts") or case.get("hosts") or (),
+        known_labels=case.get("known_labels") or (),
+        vms_are_in_cluster=case.get("vm_in_cluster", True),
+        hosts_are_in_cluster=case.get("host_in_cluster", True),
+        group_exists=case.get("group_exists", True),
+        cluster_changed=bool(case.get("cluster_changed")),
+    )
+    check = affinity_rules.check_edit if case.get("operation") == "edit" else affinity_rules.check_new
+    return _valid(check(draft, around))
+
+
+# Pending resources and CPU allocation
+
+
+def pending_resources(case: Case) -> Answer:
+    ledger, seen = NOTHING_PENDING, []
+    for step in case["operations"]:
+        seen += [step["host"]] if step.get("host") else []
+        if step["op"] == "add":
+            ledger = ledger.add(pending_record(step))
+        elif step["op"] == "clear_vm":
+            ledger = ledger.clear_vm(step["vm"])
+        elif step["op"] == "clear_host":
+            ledger = ledger.clear_host(step["host"])
+        else:
+            raise ValueError(f"unknown operation {step['op']}")
+    host = case.get("host") or (seen[0] if seen else "")
+    vms = {step["vm"] for step in case["operations"] if step.get("vm")}
+    return {
+        "host": host,
+        "pending_vms": ledger.vms_on(host),
+        "pending_cpus": ledger.cpus_on(host),
+        "pending_memory_mb": ledger.memory_on(host) // MIB,
+        "scheduled_host": {vm: next(iter(ledger.hosts_of(vm)), None) for vm in vms},
+    }
+
+
+def _policy(item: Case) -> CpuPinningPolicy:
+    names = ("policy", "pinning_policy", "cpu_pinning_policy", "pinned_policy")
+    return CpuPinningPolicy(next((item[name] for name in names if item.get(name)), "none"))
+
+
+def _cpu_ids(item: Case) -> list[int]:
+    for name in ("cpus", "cpu_ids", "pcpus", "pinned_cpus"):
+        if item.get(name):
+            return [cpu["cpu"] if isinstance(cpu, dict) else cpu for cpu in item[name]]
+    return [cpu for rule in parse(item.get("cpu_pinning") or "") for cpu in rule.cpus]
+
+
+def exclusive_cpu_allocation(case: Case) -> Answer:
+    vm = case["vm"]
+    units = [
+        allocation.CpuUnit(u["numa"], u["socket"], u["core"], u["cpu"], _policy(u), tuple(u.get("pinned_vms") or ()))
+        for u in case["host_cpu_topology"]
+    ]
+    for pending in case.get("pending_cpu_pinnings") or ():
+        units = allocation.pin(units, pending.get("vm", "pending"), _policy(pending), _cpu_ids(pending))
+    request = allocation.AllocationRequest(
+        vm=vm.get("id", "vm"),
+        topology=topology(vm),
+        policy=_policy(vm),
+        node_memory_kib=tuple(int(node["memory_mb"] * MIB) for node in vm.get("vnuma_nodes") or ()),
+        pinned_cpus=tuple(dict.fromkeys(_cpu_ids(vm))) if vm.get("cpu_pinning") else (),
+    )
+    host_nodes = case.get("host_numa_nodes") or case.get("numa_nodes") or ()
+    free = {node["index"]: int(node["free_memory_mb"] * MIB) for node in host_nodes}
+    found = allocation.allocate(request, units, free)
+    taken = [units[position] for position in found.positions] if found is not None else []
+    after = allocation.pin_positions(units, request, found) if found is not None else units
+    per_socket: dict[int, int] = {}
+    for unit in taken:
+        per_socket[unit.socket_id] = per_socket.get(unit.socket_id, 0) + 1
+    return {
+        "possible": bool(taken),
+        "ordered_cpus": [{"socket": u.socket_id, "core": u.core_id, "cpu": u.cpu_id} for u in taken],
+        "cpu_count": len(taken),
+        "cpu_count_per_socket": per_socket,
+        "exclusive_cpus_on_host_after": allocation.unavailable_cpus(after, count_threads_as_cores=True),
+    }
+
+
+UNITS: dict[str, Adapter] = {
+    "cpu_pinning_validation": cpu_pinning_validation,
+    "cpu_pinning_parse": cpu_pinning_parse,
+    "find_numa_assignment": find_numa_assignment,
+    "resize_and_pin_cpu_string": resize_and_pin,
+    "numa_validation": numa_validation,
+    "vnuma_edit_validation": vnuma_edit,
+    "vnuma_resource_split": vnuma_split,
+    "numa_derived_settings": numa_derived,
+    "pinning_demand_order": pinning_demand_order,
+    "huge_page_facts": huge_page_facts,
+    "convergence_schedule": convergence,
+    "migration_policy_lookup": policy_lookup,
+    "migrate_vm_validation": migrate_one,
+    "migrate_multiple_vms_validation": migrate_several,
+    "cluster_upgrade_vm_readiness": upgrade_readiness,
+    "affinity_group_validation": affinity_group,
+    "pending_resources": pending_resources,
+    "exclusive_cpu_allocation": exclusive_cpu_allocation,
+}
