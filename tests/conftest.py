@@ -13,6 +13,9 @@ import pytest
 # Before Qt is imported anywhere: widgets are drawn, but on no screen.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+# Programs, not tests: they stand on Debian's own Python (python3-xlib), and --doctest-modules would import them.
+collect_ignore = ["benchmarks/compare_virt_manager.py"]
+
 # Threads that live as long as the process by design.
 _PERMANENT = ("hpc-libvirt-events", "pytest_timeout", "ThreadPoolExecutor", "Dummy-")
 
