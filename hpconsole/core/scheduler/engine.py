@@ -17,6 +17,8 @@ from hpconsole.core.scheduler import selectors
 from hpconsole.core.scheduler import weights as weight_list
 from hpconsole.core.scheduler.affinity import with_labelled
 from hpconsole.core.scheduler.column_cache import columns_of
+from hpconsole.core.scheduler.columns import Bools
+from hpconsole.core.scheduler.exact_placements import ExactPlacements
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.ranking import Ranking, Verdicts
@@ -53,7 +55,8 @@ def rank(
         for promise in reservations
         if promise.vm_uuid not in own
     )
-    question = _question(request, snapshot, policy, promises)
+    exact = ExactPlacements(snapshot, promises, frozenset(own))
+    question = replace(_question(request, snapshot, policy, promises), misfit=exact.misfit)
     units = filters_of(policy)
     matrix = np.array([unit.accepts(question) for unit in units], np.bool_).reshape(len(units), question.size)
     columns = question.columns
@@ -65,8 +68,18 @@ def rank(
     selector = next((known for known in selectors.ALL if known.name == policy.selector), selectors.RANK)
     scores = selector.scores(tables) if tables else np.zeros(rows.size)
     order = selectors.order(scores, [columns.names[row] for row in rows.tolist()])
-    verdicts = Verdicts(units, matrix, rows[order], scores[order], tables, order)
-    return Ranking(request, snapshot, policy, promises, question, verdicts)
+    verdicts = Verdicts(units, matrix, rows[order], scores[order], tables, order, _unsettled(question))
+    return Ranking(request, snapshot, policy, exact, question, verdicts)
+
+
+def _unsettled(question: Question) -> Bools:
+    """Hosts that only the exact engine can judge: shares of memory over several nodes, several pinned VMs at once."""
+    if len(question.vms) > 1 and any(not demand.is_free for demand in question.demands):
+        return question.columns.all()
+    unsettled = question.columns.all(False)
+    for fit in question.fits:
+        unsettled |= fit.is_open
+    return unsettled
 
 
 def filters_of(policy: Policy) -> tuple[Filter, ...]:
@@ -109,5 +122,6 @@ def _question(
         promised=promised,
         ignore_hard_vm_affinity=request.ignore_hard_vm_affinity,
         may_stay=request.may_stay,
+        topologies={vm.host: host.topology for vm in vms if (host := snapshot.hosts.get(vm.host or "")) and vm.host},
     )
     return replace(question, now_s=snapshot.taken_at.timestamp()) if snapshot.taken_at is not None else question

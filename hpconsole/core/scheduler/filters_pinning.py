@@ -198,7 +198,7 @@ def _missing_refusal(question: Question, row: int, demand: Demand, missing: list
 
 def _no_room(question: Question, row: int, demand: Demand) -> Refusal:
     host = question.account(row)
-    exact = question.misfit(row) if question.misfit is not None else None
+    exact = question.misfit(question, row) if question.misfit is not None else None
     if exact is not None:
         return Refusal("CpuPinning", exact.sentence, "VM_PINNING_DEDICATED_NOT_FIT", exact.shortages)
     free = (host.online_bits & ~(host.exclusive_bits | host.shared_pinned_bits)).bit_count()

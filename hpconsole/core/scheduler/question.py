@@ -76,7 +76,7 @@ class Question:
     now_s: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
     config: Configuration = DEFAULT_CONFIGURATION
     topologies: Mapping[str, HostTopology] = field(default_factory=dict)  # by host, to read the present shape from
-    misfit: Callable[[int], Refused | None] | None = None  # the exact engine's reason against a row
+    misfit: Callable[[Question, int], Refused | None] | None = None  # the exact engine's reason against a row
 
     @property
     def vm(self) -> Vm:

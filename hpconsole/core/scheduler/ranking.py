@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
-from hpconsole.core.scheduler.column_cache import vms_on
 from hpconsole.core.scheduler.columns import Bools, Floats, Ints
+from hpconsole.core.scheduler.exact_placements import ExactPlacements
 from hpconsole.core.scheduler.explain import what_would_help, why_better
-from hpconsole.core.scheduler.occupancy import Occupancy, occupancy
-from hpconsole.core.scheduler.placement import Misfit, place, place_group
+from hpconsole.core.scheduler.occupancy import Occupancy
+from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.question import Question
-from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.scheduler.selectors import Table, ranks
 from hpconsole.core.scheduler.units import Filter, Refusal, WeightPart
 
@@ -40,6 +39,7 @@ class Verdicts:
     scores: Floats  # of `order`
     tables: Sequence[Table]  # weights of the accepted hosts ...
     positions: Ints  # ... which is at this place of them
+    unsettled: Bools  # hosts whose exact placement decides; all others were judged exactly
 
 
 class Ranking:
@@ -50,7 +50,7 @@ class Ranking:
         request: Request,
         snapshot: ClusterSnapshot,
         policy: Policy,
-        promises: tuple[Reservation, ...],
+        exact: ExactPlacements,
         question: Question,
         verdicts: Verdicts,
     ) -> None:
@@ -58,17 +58,16 @@ class Ranking:
         self.policy_name = policy.name
         self.serial = snapshot.serial
         self._snapshot = snapshot
-        self._promises = promises
+        self._exact = exact
         self._question = question
         self._verdicts = verdicts
         self._place_of = {int(row): place for place, row in enumerate(verdicts.order)}
-        self._placements: dict[int, dict[str, Placement] | Misfit] = {}
 
     # The order
 
     @property
     def accepted(self) -> tuple[str, ...]:
-        """The hosts that take the VMs, best first. Every one of them has an exact placement."""
+        """The hosts that take the VMs, best first. Every one of them has room for an exact placement."""
         names = self._question.columns.names
         return tuple(names[row] for row in self._verdicts.order.tolist() if self._fits(row))
 
@@ -82,7 +81,7 @@ class Ranking:
     def best(self) -> str | None:
         """The best host; None if every host refuses."""
         names = self._question.columns.names
-        return next((names[row] for row in self._verdicts.order.tolist() if self._fits(row)), None)
+        return next((names[row] for row in self._verdicts.order.tolist() if self._is_placed(row)), None)
 
     def score(self, host: str) -> float:
         """What the selector gave this host; 0 for a refused one."""
@@ -113,9 +112,9 @@ class Ranking:
             if not accepts[index, row]
         ]
         if not reasons and not self._fits(row):
-            misfit = self._placed(row)
-            assert isinstance(misfit, Misfit)  # noqa: S101 - what _fits just said
-            reasons.append(Refusal(PLACEMENT, misfit.sentence, "NOT_MEMORY_PINNED_NUMA", misfit.shortages))
+            misfit = self._exact.misfit(self._question, row)
+            if misfit is not None:
+                reasons.append(Refusal(PLACEMENT, misfit.sentence, "NOT_MEMORY_PINNED_NUMA", misfit.shortages))
         return tuple(reasons)
 
     def _outer_refusals(self, name: str) -> list[Refusal]:
@@ -150,29 +149,23 @@ class Ranking:
 
     def placement(self, host: str, vm_uuid: str) -> Placement | Misfit:
         """The full map of one VM there, found beside the other VMs of the request."""
-        placed = self._placed(self._row(host))
+        self._row(host)
+        placed = self._exact.on(self._question, host)
         return placed if isinstance(placed, Misfit) else placed[vm_uuid]
 
     def occupancy(self, host: str) -> Occupancy:
         """What is taken on this host without the VMs of the request."""
-        own = frozenset(self.request.vm_uuids)
-        return occupancy(self._snapshot.hosts[host], vms_on(self._snapshot, host), self._promises, without=own)
-
-    def _placed(self, row: int) -> dict[str, Placement] | Misfit:
-        known = self._placements.get(row)
-        if known is None:
-            host = self._question.columns.names[row]
-            vms = self._question.vms
-            if len(vms) == 1:
-                single = place(vms[0], self.occupancy(host))
-                known = single if isinstance(single, Misfit) else {vms[0].uuid: single}
-            else:
-                known = place_group(vms, self.occupancy(host))
-            self._placements[row] = known
-        return known
+        return self._exact.occupancy(host)
 
     def _fits(self, row: int) -> bool:
-        return not isinstance(self._placed(row), Misfit)
+        """Whether an accepted host has room; asks the exact engine only where the filters could not settle it."""
+        known = self._exact.known(self._question.columns.names[row])
+        if known is None and not self._verdicts.unsettled[row]:
+            return True
+        return self._is_placed(row)
+
+    def _is_placed(self, row: int) -> bool:
+        return not isinstance(self._exact.on(self._question, self._question.columns.names[row]), Misfit)
 
     def _row(self, host: str) -> int:
         row = self._question.columns.row_of.get(host)
