@@ -53,8 +53,20 @@ class _Feed:
     asked: frozenset[str] | None = frozenset()  # the suspects of the round under way
     suspects: set[str] | None = field(default_factory=set)  # whose XML may have changed; None = all
     heard: Hypervisor | None = None  # the connection whose events are listened to
-    stop_listening: Callable[[], None] = field(default=lambda: None)
+    stop_listening: Callable[[], None] | None = None
     problem: str = ""
+
+    def listen(self, hypervisor: Hypervisor, handler: Callable[[DomainEvent], None]) -> None:
+        """Hear this connection's events, and no other's."""
+        stop = hypervisor.listen(handler)
+        self.deafen()
+        self.heard, self.stop_listening = hypervisor, stop
+
+    def deafen(self) -> None:
+        """Hear nothing any more."""
+        stop, self.stop_listening = self.stop_listening, None
+        if stop is not None:
+            stop()
 
 
 class Poller:
@@ -93,7 +105,7 @@ class Poller:
         self._now = now
         self._lock = threading.Condition()
         self._feeds: dict[str, _Feed] = {}
-        self._is_woken = False
+        self._is_woken = True  # the first step is due at once
         self._is_closed = False
         self._published_at_s = -publish_gap_s
         self._thread: threading.Thread | None = None
@@ -111,7 +123,7 @@ class Poller:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
         for feed in list(self._feeds.values()):
-            feed.stop_listening()
+            feed.deafen()
 
     def refresh(self, host: str | None = None) -> None:
         """Read everything of this host (None: all hosts) again, at once. Threads: any."""
@@ -162,7 +174,7 @@ class Poller:
         for name in self._feeds.keys() - set(names):
             with self._lock:
                 feed = self._feeds.pop(name)
-            feed.stop_listening()
+            feed.deafen()
 
     def _add(self, feed: _Feed) -> None:
         with self._lock:
@@ -283,9 +295,7 @@ class Poller:
     ) -> HostRound:
         """On the host's lane."""
         if feed.heard is not at:
-            stop = at.listen(partial(self._on_event, feed))  # before anything is read, so that no change is missed
-            feed.stop_listening()
-            feed.heard, feed.stop_listening = at, stop
+            feed.listen(at, partial(self._on_event, feed))  # before anything is read, so that no change is missed
         return feed.reader.read(at, before, suspects)
 
     def _on_event(self, feed: _Feed, event: DomainEvent) -> None:
