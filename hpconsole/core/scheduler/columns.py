@@ -6,8 +6,10 @@ into the list of different values: a thousand hosts of one model are one value.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
@@ -69,6 +71,8 @@ class CodedColumn(Generic[Value]):
         copy.values, copy._known = list(self.values), dict(self._known)
         copy.codes = self.codes.copy()
         copy.codes[rows] = [copy._code(value) for value in values]
+        if len(copy.values) > 2 * copy.codes.size + 64:  # values that no host has any more
+            return CodedColumn(copy.values[code] for code in copy.codes.tolist())
         return copy
 
     def take(self, rows: Ints) -> CodedColumn[Value]:
@@ -78,12 +82,50 @@ class CodedColumn(Generic[Value]):
         return part
 
 
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """How wide the arrays of a cluster are, so that all of them stay as wide as each other."""
+
+    nodes: int = 1
+    sockets: int = 1
+    cores: int = 1  # of one socket
+    bits: int = 1  # highest CPU number + 1
+
+    @classmethod
+    def of(cls, accounts: Sequence[HostAccount]) -> Widths:
+        """What these hosts need."""
+        shapes = [_sockets_and_cores(tuple(node.core_sockets for node in account.nodes)) for account in accounts]
+        return cls(
+            nodes=max([1, *(len(account.nodes) for account in accounts)]),
+            sockets=max([1, *(sockets for sockets, _ in shapes)]),
+            cores=max([1, *(cores for _, cores in shapes)]),
+            bits=max([1, *(account.online_bits.bit_length() for account in accounts)]),
+        )
+
+    def holds(self, other: Widths) -> bool:
+        """Whether arrays of this width have room for the other."""
+        return (
+            self.nodes >= other.nodes
+            and self.sockets >= other.sockets
+            and self.cores >= other.cores
+            and self.bits >= other.bits
+        )
+
+
+@lru_cache(maxsize=256)
+def _sockets_and_cores(core_sockets: tuple[tuple[int, ...], ...]) -> tuple[int, int]:
+    """(sockets, cores of the largest) of the sockets of all cores, node by node."""
+    count = Counter(socket for node in core_sockets for socket in node)
+    return len(count), max(count.values(), default=0)
+
+
 class HostColumns:
     """The accounts of all hosts, as columns. Never changed after it is made; safe to read from any thread."""
 
     def __init__(self, accounts: Sequence[HostAccount]) -> None:
         self.accounts: Sequence[HostAccount] = accounts
         self.numbers: Floats = _numbers(accounts)
+        self.widths = Widths.of(accounts)
         self._coded: dict[str, CodedColumn[Any]] = {}
         self._arrays: dict[str, tuple[Builder, Array]] = {}
         self._whole: tuple[HostColumns, Ints] | None = None  # what this is a part of, and which rows
@@ -123,7 +165,10 @@ class HostColumns:
         return column
 
     def array(self, key: str, build: Builder) -> Array:
-        """Any other array with one row per host, built from accounts when first asked for, then kept."""
+        """Any other array with one row per host, built from accounts when first asked for, then kept.
+
+        All its other dimensions must come from `widths`, so that single rows can be replaced later.
+        """
         known = self._arrays.get(key)
         if known is None:
             if self._whole is not None:
@@ -151,6 +196,7 @@ class HostColumns:
         part = HostColumns.__new__(HostColumns)
         part.accounts = [self.accounts[row] for row in rows.tolist()]
         part.numbers = self.numbers[:, rows]
+        part.widths = self.widths
         part._coded, part._arrays, part._whole = {}, {}, (self, rows)
         return part
 
@@ -171,12 +217,14 @@ class HostColumns:
             for name, column in self._coded.items()
         }
         copy._arrays, copy._whole = {}, None
-        for key, (build, array) in self._arrays.items():
-            part = build(accounts)
-            if part.shape[1:] == array.shape[1:]:
+        if self.widths.holds(Widths.of(accounts)):
+            copy.widths = self.widths
+            for key, (build, array) in self._arrays.items():
                 patched = array.copy()
-                patched[rows] = part
+                patched[rows] = build(accounts)
                 copy._arrays[key] = (build, patched)
+        else:
+            copy.widths = Widths.of(together)
         copy.__dict__["names"], copy.__dict__["row_of"] = self.names, self.row_of
         return copy
 

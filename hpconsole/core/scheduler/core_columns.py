@@ -12,7 +12,6 @@ import numpy as np
 
 from hpconsole.core.scheduler.account import HostAccount, NodeAccount
 from hpconsole.core.scheduler.columns import Array, Builder, HostColumns, Ints
-from hpconsole.core.scheduler.node_columns import node_count
 
 Count = Callable[[NodeAccount, int], int]  # (node, its free CPUs) -> number
 
@@ -71,10 +70,10 @@ def socket_blocks(columns: HostColumns, threads: int, *, is_whole: bool) -> Ints
 
     A block is `threads` free CPUs of one core, or a whole core.
     """
-    width = max((len(_sockets(host)) for host in columns.accounts), default=1)
+    width = columns.widths.sockets
 
     def build(hosts: Sequence[HostAccount]) -> Array:
-        array = np.zeros((len(hosts), max([width, 1, *(len(_sockets(host)) for host in hosts)])), np.int64)
+        array = np.zeros((len(hosts), width), np.int64)
         for row, host in enumerate(hosts):
             place = {socket: column for column, socket in enumerate(_sockets(host))}
             free = host.online_bits & ~_taken(host)
@@ -97,11 +96,10 @@ def _taken(host: HostAccount) -> int:
 
 
 def _counted(columns: HostColumns, taken: Callable[[HostAccount], int], count: Count) -> Builder:
-    width = int(node_count(columns).max(initial=1))
+    width = columns.widths.nodes
 
     def build(hosts: Sequence[HostAccount]) -> Array:
-        widest = max([width, *(len(host.nodes) for host in hosts)])
-        array = np.zeros((len(hosts), widest), np.int64)
+        array = np.zeros((len(hosts), width), np.int64)
         for row, host in enumerate(hosts):
             gone = taken(host)
             for column, node in enumerate(host.nodes):

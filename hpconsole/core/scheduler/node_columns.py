@@ -13,11 +13,6 @@ from hpconsole.core.scheduler.account import HostAccount, NodeAccount
 from hpconsole.core.scheduler.columns import Array, Builder, Floats, HostColumns, Ints
 
 
-def node_count(columns: HostColumns) -> Ints:
-    """How many nodes each host has."""
-    return columns.array("node count", lambda hosts: np.array([len(host.nodes) for host in hosts], np.int64))
-
-
 def node_ids(columns: HostColumns) -> Ints:
     """The number of each node; -1 where there is none."""
     return columns.array("node ids", _of_nodes(columns, lambda node: node.node_id, -1, np.int64))
@@ -56,11 +51,10 @@ def node_is(columns: HostColumns, node_id: int) -> Array:
 def _of_nodes(
     columns: HostColumns, value: Callable[[NodeAccount], float], empty: float, kind: type[np.generic]
 ) -> Builder:
-    width = int(node_count(columns).max(initial=1))
+    width = columns.widths.nodes
 
     def build(hosts: Sequence[HostAccount]) -> Array:
-        widest = max([width, *(len(host.nodes) for host in hosts)])
-        array = np.full((len(hosts), widest), empty, kind)
+        array = np.full((len(hosts), width), empty, kind)
         for row, host in enumerate(hosts):
             if host.nodes:
                 array[row, : len(host.nodes)] = [value(node) for node in host.nodes]

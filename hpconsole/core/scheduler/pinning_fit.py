@@ -287,7 +287,7 @@ def _literal(columns: HostColumns, demand: Demand) -> Bools:
 
 def has_open_cpus(columns: HostColumns, needed: int) -> Bools:
     """Whether all these CPUs are online and no VM's own."""
-    width = max((account.online_bits.bit_length() for account in columns.accounts), default=1)
+    width = columns.widths.bits
 
     def build(hosts: Sequence[HostAccount]) -> Array:
         return words([host.online_bits & ~host.exclusive_bits for host in hosts], width)

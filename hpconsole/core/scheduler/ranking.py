@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 HOST_STATUS = "Host status"
 HOST_CHOICE = "Host choice"
 PLACEMENT = "Placement"
+_PINNING = ("NUMA", "CpuPinning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Ranking:
             for index, unit in enumerate(self._verdicts.filters)
             if not accepts[index, row]
         ]
-        if not reasons and not self._fits(row):
+        if not any(reason.unit in _PINNING for reason in reasons) and not self._fits(row):
             misfit = self._exact.misfit(self._question, row)
             if misfit is not None:
                 reasons.append(Refusal(PLACEMENT, misfit.sentence, "NOT_MEMORY_PINNED_NUMA", misfit.shortages))

@@ -11,7 +11,7 @@ import numpy as np
 
 from hpconsole.core.model.vm import CpuPinningPolicy, Vm
 from hpconsole.core.scheduler.account import HostAccount
-from hpconsole.core.scheduler.columns import Array, Floats, HostColumns, Ints
+from hpconsole.core.scheduler.columns import Array, Builder, Floats, HostColumns, Ints, Widths
 from hpconsole.core.scheduler.question import Question
 
 SOCKET = 1000  # a further socket weighs as much as this many cores
@@ -47,7 +47,7 @@ def usage(columns: HostColumns, vm: Vm) -> tuple[Ints, Ints, Array]:
 def _by_memory(columns: HostColumns, vm: Vm) -> Array:
     """How many virtual sockets the free memory of each host socket allows."""
     nodes = vm.virtual_nodes
-    free = columns.array("socket free kib", _socket_memory)
+    free = columns.array("socket free kib", _socket_memory(columns.widths))
     if not nodes or nodes[0].memory_kib <= 0:
         return np.full(free.shape, 1 << 30, np.int64)
     per_virtual = -(-len(nodes) // max(1, vm.topology.sockets))
@@ -64,29 +64,31 @@ def _grouped(host: HostAccount) -> dict[int, list[tuple[int, int]]]:
     return sockets
 
 
-def _socket_memory(hosts: Sequence[HostAccount]) -> Array:
-    groups = [_grouped(host) for host in hosts]
-    array = np.zeros((len(hosts), max([1, *map(len, groups)])), np.int64)
-    for row, (host, sockets) in enumerate(zip(hosts, groups, strict=True)):
-        for column, cores in enumerate(sockets.values()):
-            array[row, column] = sum(host.nodes[position].free_kib for position in {node for _, node in cores})
-    return array
+def _socket_memory(widths: Widths) -> Builder:
+    def build(hosts: Sequence[HostAccount]) -> Array:
+        array = np.zeros((len(hosts), widths.sockets), np.int64)
+        for row, host in enumerate(hosts):
+            for column, cores in enumerate(_grouped(host).values()):
+                array[row, column] = sum(host.nodes[position].free_kib for position in {node for _, node in cores})
+        return array
+
+    return build
 
 
 def _cores(columns: HostColumns) -> tuple[Array, Array]:
     """Free CPUs and all CPUs of each core: hosts x sockets x cores."""
-    both = columns.array("socket cores", _socket_cores)
+    both = columns.array("socket cores", _socket_cores(columns.widths))
     return both[:, 0], both[:, 1]
 
 
-def _socket_cores(hosts: Sequence[HostAccount]) -> Array:
-    groups = [_grouped(host) for host in hosts]
-    sockets = max([1, *map(len, groups)])
-    cores = max([1, *(len(group) for sockets_ in groups for group in sockets_.values())])
-    array = np.zeros((len(hosts), 2, sockets, cores), np.int16)
-    for row, (host, by_socket) in enumerate(zip(hosts, groups, strict=True)):
-        gone = host.exclusive_bits | host.shared_pinned_bits
-        for column, group in enumerate(by_socket.values()):
-            array[row, 0, column, : len(group)] = [(core & ~gone).bit_count() for core, _ in group]
-            array[row, 1, column, : len(group)] = [core.bit_count() for core, _ in group]
-    return array
+def _socket_cores(widths: Widths) -> Builder:
+    def build(hosts: Sequence[HostAccount]) -> Array:
+        array = np.zeros((len(hosts), 2, widths.sockets, widths.cores), np.int16)
+        for row, host in enumerate(hosts):
+            gone = host.exclusive_bits | host.shared_pinned_bits
+            for column, group in enumerate(_grouped(host).values()):
+                array[row, 0, column, : len(group)] = [(core & ~gone).bit_count() for core, _ in group]
+                array[row, 1, column, : len(group)] = [core.bit_count() for core, _ in group]
+        return array
+
+    return build

@@ -120,7 +120,7 @@ def _suited_nodes(columns: HostColumns, wish: NodeWish, width: int) -> Bools:
     coded = columns.coded("layout")
     table = np.zeros((len(coded.values), width), np.bool_)
     for code, layout in enumerate(coded.values):
-        for position, (_, bits) in enumerate(layout):
+        for position, (_, bits) in enumerate(layout[:width]):
             table[code, position] = all(mask & bits for mask in wish.cpu_masks)
     suited: Bools = table[coded.codes]
     return suited
