@@ -64,6 +64,9 @@ class Console(Protocol):
     def start(self) -> None:
         """Begin to work; returns at once."""
 
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Whether everything is built, the configured hosts are known among it."""
+
     def close(self) -> None:
         """Stop everything; takes some seconds at most."""
 

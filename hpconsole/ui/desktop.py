@@ -21,13 +21,20 @@ from hpconsole.ui.window_state import WindowState
 QUIT_AFTER_FIRST_SNAPSHOT = "--quit-after-first-snapshot"
 
 
-def run(app: Console, *, arguments: Sequence[str] = (), settings: Path | None = None) -> int:
+def run(
+    app: Console,
+    *,
+    arguments: Sequence[str] = (),
+    settings: Path | None = None,
+    on_window: Callable[[MainWindow], None] | None = None,
+) -> int:
     """Show the window until it is closed; returns the exit code.
 
     Args:
         app: The program, not started yet; it is started after the first paint and closed at the end.
         arguments: `--quit-after-first-snapshot` closes the window once the first hosts are shown.
         settings: Where the window's state is kept; None = the user's configuration folder.
+        on_window: Told of the window before it is shown (the scripted tour, measurements).
     """
     application = make_application()
     state = WindowState(settings)
@@ -36,6 +43,8 @@ def run(app: Console, *, arguments: Sequence[str] = (), settings: Path | None = 
     AfterFirstPaint(window, lambda: _begin(app))
     if QUIT_AFTER_FIRST_SNAPSHOT in arguments:
         _quit_after_first_snapshot(window)
+    if on_window is not None:
+        on_window(window)
     window.show()
     try:
         return application.exec()

@@ -59,12 +59,12 @@ def _short(size: float) -> str:
 
 
 def page_size(size_kib: int) -> str:
-    """A huge-page size as kernel people write it.
+    """A huge-page size as the kernel's command line writes it.
 
-    >>> page_size(2048), page_size(1_048_576)
-    ('2 MiB', '1 GiB')
+    >>> page_size(2048), page_size(1_048_576), page_size(64)
+    ('2M', '1G', '64K')
     """
-    return kib(size_kib)
+    return kib(size_kib).replace(" ", "").removesuffix("iB")
 
 
 def pct(share_pct: float | None) -> str:

@@ -163,6 +163,7 @@ def style_sheet(theme: Theme) -> str:
     QPushButton:default {{ background: {theme.accent}; border-color: {theme.accent}; color: {theme.on_accent}; }}
     QPushButton:default:focus {{ border: 2px solid {theme.text}; padding: 3px 13px; }}
     QPushButton:disabled {{ background: {theme.window}; border-color: {theme.border}; color: {theme.tile_taken}; }}
+    QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
     QRadioButton::indicator {{ width: 12px; height: 12px; border: 1px solid {theme.outline}; border-radius: 7px;
         background: {theme.base}; }}
     QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 4px solid {theme.accent}; }}

@@ -44,6 +44,9 @@ class FakeConsole:
     def start(self) -> None:
         self.calls.append(("start",))
 
+    def wait_ready(self, timeout_s: float) -> bool:
+        return ("start",) in self.calls
+
     def close(self) -> None:
         self.calls.append(("close",))
 

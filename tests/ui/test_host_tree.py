@@ -45,7 +45,7 @@ def test_a_host_says_everything_the_list_promises() -> None:
     assert text(row, "Status") == "Connected"
     assert text(row, "CPU load") == "42 %"
     assert text(row, "Memory used") == "16.8 / 128 GiB"
-    assert text(row, "Huge pages free") == "2 MiB: 2048 of 2048"
+    assert text(row, "Huge pages free") == "2M: 2048/2048"
     assert text(row, "VMs") == "2"
     assert text(row, "CPUs") == "32  (2 × 8 × 2)"
     assert text(row, "Updated") == "2 s ago"
@@ -60,7 +60,7 @@ def test_nodes_say_theirs() -> None:
     assert text(second, "CPU load") == "90 %"
     assert text(first, "CPUs") == "0-7,16-23"
     assert text(first, "Memory used") == "8.4 / 64 GiB"
-    assert text(first, "Huge pages free") == "2 MiB: 1024 of 1024"
+    assert text(first, "Huge pages free") == "2M: 1024/1024"
     assert text(first, "VMs") == text(first, "Updated") == text(first, "Status") == ""
 
 

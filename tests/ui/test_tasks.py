@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QToolButton
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.events import (
@@ -129,7 +129,7 @@ def test_cancel_by_mouse(qtbot: QtBot, task_list: TaskList, heard: _Heard) -> No
     qtbot.waitUntil(lambda: bool(task_list.findChildren(QProgressBar)))
     bar = child(task_list, QProgressBar, "task_progress")
     assert bar.value() == 420
-    button = child(task_list, QToolButton, "task_cancel")
+    button = child(task_list, QPushButton, "task_cancel")
     click(button)
     assert heard.cancelled == [(plan.plan_id, 0)]
     assert not button.isEnabled()
@@ -145,7 +145,7 @@ def test_a_failure_stays_with_its_sentence_and_details(qtbot: QtBot, task_list: 
     remark = child(task_list, QLabel, "task_remark")
     assert remark.text() == sentence
     assert remark.textFormat() is Qt.TextFormat.PlainText
-    click(child(task_list, QToolButton, "task_details"))
+    click(child(task_list, QPushButton, "task_details"))
     assert heard.details == [(sentence, "internal error")]
     click(child(task_list, QPushButton, "task_clear"))
     qtbot.waitUntil(lambda: child(task_list, QLabel, "task_empty").isVisible())

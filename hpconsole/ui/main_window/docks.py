@@ -15,6 +15,7 @@ from hpconsole.ui.console import Console
 from hpconsole.ui.load_charts.dock import LoadPanel
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.tasks.dock import TaskList
+from hpconsole.ui.tasks.task_book import summary
 from hpconsole.ui.theme import Theme
 
 _HEIGHT = 210
@@ -101,8 +102,8 @@ class Docks(QObject):
         self.load.set_active(is_visible)
 
     def _on_tasks_changed(self) -> None:
-        running = self.running_count()
-        self.tasks_dock.setWindowTitle(f"Tasks ({running} running)" if running else "Tasks")
+        said = summary(self.tasks.book.tasks)
+        self.tasks_dock.setWindowTitle(f"Tasks   {said}" if said else "Tasks")
 
     def _cancel(self, plan_id: str, index: int) -> None:
         executor = self._console.executor

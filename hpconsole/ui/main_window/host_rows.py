@@ -136,7 +136,7 @@ def pages_text(row: HostRow) -> str:
     pages = free_pages(row)
     if not pages:
         return "none" if row.host.topology.nodes else fmt.UNKNOWN
-    sizes = (f"{fmt.page_size(size)}: {free} of {total}" for size, (free, total) in sorted(pages.items()))
+    sizes = (f"{fmt.page_size(size)}: {free}/{total}" for size, (free, total) in sorted(pages.items()))
     return "  ·  ".join(sizes)
 
 
@@ -148,8 +148,8 @@ def cpus_text(row: HostRow) -> str:
     threads, cores, sockets = topology.threads, topology.cores, topology.sockets
     if not threads:
         return fmt.UNKNOWN
-    if not cores or not sockets:
-        return str(threads)
+    if not cores or not sockets or sockets * (cores // sockets) * (threads // cores) != threads:
+        return str(threads)  # some CPUs are offline: no product of round numbers
     return f"{threads}  ({sockets} × {cores // sockets} × {threads // cores})"
 
 
@@ -179,6 +179,14 @@ def _status_tip(row: HostRow) -> str:
     lines = [text for text in (row.host.status_reason, link.problem) if text]
     if not link.is_encrypted:
         lines.append("This connection is not encrypted: anybody on the way can read and change it.")
+    return "\n".join(lines)
+
+
+def _pages_tip(row: HostRow) -> str:
+    lines = [
+        f"{fmt.kib(size)} pages: {free} of {total} free ({fmt.kib(free * size)})"
+        for size, (free, total) in sorted(free_pages(row).items())
+    ]
     return "\n".join(lines)
 
 
@@ -244,7 +252,7 @@ COLUMNS: tuple[Column[HostRow], ...] = (
     ),
     Column(
         "Huge pages free", lambda r: sum(size * free for size, (free, _) in free_pages(r).items()), pages_text,
-        tone=_number_tone, width=250, is_live=True,
+        tone=_number_tone, width=250, is_live=True, tooltip=_pages_tip,
     ),
     Column(
         "VMs", lambda r: r.vm_count, lambda r: "" if r.node is not None else str(r.vm_count), align=Align.RIGHT,

@@ -50,9 +50,9 @@ class HostTreeModel(QAbstractItemModel):
         self._rearrange()
         self._follow_nodes()
 
-    def search(self, text: str) -> None:
-        """Show only hosts that contain every word of `text`."""
-        if self._arranger.search(text):
+    def search(self, text: str, also: frozenset[str] = frozenset()) -> None:
+        """Show only hosts that contain every word of `text`, and those named in `also`."""
+        if self._arranger.search(text, also):
             self._rearrange()
 
     def set_theme(self, theme: Theme) -> None:

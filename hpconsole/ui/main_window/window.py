@@ -126,7 +126,7 @@ class MainWindow(QMainWindow):
             self._splitter.setSizes([300, 380])
         self._state.restore_columns(self.hosts.view)
         self._state.restore_columns(self.vms.view)
-        self._pages.setCurrentWidget(self._splitter if self._console.hosts else self._empty)
+        self._pages.setCurrentWidget(self._splitter)
         self.vms.view.setFocus()
 
     # What the program tells
@@ -136,14 +136,21 @@ class MainWindow(QMainWindow):
         rows = host_rows(snapshot, datetime.now(UTC))
         self.hosts.model.set_rows(rows)
         self.vms.model.set_rows(self._vm_rows.rows(snapshot))
+        self._search_hosts()
         self._summary.setText(cluster_summary(rows, snapshot))
-        self._pages.setCurrentWidget(self._splitter if snapshot.hosts or self._console.hosts else self._empty)
+        self._show_page()
         self._on_selection()
         self.docks.follow(snapshot)
         self.snapshot_shown.emit(snapshot)
 
+    def _show_page(self) -> None:
+        """The invitation to add a host, once it is certain that there is none."""
+        is_empty = not self._snapshot.hosts and not self._console.hosts and self._console.wait_ready(0)
+        self._pages.setCurrentWidget(self._empty if is_empty else self._splitter)
+
     def _on_second(self) -> None:
         """Only the age of what is shown changes."""
+        self._show_page()
         self.hosts.model.set_rows(host_rows(self._snapshot, datetime.now(UTC)))
 
     def _on_event(self, event: Event) -> None:
@@ -181,9 +188,15 @@ class MainWindow(QMainWindow):
         self.docks.select_hosts(self.hosts.selection.keys)
 
     def _on_search(self, text: str) -> None:
-        self.hosts.model.search(text)
         self.vms.model.search(text)
+        self._search_hosts()
         self._on_selection()
+
+    def _search_hosts(self) -> None:
+        """Whoever searches for a VM wants to see its host as well."""
+        text = self.search.text()
+        found = frozenset(row.vm.host for row in self.vms.model.shown_rows() if row.vm.host) if text.strip() else None
+        self.hosts.model.search(text, found or frozenset())
 
     def _on_theme_chosen(self, choice: ThemeChoice) -> None:
         self._themes.choose(choice)

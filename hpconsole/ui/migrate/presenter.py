@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from hpconsole.core.scheduler.reservations import Reservation
     from hpconsole.ui.migrate.survey import Survey
 
-_MOST_PARTS = 4
-
 
 @dataclass(frozen=True)
 class Question:
@@ -276,10 +274,8 @@ class MigratePresenter:
             return "checking…"
         suitable = [other for other in self._answer.survey.choices.hosts if other.is_suitable]
         if suitable == [choice]:
-            return (
-                "The only host that can take it" if len(self._vm_uuids) == 1 else "The only host that can take them all"
-            )
-        return _verdict(choice)
+            return f"The only host that can take {'it' if len(self._vm_uuids) == 1 else 'them all'}"
+        return _merits(choice, suitable) if choice.is_suitable else _objection(choice)
 
     def _automatic_text(self, plan: Plan | None) -> str:
         if not self._is_automatic:
@@ -317,7 +313,7 @@ class MigratePresenter:
         choice = next((choice for choice in choices if choice.name == host), None)
         if choice is None or choice.is_suitable or not choice.refusals:
             return ""
-        return f"{self._names.get(self._vm_uuids[0], 'The VM')} cannot go to {host}: {_verdict(choice)}"
+        return f"{self._names.get(self._vm_uuids[0], 'The VM')} cannot go to {host}: {_objection(choice)}"
 
     def _button_text(self, plan: Plan | None) -> str:
         if plan is None:
@@ -339,13 +335,24 @@ def _first_destination(survey: Survey, vm_uuid: str) -> str | None:
     return hosts[0].name if hosts else None
 
 
-def _verdict(choice: HostChoice) -> str:
-    """In one line: the parts of the score that are not nothing, or the first reason and how many more there are."""
-    if choice.is_suitable:
-        parts = sorted((part for part in choice.parts if part.contribution), key=lambda part: -part.contribution)
-        shown = [f"{words(part.unit)} +{part.contribution:g}" for part in parts[:_MOST_PARTS]]
-        return "  ·  ".join(shown) or "no weight makes a difference"
+def _merits(choice: HostChoice, suitable: Sequence[HostChoice]) -> str:
+    """The parts of the score in one line: those that tell the suitable hosts apart, and the rest as one number."""
+    points: dict[str, set[float]] = {}
+    for other in suitable:
+        for part in other.parts:
+            points.setdefault(part.unit, set()).add(part.contribution)
+    telling = sorted((p for p in choice.parts if len(points[p.unit]) > 1), key=lambda part: -part.contribution)
+    shown = [f"{words(part.unit)} +{part.contribution:g}" for part in telling]
+    rest = sum(part.contribution for part in choice.parts if len(points[part.unit]) == 1)
+    if rest or not shown:
+        shown.append(f"alike on all +{rest:g}")
+    line = "  ·  ".join(shown)
+    return line[:1].upper() + line[1:]
+
+
+def _objection(choice: HostChoice) -> str:
+    """The first reason against it, and how many more there are."""
     if not choice.refusals:
-        return "unsuitable"
+        return "Unsuitable"
     more = len(choice.refusals) - 1
     return choice.refusals[0].sentence + (f"  (+{more} more)" if more else "")

@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from hpconsole.core.events import Event
-from hpconsole.ui.tasks.task_book import Key, TaskBook, summary
+from hpconsole.ui.tasks.task_book import Key, TaskBook
 from hpconsole.ui.tasks.task_card import TaskCard
 from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
@@ -40,7 +40,6 @@ class TaskList(QWidget):
         self._cancel = cancel
         self._show_details = show_details
         self._cards: dict[Key, TaskCard] = {}
-        self._summary = TextLabel(name="task_summary", tone=Tone.MUTED)
         self._clear = QPushButton("Clear Finished")
         self._clear.setObjectName("task_clear")
         self._clear.clicked.connect(self._on_clear)
@@ -73,7 +72,7 @@ class TaskList(QWidget):
     def _build(self) -> None:
         top = QHBoxLayout()
         top.setContentsMargins(10, 4, 8, 0)
-        top.addWidget(self._summary, 1)
+        top.addStretch(1)
         top.addWidget(self._clear)
         inner = QWidget()
         inner.setObjectName("plain")
@@ -108,7 +107,6 @@ class TaskList(QWidget):
                 self._list.insertWidget(place, card)
             card.show_task(task)
         self._empty.setVisible(not tasks)
-        self._summary.setText(summary(tasks))
         self._clear.setVisible(any(task.state.is_over for task in tasks))
         self.changed.emit()
 

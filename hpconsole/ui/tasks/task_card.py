@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
 
 from hpconsole.ui import icons
 from hpconsole.ui.tasks.task_book import ICONS, TONES, Key, Task, TaskState
@@ -75,12 +75,10 @@ class TaskCard(QFrame):
         self._theme = theme
         self._shown = None
 
-    def _button(self, name: str, text: str) -> QToolButton:
-        button = QToolButton()
+    def _button(self, name: str, text: str) -> QPushButton:
+        button = QPushButton(text)
         button.setObjectName(name)
-        button.setText(text)
-        button.setAutoRaise(True)
-        button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        button.setAutoDefault(False)
         return button
 
     def _build(self) -> None:

@@ -74,6 +74,7 @@ class Arranger(Generic[Row]):
         self.sort_column = 0
         self.is_descending = False
         self._words: tuple[str, ...] = ()
+        self._also: frozenset[str] = frozenset()
         self._key = key
         self._haystack = haystack
         self._facts = facts
@@ -91,11 +92,15 @@ class Arranger(Generic[Row]):
         # With facts to go by, haystacks are ready before anybody types: a keystroke then costs one pass over texts.
         self._haystacks = self._make_haystacks(self._facts) if self._facts is not None else None
 
-    def search(self, text: str) -> bool:
-        """Show only rows that contain every word of `text`; returns whether that is something new."""
-        words = tuple(text.casefold().split())
-        is_new = words != self._words
-        self._words = words
+    def search(self, text: str, also: frozenset[str] = frozenset()) -> bool:
+        """Show only rows that contain every word of `text`; returns whether that is something new.
+
+        Args:
+            also: Keys of rows to show besides, whatever they contain.
+        """
+        wanted = tuple(text.casefold().split()), also
+        is_new = wanted != (self._words, self._also)
+        self._words, self._also = wanted
         return is_new
 
     @property
@@ -124,6 +129,8 @@ class Arranger(Generic[Row]):
         for word in self._words:
             haystacks = self._haystacks
             found = [i for i in found if word in haystacks[i]]
+        if self._also:
+            found = sorted({*found, *(i for i, key in enumerate(self._keys) if key in self._also)})
         return found
 
     def _make_haystacks(self, facts: Callable[[Row], object]) -> list[str]:

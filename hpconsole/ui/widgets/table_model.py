@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
@@ -74,6 +74,10 @@ class TableModel(QAbstractTableModel, Generic[Row]):
     def position_of(self, key: str) -> int | None:
         """Where the row of this key is shown; None where it is not."""
         return self._arrangement.positions.get(key)
+
+    def shown_rows(self) -> Iterator[Row]:
+        """The rows that are shown, in order."""
+        return (self._arrangement.rows[i] for i in self._arrangement.shown)
 
     @property
     def row_total(self) -> int:
