@@ -126,16 +126,17 @@ def _memory_element(
 ) -> NewElement | None:
     """The `<memory>` of `<numatune>`; None = none."""
     if tune is not None:
-        return NewElement("memory", {"mode": tune.mode.value, "nodeset": tune.nodeset.format()})
-    if old is None:
+        mode, nodes = tune.mode.value, tune.nodeset
+    elif old is None:
         return None
-    if old.get("nodeset") is None:  # placement "auto": for libvirt to decide, but not beside bound nodes
+    elif old.get("nodeset") is None:  # placement "auto": libvirt decides, but not beside bound nodes
         return None if nodes else NewElement("memory", {"placement": "auto"})
-    if not nodes:
+    elif not nodes:
         return None
-    mode = old.get("mode") or "strict"
-    if mode == NumaMode.RESTRICTIVE and any(mode != NumaMode.RESTRICTIVE for mode in modes):
-        mode = modes[0].value  # libvirt wants every memnode restrictive where the memory is
+    else:
+        mode = old.get("mode") or "strict"
+    if mode == NumaMode.RESTRICTIVE:  # libvirt then wants every memnode to be so, too
+        mode = next((other.value for other in modes if other is not NumaMode.RESTRICTIVE), mode)
     return NewElement("memory", {"mode": mode, "nodeset": nodes.format()})
 
 

@@ -92,7 +92,12 @@ def check(xml: str, placement: Placement) -> None:
         assert node.host_nodes == (binding.host_nodes if binding else ())
         assert binding is None or node.mode is binding.mode
     if placement.numa_tune is not None:
-        assert vm.numa_tune == placement.numa_tune
+        assert vm.numa_tune is not None
+        assert vm.numa_tune.nodeset == placement.numa_tune.nodeset
+        is_possible = placement.numa_tune.mode is not NumaMode.RESTRICTIVE or all(
+            binding.mode is NumaMode.RESTRICTIVE for binding in bindings.values()
+        )
+        assert (vm.numa_tune.mode is placement.numa_tune.mode) == is_possible
     elif vm.numa_tune is not None:
         assert vm.numa_tune.nodeset == nodes
 
