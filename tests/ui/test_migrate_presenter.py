@@ -297,4 +297,4 @@ def test_a_failure_is_shown_and_the_next_answer_clears_it() -> None:
 
 
 def test_unit_names_are_words() -> None:
-    assert in_words("a by CPU and NUMA pinning compatibility") == "a by fit of CPU and NUMA pinning"
+    assert in_words("a by CPU and NUMA pinning compatibility") == "a by pinning fit"

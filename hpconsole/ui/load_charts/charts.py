@@ -41,6 +41,7 @@ class LoadCharts(QWidget):
         super().__init__(parent)
         self.setObjectName("load_charts")
         pg.setConfigOptions(antialias=False)
+        self.setMinimumWidth(460)
         self._theme = theme
         self._curves: dict[str, tuple[pg.PlotDataItem, pg.PlotDataItem]] = {}
         self._legend: dict[str, tuple[QWidget, ElidedLabel]] = {}

@@ -97,6 +97,9 @@ class Docks(QObject):
         dock.setVisible(is_wanted)
         if is_wanted and was_hidden and not dock.isFloating():
             self._window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
+            both = [self.tasks_dock, self.load_dock]
+            if not any(other.isHidden() or other.isFloating() for other in both):
+                self._window.resizeDocks(both, [2, 3], Qt.Orientation.Horizontal)
 
     def _on_load_visible(self, is_visible: bool) -> None:
         self.load.set_active(is_visible)

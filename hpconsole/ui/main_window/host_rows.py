@@ -248,11 +248,11 @@ COLUMNS: tuple[Column[HostRow], ...] = (
     ),
     Column(
         "Memory used", _memory_share, lambda r: fmt.kib_of(*memory_used_kib(r)), align=Align.RIGHT, tone=_memory_tone,
-        share=_memory_share, widest="1023 / 1023 GiB", width=230, is_live=True,
+        share=_memory_share, widest="1023 / 1023 GiB", width=225, is_live=True,
     ),
     Column(
         "Huge pages free", lambda r: sum(size * free for size, (free, _) in free_pages(r).items()), pages_text,
-        tone=_number_tone, width=250, is_live=True, tooltip=_pages_tip,
+        tone=_number_tone, width=315, is_live=True, tooltip=_pages_tip,
     ),
     Column(
         "VMs", lambda r: r.vm_count, lambda r: "" if r.node is not None else str(r.vm_count), align=Align.RIGHT,

@@ -34,7 +34,7 @@ def _part_tone(part: _Part) -> Tone:
 
 
 _PART_COLUMNS: tuple[Column[_Part], ...] = (
-    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=185),
+    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=170),
     Column("Rank × factor", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=120),
     Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=66),
 )
@@ -45,7 +45,7 @@ def _there_tone(row: PinRow) -> Tone:
 
 
 _PIN_COLUMNS: tuple[Column[tuple[int, PinRow]], ...] = (
-    Column("Pinned", lambda r: r[0], lambda r: r[1].what, width=116),
+    Column("Pinned", lambda r: r[0], lambda r: r[1].what, width=130),
     Column("Now", lambda r: r[1].now, lambda r: r[1].now, tone=lambda _: Tone.MUTED, width=118),
     Column("Then", lambda r: r[1].there, lambda r: r[1].there, tone=lambda r: _there_tone(r[1]), width=90),
 )
@@ -97,7 +97,7 @@ class DetailPane(QStackedWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
         scores = framed(self._parts_view)
-        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 56)
+        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 50)
         layout.addWidget(scores)
         pictures = QHBoxLayout()
         pictures.setSpacing(14)

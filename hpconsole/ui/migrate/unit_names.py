@@ -11,8 +11,8 @@ _WORDS = {
     "OptimalForEvenGuestDistribution": "number of VMs",
     "OptimalForHaReservation": "room for HA VMs",
     "PreferredHosts": "preferred hosts",
-    "CPU for high performance VMs": "CPU model for high performance",
-    "CPU and NUMA pinning compatibility": "fit of CPU and NUMA pinning",
+    "CPU for high performance VMs": "CPU model (HP)",
+    "CPU and NUMA pinning compatibility": "pinning fit",
     "InClusterUpgrade": "system version",
     # filters
     "CPU-Level": "CPU model",

@@ -1,0 +1,125 @@
+"""The window over the simulated cluster: a frozen host delays neither the event loop nor the other hosts' data."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from PySide6.QtCore import QObject, Qt, QTimer
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from hpconsole.app import App
+from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
+from hpconsole.core.model.host import LinkState
+from hpconsole.ui.main_window.window import MainWindow
+from hpconsole.ui.tasks.task_book import TaskState
+from hpconsole.ui.theme import ThemeKeeper
+from hpconsole.ui.window_state import WindowState
+from tests.ui.gestures import child, click, press, type_text
+
+
+class Lateness(QObject):
+    """How late the event loop is: a precise timer that notes by how much it was missed."""
+
+    PERIOD_MS = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.worst_ms = 0.0
+        self._last = time.perf_counter()
+        self._timer = QTimer(self, interval=self.PERIOD_MS, timerType=Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.worst_ms = 0.0
+        self._last = time.perf_counter()
+
+    def stop(self) -> float:
+        """The longest delay so far, in ms."""
+        self._timer.stop()
+        return self.worst_ms
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.worst_ms = max(self.worst_ms, (now - self._last) * 1000 - self.PERIOD_MS)
+        self._last = now
+
+
+@pytest.fixture
+def cluster() -> Iterator[SimulatedCluster]:
+    cluster = SimulatedCluster.demo()
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def demo_window(
+    qtbot: QtBot, cluster: SimulatedCluster, state: WindowState, themes: ThemeKeeper
+) -> Iterator[MainWindow]:
+    app = App(cluster.uris(), opener=cluster.open, data=None)
+    window = MainWindow(app, state, themes)
+    qtbot.addWidget(window)
+    window.resize(1366, 768)
+    window.show()
+    app.start()
+    qtbot.waitUntil(lambda: window.vms.model.rowCount() == 120, timeout=20_000)
+    yield window
+    window._is_leaving = True
+    window.close()
+    app.close()
+
+
+def _age_s(window: MainWindow, host: str) -> float:
+    answered_at = window._snapshot.hosts[host].link.answered_at
+    return 1e9 if answered_at is None else (datetime.now(UTC) - answered_at).total_seconds()
+
+
+def test_a_frozen_host_delays_nobody(qtbot: QtBot, demo_window: MainWindow, cluster: SimulatedCluster) -> None:
+    demo_window.on_show_load(True)
+    qtbot.waitUntil(lambda: demo_window.findChild(QWidget, "load_charts") is not None, timeout=20_000)
+    cluster.freeze("host-05")
+    try:
+        # It takes a while until a missing answer is told from a slow one.
+        late = Lateness()
+        qtbot.waitUntil(
+            lambda: demo_window._snapshot.hosts["host-05"].link.state is not LinkState.CONNECTED, timeout=30_000
+        )
+        others = [name for name in demo_window._snapshot.hosts if name != "host-05"]
+        assert max(_age_s(demo_window, name) for name in others) < 3
+        search = child(demo_window, QLineEdit, "search")
+        type_text(search, "host-05")
+        assert demo_window.hosts.model.rowCount() == 1
+        search.clear()
+        assert late.stop() < 100
+    finally:
+        cluster.thaw("host-05")
+    qtbot.waitUntil(lambda: demo_window._snapshot.hosts["host-05"].link.state is LinkState.CONNECTED, timeout=30_000)
+
+
+def test_the_main_job_from_search_to_the_new_host(qtbot: QtBot, demo_window: MainWindow) -> None:
+    window = demo_window
+    press(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    search = child(window, QLineEdit, "search")
+    type_text(search, "trade-engine-1")
+    press(search, Qt.Key.Key_Return)
+    source = window.selection.vms[0].host
+    late = Lateness()
+    press(window, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
+    dialog = child(window, QWidget, "migrate_dialog")
+    qtbot.waitUntil(lambda: "can take" in child(dialog, QLabel, "migrate_status").text(), timeout=20_000)
+    accept = child(dialog, QPushButton, "migrate_accept")
+    qtbot.waitUntil(accept.isEnabled)
+    destination = accept.text().split()[-1]
+    assert destination != source
+    click(accept)
+    book = window.docks.tasks.book
+    qtbot.waitUntil(lambda: any(0 < task.share < 1 for task in book.tasks), timeout=20_000)
+    qtbot.waitUntil(lambda: book.tasks[0].state.is_over, timeout=60_000)
+    assert book.tasks[0].state is TaskState.DONE, book.tasks[0].sentence
+    qtbot.waitUntil(lambda: [vm.host for vm in window.selection.vms] == [destination], timeout=10_000)
+    assert late.stop() < 150, "the window was held up"
