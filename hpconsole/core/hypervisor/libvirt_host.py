@@ -41,7 +41,7 @@ def open_libvirt(uri: str, *, allow_local_programs: bool = False, allow_unverifi
     Threads: any.
     """
     parsed = parse_uri(uri, allow_local_programs=allow_local_programs, allow_unverified=allow_unverified)
-    return LibvirtHost(uri, lambda: connect(parsed))
+    return LibvirtHost(uri, lambda: connect(parsed), is_encrypted=parsed.is_encrypted)
 
 
 class LibvirtHost:
@@ -53,8 +53,9 @@ class LibvirtHost:
     call for guest statistics hangs in it.
     """
 
-    def __init__(self, uri: str, connect_again: Callable[[], Connection]) -> None:
+    def __init__(self, uri: str, connect_again: Callable[[], Connection], *, is_encrypted: bool) -> None:
         self._uri = uri
+        self._is_encrypted = is_encrypted  # libvirt itself calls only TLS encrypted, and SSH not
         self._connect = connect_again
         self._connection = connect_again()
         self._events = EventFeed()
@@ -78,7 +79,7 @@ class LibvirtHost:
                 hypervisor=connection.getType(),
                 hypervisor_version=connection.getVersion(),
                 libvirt_version=connection.getLibVersion(),
-                is_encrypted=bool(connection.isEncrypted()),
+                is_encrypted=self._is_encrypted,
                 capabilities_xml=capabilities,
                 domain_capabilities_xml=self._connection.optional(
                     lambda: connection.getDomainCapabilities(None, None, None, None, 0)
