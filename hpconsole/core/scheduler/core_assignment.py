@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hpconsole.core.scheduler.core_search import TooLarge, Wishes, search, wishes_met
+from hpconsole.core.scheduler.core_search import NO_WISHES, TooLarge, Wishes, search, wishes_met
 from hpconsole.core.scheduler.demand import Block, CoreRule
 from hpconsole.core.scheduler.room import CoreCost, FreeCore, NodeRoom
 
@@ -27,7 +27,7 @@ class _Bank(NamedTuple):
 def cost_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost:
     """The least cost of these blocks on this node, where they fit. Remembered in `room.costs`."""
     here = wishes_here(room, blocks, wishes)
-    key = (signature(blocks), tuple(block.roles for block in blocks) if here else None)
+    key = (signature(blocks), tuple(block.roles for block in blocks) if here is not NO_WISHES else None)
     known = room.costs.get(key)
     if known is None:
         known = room.costs[key] = _cost(room, blocks, here)
@@ -40,14 +40,20 @@ def seats_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats:
 
 
 def wishes_here(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Wishes:
-    """The wishes of these blocks that CPUs of this node can meet."""
-    free, here = room.free_bits, {}
+    """The wishes of these blocks that free CPUs of this node can meet."""
+    free = room.keepable_bits
+    narrow: dict[int, tuple[int, ...]] = {}
+    homes: dict[int, int] = {}
     for block in blocks:
-        for bits in wishes.get(block.roles[0], ()):
+        first = block.roles[0]
+        home = wishes.homes.get(first)
+        if home is not None and not home & ~free:
+            homes[first] = home
+        for bits in wishes.narrow.get(first, ()):
             if not bits & ~free:
-                here[block.roles[0]] = wishes[block.roles[0]]
+                narrow[first] = wishes.narrow[first]
                 break
-    return here
+    return Wishes(narrow, homes, wishes.wide if homes else ()) if narrow or homes else NO_WISHES
 
 
 def least_part_cores(rooms: Sequence[NodeRoom], blocks: Sequence[Block]) -> int:
@@ -88,7 +94,7 @@ def signature(blocks: Sequence[Block]) -> tuple[tuple[int, int, tuple[int, ...]]
 def _cost(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost:
     if not blocks:
         return CoreCost(0, 0, 0)
-    if not wishes and len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
+    if wishes is NO_WISHES and len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
         owners = len({owner for block in blocks for owner in block.owners})
         return CoreCost(owners, _parts_in_one_bank(room, blocks), 0)
     return _solve(room, blocks, wishes)[0]
@@ -99,12 +105,15 @@ def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[Cor
         return CoreCost(0, 0, 0), []
     direct, is_optimal = _direct(room, blocks)
     cost = measure(direct, room.rule, wishes)
-    if wishes:
-        same = _as_now(room, blocks, wishes)
-        if is_optimal and same is not None and measure(same, room.rule, wishes)[:2] == cost[:2]:
-            return measure(same, room.rule, wishes), same
+    if wishes is NO_WISHES:
+        if is_optimal:
+            return cost, direct
     elif is_optimal:
-        return cost, direct
+        same = _as_now(room, blocks, wishes)
+        if same is not None and (as_now := measure(same, room.rule, wishes))[:2] == cost[:2]:
+            return as_now._replace(kept=as_now.kept - _wide_inside(blocks, wishes)), same
+        if not wishes.narrow:
+            return cost, direct
     try:
         found = search(room.cores, blocks, room.rule, room.threads, wishes)
     except TooLarge:
@@ -112,17 +121,29 @@ def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[Cor
     return (measure(found, room.rule, wishes), found) if found is not None else (cost, direct)
 
 
+def _wide_inside(blocks: Sequence[Block], wishes: Wishes) -> int:
+    """How many vCPUs lie over several of these blocks and no others: they stay if all blocks do."""
+    together = 0
+    for block in blocks:
+        for role in block.roles:
+            together |= 1 << role
+    return sum(1 for roles in wishes.wide if not roles & ~together)
+
+
 def _as_now(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats | None:
     """Every block on the very CPUs it has now, if they are all free and each block's are on one core."""
+    if len(wishes.homes) < len(blocks):
+        return None
     seats: Seats = []
+    used: dict[int, int] = {}
     for block in blocks:
-        wanted = wishes.get(block.roles[0], ())
-        core = next((core for core in room.cores if wishes_met(block, core, room.rule, wishes) == len(wanted)), None)
-        if core is None or not wanted:
+        home = wishes.homes[block.roles[0]]
+        core = next((core for core in room.cores if not home & ~core.bits), None)
+        if core is None or (
+            room.rule is CoreRule.WHOLE_CORES and (core.free < core.width or home != core.bits & -core.bits)
+        ):
             return None
         seats.append((block, core))
-    used: dict[int, int] = {}
-    for block, core in seats:
         used[core.bits] = used.get(core.bits, 0) + (block.size if room.rule is CoreRule.SIBLINGS else core.free)
     return seats if all(count <= bits.bit_count() for bits, count in used.items()) else None
 
@@ -199,7 +220,7 @@ def _direct(room: NodeRoom, blocks: Sequence[Block]) -> tuple[Seats, bool]:
     least = 0 if room.rule is CoreRule.WHOLE_CORES else _parts_in_one_bank(room, blocks)
     if len(groups) == 1:  # the best bank was chosen by its number of part cores
         return seats, True
-    return seats, measure(seats, room.rule, {}).part_cores == least
+    return seats, measure(seats, room.rule, NO_WISHES).part_cores == least
 
 
 def _bank_choice(room: NodeRoom, bank: _Bank, blocks: int, index: int) -> tuple[int, int, int]:

@@ -17,7 +17,17 @@ CORE = 1 << 20
 NEVER = 1 << 62
 BUDGET = 60_000  # states; beyond it the direct assignment stands (it always fits, it may share more than it must)
 
-Wishes = Mapping[int, tuple[int, ...]]  # block's first role -> for each of its vCPUs the CPUs it has now, as bits
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Which CPUs vCPUs have now, as bits. Blocks are named by their first role."""
+
+    narrow: Mapping[int, tuple[int, ...]]  # block -> the CPUs of each vCPU that is wholly in it
+    homes: Mapping[int, int]  # block -> the CPUs of all its roles, where all are known
+    wide: tuple[int, ...] = ()  # for each vCPU in several blocks its roles
+
+
+NO_WISHES = Wishes({}, {})
 
 
 class TooLarge(Exception):
@@ -37,8 +47,10 @@ class _Class:
 def wishes_met(block: Block, core: FreeCore, rule: CoreRule, wishes: Wishes) -> int:
     """How many vCPUs of this block keep their CPUs if it takes this core."""
     if rule is CoreRule.WHOLE_CORES:
-        return sum(1 for bits in wishes.get(block.roles[0], ()) if bits == core.bits & -core.bits)
-    return sum(1 for bits in wishes.get(block.roles[0], ()) if not bits & ~core.bits)
+        if core.free < core.width:
+            return 0
+        return sum(1 for bits in wishes.narrow.get(block.roles[0], ()) if bits == core.bits & -core.bits)
+    return sum(1 for bits in wishes.narrow.get(block.roles[0], ()) if not bits & ~core.bits)
 
 
 def search(
@@ -169,7 +181,9 @@ def _classes(cores: Sequence[FreeCore], blocks: Sequence[Block], rule: CoreRule,
     owners = sorted({owner for block in blocks for owner in block.owners})
     groups: dict[tuple[object, ...], list[Block]] = {}
     for block in blocks:
-        homes = sum(1 for core in cores if wishes_met(block, core, rule, wishes)) if block.roles[0] in wishes else 0
+        homes = (
+            sum(1 for core in cores if wishes_met(block, core, rule, wishes)) if block.roles[0] in wishes.narrow else 0
+        )
         # A block that could keep CPUs on either of two cores must not be counted on both: it is a class of its own.
         alone = block.roles if homes > 1 else None
         groups.setdefault((block.size, len(block.roles), block.owners, alone), []).append(block)

@@ -50,7 +50,7 @@ def demand_of(vm: Vm, source: HostTopology | None = None, *, host: str = "") -> 
         return Demand(vm, problems=problems)
     tables = tables_of(source) if source is not None and source.cpus else None
     policy = vm.intent.cpu_pinning_policy
-    if policy is CpuPinningPolicy.KEEP_SHAPE and vm.pinning.vcpus:
+    if policy is CpuPinningPolicy.KEEP_SHAPE:
         return shape_of(vm, pins, tables)
     rule = _RULES.get(policy, CoreRule.FLOATING)
     if rule.takes_cpus and not vm.virtual_nodes:

@@ -175,7 +175,9 @@ def _shared(ground: Ground, room: HostRoom, present: Present, fit: Fit, base: in
 
 def _could_stay(room: HostRoom, need: NodeNeed, present: Present) -> bool:
     """Whether some vCPU of this need may keep its CPUs on this host."""
-    wanted = [bits for block in need.blocks for bits in present.wishes.get(block.roles[0], ())]
+    wishes = present.wishes
+    wanted = [bits for block in need.blocks for bits in wishes.narrow.get(block.roles[0], ())]
+    wanted += [wishes.homes[block.roles[0]] for block in need.blocks if block.roles[0] in wishes.homes]
     if any(not bits & ~node.free_bits for bits in wanted for node in room.nodes):
         return True
     return any(present.sets.get(vcpu, 0) & room.tables.online for vcpu in need.vcpus)

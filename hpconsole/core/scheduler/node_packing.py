@@ -152,8 +152,17 @@ class Packer:
             if not costs:
                 return None
             banks += min(cost.banks for cost in costs)
-            kept += min(cost.kept for cost in costs)
-        return CoreCost(banks, 0, kept)
+            kept += self._could_keep(j, nodes)
+        return CoreCost(banks, 0, -kept)
+
+    def _could_keep(self, j: int, nodes: int) -> int:
+        """At most so many vCPUs of need j stay, whatever else that costs."""
+        need, wishes = self.seekers[j].need, self.present.wishes
+        free = 0
+        for i in positions(nodes):
+            free |= self.ground.rooms[i].keepable_bits
+        count = sum(1 for b in need.blocks for bits in wishes.narrow.get(b.roles[0], ()) if not bits & ~free)
+        return count + (len(wishes.wide) if need.blocks else 0) + len(need.vcpus)
 
     def _options(self, seeker: Seeker) -> Iterator[Option]:
         need = seeker.need

@@ -83,6 +83,17 @@ class NodeRoom:
         return self._cores
 
     @property
+    def keepable_bits(self) -> int:
+        """The CPUs a vCPU may be pinned to here: the free ones; of whole cores the first one."""
+        if self.rule is not CoreRule.WHOLE_CORES:
+            return self.free_bits
+        bits = 0
+        for core in self.cores:
+            if core.free == core.width:
+                bits |= core.bits & -core.bits
+        return bits
+
+    @property
     def at_least(self) -> tuple[int, ...]:
         """`at_least[k]`: how many cores have k or more free CPUs."""
         if self._at_least is None:

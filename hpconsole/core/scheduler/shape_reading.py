@@ -51,7 +51,7 @@ def _with_source(vm: Vm, pins: Mapping[int, NumaPin], source: HostTables) -> Dem
             place = places.setdefault(position, _Place())
             place.vcpus.append(vcpu)
             place.shares += 1 / len(at)
-    homes = _homes(vm, pins, source)
+    homes = _homes(vm, pins, source, {**dict(floating), **dict(kept)})
     bound_to: dict[int, tuple[int, ...]] = {}
     for node, pin, positions in homes:
         bound_to[node.node_id] = positions
@@ -120,9 +120,12 @@ def _blocks(
 
 
 def _homes(
-    vm: Vm, pins: Mapping[int, NumaPin], source: HostTables
+    vm: Vm, pins: Mapping[int, NumaPin], source: HostTables, pinned: Mapping[int, CpuSet]
 ) -> list[tuple[VirtualNumaNode, NumaPin, tuple[int, ...]]]:
-    """Each virtual node to be bound, with the source nodes (positions) its memory is on or belongs to."""
+    """Each virtual node to be bound, with the source nodes (positions) its memory is on or belongs to.
+
+    `pinned`: the vCPUs that are bound to CPUs or nodes.
+    """
     homes: list[tuple[VirtualNumaNode, NumaPin, tuple[int, ...]]] = []
     for node in vm.virtual_nodes:
         pin = pins.get(node.node_id)
@@ -131,8 +134,8 @@ def _homes(
         now = tuple(sorted({source.index[i] for i in node.host_nodes if i in source.index}))
         if not now:  # not bound yet: with most of its vCPUs
             count: dict[int, int] = {}
-            for vcpu, cpus in vm.pinning.vcpus:
-                if vcpu in node.vcpus and cpus.bits != source.online:
+            for vcpu, cpus in pinned.items():
+                if vcpu in node.vcpus:
                     for position in source.nodes_of(cpus.bits):
                         count[position] = count.get(position, 0) + 1
             now = tuple(sorted(count, key=lambda position: (-count[position], position))[:1])

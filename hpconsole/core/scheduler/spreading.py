@@ -6,7 +6,7 @@ cache banks and part cores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,8 +18,10 @@ from hpconsole.core.scheduler.node_order import Ground, device_distance
 from hpconsole.core.scheduler.node_sets import Sets, lowest_first, sets_of_size, sums
 from hpconsole.core.scheduler.present_pinning import Present
 from hpconsole.core.scheduler.room import CoreCost, NodeRoom
+from hpconsole.core.scheduler.seating import seat
 
 NOTHING = CoreCost(0, 0, 0)
+_MOST_COMPARED = 24  # virtual sockets up to which their present places decide who goes where
 
 
 class Cell(NamedTuple):
@@ -107,54 +109,67 @@ class Spreader:
         plan: tuple[int, tuple[tuple[Cell, int], ...], dict[int, tuple[int, bool]]] | None = None
         for i, item in enumerate(sets.tolist()):
             result = _Distribution(self, item).best()
-            key = (result.cost[:2], devices[i], result.cost.kept, cpus[i], kib[i], lowest_first(item, self.ground.size))
+            kept = result.cost.kept and self._kept(result)
+            key = (result.cost[:2], devices[i], kept, cpus[i], kib[i], lowest_first(item, self.ground.size))
             if best is None or key < best:
                 best, plan = key, (item, result.amounts, result.sockets)
         assert plan is not None  # noqa: S101 - there is at least one set, and each holds the VM
         return Spread(tuple(self._named(plan[1], plan[2])), plan[0])
+
+    def _kept(self, result: _Result) -> int:
+        """Minus the vCPUs that really stay: a virtual socket is in one place, which the distribution does not see."""
+        named = self._named(result.amounts, result.sockets)
+        return sum(cost_of(cell.room, blocks, self.present.wishes).kept for cell, blocks in named)
 
     def cost(self, cell: Cell, amount: int) -> CoreCost:
         """What so many blocks cost in a cell; those that can keep their CPUs there first."""
         key = (self.cells.index(cell), amount)
         known = self._costs.get(key)
         if known is None:
-            chosen = self._chosen(cell, self.blocks, amount)
+            chosen = self._chosen(cell, amount)
             known = self._costs[key] = cost_of(cell.room, chosen, self.present.wishes) if amount else NOTHING
         return known
 
-    def _chosen(self, cell: Cell, blocks: Sequence[Block], amount: int) -> list[Block]:
-        free = cell.room.free_bits
-        wishes = self.present.wishes
-        stays = [b for b in blocks if any(not bits & ~free for bits in wishes.get(b.roles[0], ()))]
-        others = [b for b in blocks if b not in stays]
+    def _chosen(self, cell: Cell, amount: int) -> list[Block]:
+        """So many blocks for a cell: those that can keep their CPUs in it first."""
+        stays = [block for block in self.blocks if self._can_stay(block, cell.room.keepable_bits)]
+        others = [block for block in self.blocks if block not in stays]
         return (stays + others)[:amount]
 
     def _named(
         self, amounts: Sequence[tuple[Cell, int]], sockets: dict[int, tuple[int, bool]]
     ) -> Iterator[tuple[Cell, tuple[Block, ...]]]:
         """Which virtual socket goes to which host socket, and which of its blocks to which cell."""
-        waiting = list(self.demand.sockets)
-        for socket, (large, small) in sorted(sockets.items()):
+        homes: list[tuple[int, list[Block]]] = []
+        free = dict.fromkeys(sockets, 0)
+        for cell, amount in amounts:
+            if amount:
+                free[cell.socket] |= cell.room.keepable_bits
+        for size, column in ((self.large, 0), (self.small, 1)):
+            slots = [socket for socket, counts in sorted(sockets.items()) for _ in range(int(counts[column]))]
+            fitting = [list(blocks) for blocks in self.demand.sockets if len(blocks) == size]
+            homes += zip(self._slots_taken(slots, fitting, free), fitting, strict=True) if slots else ()
+        for socket in sorted(sockets):
+            mine = sorted((b for at, blocks in homes if at == socket for b in blocks), key=lambda block: block.roles)
             here = [(cell, amount) for cell, amount in amounts if cell.socket == socket and amount]
-            free = 0
-            for cell, _ in here:
-                free |= cell.room.free_bits
-            mine: list[Block] = []
-            for size, count in ((self.large, large), (self.small, int(small))):
-                fitting = [item for item in waiting if len(item) == size]
-                fitting.sort(key=lambda item: (-self._stays(item, free), item[0].roles))
-                for item in fitting[:count]:
-                    waiting.remove(item)
-                    mine += item
-            mine.sort(key=lambda block: block.roles)
-            for cell, amount in here:
-                chosen = self._chosen(cell, mine, amount)
-                mine = [block for block in mine if block not in chosen]
-                yield cell, tuple(chosen)
+            slots = [i for i, (_, amount) in enumerate(here) for _ in range(amount)]
+            bits = {i: cell.room.keepable_bits for i, (cell, _) in enumerate(here)}
+            taken = self._slots_taken(slots, [[block] for block in mine], bits)
+            for i, (cell, _) in enumerate(here):
+                yield cell, tuple(block for block, at in zip(mine, taken, strict=True) if at == i)
 
-    def _stays(self, socket: Sequence[Block], free: int) -> int:
-        wishes = self.present.wishes
-        return sum(1 for block in socket for bits in wishes.get(block.roles[0], ()) if not bits & ~free)
+    def _slots_taken(
+        self, slots: Sequence[int], waiting: Sequence[Sequence[Block]], free: Mapping[int, int]
+    ) -> list[int]:
+        """The slot of each, so that most vCPUs keep their CPUs. `free`: the CPUs of each kind of slot."""
+        costs = [[-sum(self._can_stay(b, free[slot]) for b in blocks) for slot in slots] for blocks in waiting]
+        if not any(any(row) for row in costs) or len(slots) > _MOST_COMPARED:
+            return list(slots)
+        return [slots[i] for i in seat(costs)]
+
+    def _can_stay(self, block: Block, free: int) -> int:
+        """How many vCPUs of the block could keep their CPUs among these."""
+        return sum(1 for bits in self.present.wishes.narrow.get(block.roles[0], ()) if not bits & ~free)
 
 
 class _Result(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpconsole.core.model.placement import Placement
-from hpconsole.core.scheduler.core_search import wishes_met
+from hpconsole.core.scheduler.core_search import Wishes, wishes_met
 from hpconsole.core.scheduler.demand import Block, CoreRule
 from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.node_choice import Choice
@@ -72,7 +72,7 @@ def _node_of(room: HostRoom, cpus: dict[int, int], blocks: tuple[Block, ...]) ->
             return None
         node = room.nodes[first[0]]
         core = next((core for core in node.cores if core.bits >> cpus[block.roles[0]] & 1), None)
-        wanted = {block.roles[0]: (sum(1 << cpus[role] for role in block.roles),)}
+        wanted = Wishes({block.roles[0]: (sum(1 << cpus[role] for role in block.roles),)}, {})
         if core is None or not wishes_met(block, core, node.rule, wanted):
             return None
         size = block.size if node.rule is CoreRule.SIBLINGS else core.width  # others have their cores to themselves

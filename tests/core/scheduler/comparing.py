@@ -1,0 +1,62 @@
+"""Holds the engine's answer to one case against brute force."""
+
+from __future__ import annotations
+
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.model.vm import CpuPinningPolicy
+from hpconsole.core.scheduler.demand_reading import demand_of
+from hpconsole.core.scheduler.placement import Misfit, place
+from hpconsole.core.scheduler.placement_order import order_of
+from hpconsole.core.scheduler.room import HostRoom
+from tests.core.scheduler.brute_force import OWN, Case
+
+EVERY = 8
+UP_TO_DEVICES = 5
+UP_TO_DISTANCE = 2
+
+
+def difference(case: Case) -> str | None:
+    """What is wrong with the engine's answer; None if it is right: same verdict, and no better placement exists."""
+    answer = place(case.vm, case.taken, source=case.source)
+    best = case.best()
+    if isinstance(answer, Misfit):
+        return None if best is None else f"misfit though there is {best}: {answer.sentence}"
+    if best is None:
+        return f"placed where nothing fits: {answer}"
+    if answer.is_free:
+        return None
+    measured = case.measure(answer)
+    count = compared(case)
+    if measured[:count] != best[:count]:
+        return f"{measured} but the best is {best}: {answer}"
+    return _order_difference(case, answer)
+
+
+def compared(case: Case) -> int:
+    """How many criteria of the order are compared.
+
+    All, but for two kinds of VM of which the engine may keep fewer vCPUs in place than it could: vCPUs pinned over
+    several host nodes at once, and VMs without virtual nodes of several virtual sockets with several cores. Likewise
+    where vCPUs that want CPUs of their own share them now. And where
+    some vCPUs are at home on nodes and others on CPUs, isolated CPUs may cost a cache bank more than counted.
+    """
+    if case.policy is CpuPinningPolicy.KEEP_SHAPE:
+        assert case.source is not None
+        nodes = case.source.nodes
+        is_plain = all(sum(not node.cpus.isdisjoint(cpus) for node in nodes) == 1 for _, cpus in case.vm.pinning.vcpus)
+        if case.floating() and case.taken.host.isolated_cpus:
+            return UP_TO_DISTANCE
+        return EVERY if is_plain else UP_TO_DEVICES
+    now = [cpus for _, cpus in case.vm.pinning.vcpus]
+    if case.policy in OWN and len(set(now)) < len(now):
+        return UP_TO_DEVICES
+    topology = case.vm.topology
+    is_large = topology.sockets > 1 and topology.cores > 1 and not case.vm.virtual_nodes
+    return UP_TO_DEVICES if case.policy in OWN and is_large else EVERY
+
+
+def _order_difference(case: Case, answer: Placement) -> str | None:
+    demand = demand_of(case.vm, case.source, host=case.taken.host.name)
+    own = tuple(order_of(HostRoom(demand, case.taken), answer))
+    measured = case.measure(answer)
+    return None if own == measured else f"order_of says {own}, brute force {measured}"
