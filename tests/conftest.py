@@ -12,6 +12,8 @@ import pytest
 
 # Before Qt is imported anywhere: widgets are drawn, but on no screen.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# As in ui.desktop.make_application: Qt and libvirt must not share GLib's main context.
+os.environ["QT_NO_GLIB"] = "1"
 
 # Programs, not tests: they stand on Debian's own Python (python3-xlib), and --doctest-modules would import them.
 collect_ignore = ["benchmarks/compare_virt_manager.py"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -54,6 +55,9 @@ def run(
 
 def make_application() -> QApplication:
     """The one QApplication, with our name and icon on it."""
+    # libvirt's event loop iterates GLib's default main context in a thread of its own (vireventglib.c, libvirt >= 6.5);
+    # Qt's GLib dispatcher stands on the same context, and whichever thread owns it leaves the other without events.
+    os.environ["QT_NO_GLIB"] = "1"
     application = QApplication.instance()
     if not isinstance(application, QApplication):
         application = QApplication(sys.argv[:1])
