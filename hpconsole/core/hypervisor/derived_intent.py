@@ -25,7 +25,9 @@ def derive_intent(
 
     Pinned vCPUs: nothing says that the numbers themselves matter, so the shape is kept and each pinned virtual node
     may go to any one host node. Bound memory alone: the present host nodes are meant literally. A VM without virtual
-    nodes counts as one, of number 0. Pinned or with pass-through CPU: migration by hand only.
+    nodes counts as one, of number 0. Where virtual nodes are there but only the memory as a whole is bound, none of
+    them is pinned: pinning each would be more than was asked. Pinned, bound or with pass-through CPU: migration by
+    hand only.
     """
     if pinning.vcpus:
         policy = CpuPinningPolicy.KEEP_SHAPE
@@ -33,13 +35,9 @@ def derive_intent(
     else:
         policy = CpuPinningPolicy.NONE
         pins = tuple(NumaPin(node.node_id, node.host_nodes, node.mode) for node in nodes if node.host_nodes)
-    if not pins and tune is not None:
-        host_nodes = () if pinning.vcpus else tuple(tune.nodeset)
-        if not nodes:
-            pins = (NumaPin(0, host_nodes, tune.mode),)
-        elif host_nodes:
-            pins = tuple(NumaPin(node.node_id, host_nodes, tune.mode) for node in nodes)
-    is_pinned = is_passthrough or bool(pinning.vcpus) or bool(pins)
+    if tune is not None and not nodes:
+        pins = (NumaPin(0, () if pinning.vcpus else tuple(tune.nodeset), tune.mode),)
+    is_pinned = is_passthrough or bool(pinning.vcpus) or bool(pins) or tune is not None
     return VmIntent(
         migration_mode=MigrationMode.MANUAL if is_pinned else MigrationMode.AUTOMATIC,
         cpu_pinning_policy=policy,
