@@ -100,6 +100,21 @@ class HostAccount:
     is_manager: bool = False  # the reference's storage pool manager; no libvirt host is one
 
     @property
+    def shared_cpus(self) -> int:
+        """How many CPUs no VM has for its own."""
+        return (self.online_bits & ~self.exclusive_bits).bit_count()
+
+    @property
+    def exclusive_cpus(self) -> int:
+        """How many CPUs VMs have for their own."""
+        return self.exclusive_bits.bit_count()
+
+    @property
+    def node_count(self) -> int:
+        """How many NUMA nodes there are."""
+        return len(self.nodes)
+
+    @property
     def layout(self) -> tuple[tuple[int, int], ...]:
         """(number, CPUs as bits) of every node: equal for hosts of one model."""
         return tuple((node.node_id, node.cpu_bits) for node in self.nodes)

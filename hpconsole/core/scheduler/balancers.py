@@ -13,7 +13,7 @@ import numpy as np
 
 from hpconsole.core.model.vm import MigrationMode, Vm
 from hpconsole.core.scheduler import cpu_load
-from hpconsole.core.scheduler.columns import Bools, Floats, Ints
+from hpconsole.core.scheduler.columns import Bools, Floats, Ints, known
 from hpconsole.core.scheduler.filters_cpu import HIGH_UTILIZATION, OVERLOAD_DURATION
 from hpconsole.core.scheduler.needs import is_exclusive
 from hpconsole.core.scheduler.question import Question
@@ -75,7 +75,7 @@ class _Hosts:
 
     def __init__(self, question: Question) -> None:
         self.question = question
-        self.load = np.nan_to_num(cpu_load.effective_load_pct(question), nan=0.0, posinf=1e9)
+        self.load = np.minimum(known(cpu_load.effective_load_pct(question)), 1e9)
         self.free_mib = question.columns.scheduling_kib / MIB
         self.vms = question.columns.number("vm_count")
         self.settled = settled(question)

@@ -32,7 +32,7 @@ NUMBERS = (
     "pending_load_pct", "memory_kib", "reserved_kib", "committed_kib", "pending_overcommit_kib", "pending_static_kib",
     "overcommit_pct", "memory_free_kib", "swap_total_kib", "swap_free_kib", "supports_numa", "vm_count",
     "pending_vm_count", "ha_vm_count", "is_manager", "tsc_frequency_hz", "has_tsc_scaling", "has_passthrough",
-    "libvirt_version", "hypervisor_version",
+    "libvirt_version", "hypervisor_version", "shared_cpus", "exclusive_cpus", "node_count",
 )  # fmt: skip
 CODED = (
     "features", "usable_models", "machine_types", "networks", "bridges", "pci", "mediated", "labels", "os_release",
@@ -64,6 +64,11 @@ class CodedColumn(Generic[Value]):
         verdicts = np.fromiter((claim(value) for value in self.values), np.bool_, len(self.values))
         answers: Bools = verdicts[self.codes]
         return answers
+
+    def equals(self, value: Value) -> Bools:
+        """Where the value is this one."""
+        same: Bools = self.codes == self._known.get(value, -1)
+        return same
 
     def replaced(self, rows: Sequence[int], values: Iterable[Value]) -> CodedColumn[Value]:
         """A copy with other values in these rows."""
@@ -123,7 +128,7 @@ class HostColumns:
     """The accounts of all hosts, as columns. Never changed after it is made; safe to read from any thread."""
 
     def __init__(self, accounts: Sequence[HostAccount]) -> None:
-        self.accounts: Sequence[HostAccount] = accounts
+        self.__dict__["accounts"] = accounts
         self.numbers: Floats = _numbers(accounts)
         self.widths = Widths.of(accounts)
         self._coded: dict[str, CodedColumn[Any]] = {}
@@ -134,8 +139,17 @@ class HostColumns:
         return int(self.numbers.shape[1])
 
     @cached_property
+    def accounts(self) -> Sequence[HostAccount]:
+        """The books of each host, row by row."""
+        whole, rows = self._whole or (self, np.zeros(0, np.int64))
+        return [whole.accounts[row] for row in rows.tolist()]
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Host names, row by row."""
+        if self._whole is not None:
+            whole, rows = self._whole
+            return tuple(map(whole.names.__getitem__, rows.tolist()))
         return tuple(account.name for account in self.accounts)
 
     @cached_property
@@ -180,6 +194,10 @@ class HostColumns:
 
     def rows(self, names: Iterable[str]) -> Bools:
         """True for the hosts of these names."""
+        if self._whole is not None:
+            whole, rows = self._whole
+            among: Bools = whole.rows(names)[rows]
+            return among
         mask = np.zeros(len(self), np.bool_)
         for name in names:
             row = self.row_of.get(name)
@@ -194,7 +212,6 @@ class HostColumns:
     def take(self, rows: Ints) -> HostColumns:
         """Only these rows, in this order."""
         part = HostColumns.__new__(HostColumns)
-        part.accounts = [self.accounts[row] for row in rows.tolist()]
         part.numbers = self.numbers[:, rows]
         part.widths = self.widths
         part._coded, part._arrays, part._whole = {}, {}, (self, rows)
@@ -209,7 +226,7 @@ class HostColumns:
         together = list(self.accounts)
         for row, account in changed.items():
             together[row] = account
-        copy.accounts = together
+        copy.__dict__["accounts"] = together
         copy.numbers = self.numbers.copy()
         copy.numbers[:, rows] = _numbers(accounts)
         copy._coded = {
@@ -233,7 +250,7 @@ class HostColumns:
         """What may still be promised: max(0, max(0, overcommit x physical - committed - reserved) - pending)."""
         allowed = self.number("overcommit_pct") * self.number("memory_kib") / 100
         left = np.maximum(0, allowed - self.number("committed_kib") - self.number("reserved_kib"))
-        return np.maximum(0, np.nan_to_num(left - self.number("pending_overcommit_kib")))
+        return np.maximum(0, known(left - self.number("pending_overcommit_kib")))
 
     def free_pages(self, size_kib: int) -> Floats:
         """Free huge pages of this size in the whole host, promises subtracted; 0 where it has none of that size."""
@@ -243,6 +260,11 @@ class HostColumns:
             return np.array(counts, np.float64)
 
         return self.array(f"pages {size_kib}", build)
+
+
+def known(column: Floats, otherwise: float = 0.0) -> Floats:
+    """The column with another value where it is unknown."""
+    return np.where(np.isnan(column), otherwise, column)
 
 
 def _numbers(accounts: Sequence[HostAccount]) -> Floats:

@@ -24,8 +24,7 @@ def is_measured(question: Question) -> Bools:
 def shared_cpus(question: Question) -> Floats:
     """CPUs that no VM has for its own; without a known topology all of them."""
     columns = question.columns
-    free = np.array([(a.online_bits & ~a.exclusive_bits).bit_count() for a in columns.accounts], np.float64)
-    return np.where(columns.flag("has_topology"), free, effective_cpus(question))
+    return np.where(columns.flag("has_topology"), columns.number("shared_cpus"), effective_cpus(question))
 
 
 def shared_load(question: Question) -> Floats:

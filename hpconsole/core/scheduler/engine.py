@@ -67,7 +67,7 @@ def rank(
     tables = weigh(question.narrowed(rows), policy) if rows.size else []
     selector = next((known for known in selectors.ALL if known.name == policy.selector), selectors.RANK)
     scores = selector.scores(tables) if tables else np.zeros(rows.size)
-    order = selectors.order(scores, [columns.names[row] for row in rows.tolist()])
+    order = selectors.order(scores)
     verdicts = Verdicts(units, matrix, rows[order], scores[order], tables, order, _unsettled(question))
     return Ranking(request, snapshot, policy, exact, question, verdicts)
 

@@ -62,7 +62,7 @@ def _gain(difference: float, part: WeightPart, other: WeightPart, *, flipped: bo
 def what_would_help(host: str, reasons: Sequence[Refusal]) -> str:
     """One sentence: everything that must change, as little as possible of each."""
     steps: list[str] = []
-    for reason in reasons:
+    for reason in _needed(reasons):
         for step in _steps(host, reason):
             if step and step not in steps:
                 steps.append(step)
@@ -70,6 +70,16 @@ def what_would_help(host: str, reasons: Sequence[Refusal]) -> str:
         return ""
     sentence = steps[0] if len(steps) == 1 else "; ".join(steps[:-1]) + "; and " + steps[-1]
     return sentence[0].upper() + sentence[1:] + "."
+
+
+def _needed(reasons: Sequence[Refusal]) -> list[Refusal]:
+    """Without what comes by itself: pages made free on nodes are free on the host as well."""
+    on_nodes = sum(s.missing for reason in reasons for s in reason.shortages if "pages on node" in s.what)
+    return [
+        reason
+        for reason in reasons
+        if not (reason.unit == "HugePages" and sum(shortage.missing for shortage in reason.shortages) <= on_nodes)
+    ]
 
 
 def _steps(host: str, reason: Refusal) -> list[str]:

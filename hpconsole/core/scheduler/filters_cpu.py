@@ -102,7 +102,7 @@ def _accepts_topology(question: Question) -> Bools:
         policy = vm.intent.cpu_pinning_policy
         with np.errstate(divide="ignore", invalid="ignore"):
             if policy is CpuPinningPolicy.RESIZE_AND_PIN_NUMA:
-                nodes = np.array([len(account.nodes) for account in columns.accounts])
+                nodes = columns.number("node_count")
                 per_socket = columns.number("cores") // columns.number("sockets")
                 accepted &= (per_socket > 1) & (columns.number("sockets") == nodes)
             elif policy is CpuPinningPolicy.DEDICATED:
@@ -142,7 +142,7 @@ def _because_topology(question: Question, row: int) -> Refusal:
 def _unavailable_cpus(question: Question) -> Floats:
     """CPUs (or cores) that belong to other VMs, and to those of this group once they are there."""
     columns = question.columns
-    taken = np.array([account.exclusive_bits.bit_count() for account in columns.accounts], np.float64)
+    taken = columns.number("exclusive_cpus")
     coming = cpu_load.added_exclusive_cpus(question)
     if question.settings.count_threads_as_cores:
         return taken + coming

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from hpconsole.core.scheduler import admission
-from hpconsole.core.scheduler.columns import Bools, Floats
+from hpconsole.core.scheduler.columns import Bools, Floats, known
 from hpconsole.core.scheduler.needs import is_paused, memory_need, required_pages
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Filter, Parameter, Refusal, Shortage
@@ -47,7 +47,7 @@ def _memory_verdicts(question: Question) -> tuple[Bools, Bools, admission.Totals
     physical = admission.fits_physically(
         totals.normal_kib + totals.static_overhead_kib,
         free_kib=columns.number("memory_free_kib"),
-        swap_free_kib=np.nan_to_num(columns.number("swap_free_kib")),
+        swap_free_kib=known(columns.number("swap_free_kib")),
         pending_kib=columns.number("pending_static_kib"),
         dynamic_pages_kib=dynamic,
     )

@@ -52,9 +52,9 @@ def _is_same_machine(question: Question, vm: Vm) -> Bools:
         return question.columns.all(False)
     same = question.columns.all(False)
     if source.hostname:
-        same |= question.columns.coded("hostname").test(lambda hostname: hostname == source.hostname)
+        same |= question.columns.coded("hostname").equals(source.hostname)
     if source.uuid:
-        same |= question.columns.coded("uuid").test(lambda uuid: uuid == source.uuid)
+        same |= question.columns.coded("uuid").equals(source.uuid)
     return same
 
 

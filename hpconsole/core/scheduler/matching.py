@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hpconsole.core.scheduler.columns import Bools, Ints
 
 MASKED = 8  # needs up to which all subsets are tried
-Fits = NDArray[np.bool_]  # needs x hosts x nodes
+Fits = Sequence[Bools]  # for each need hosts x nodes; alike needs may be one array
 
 
 def distinct(fits: Fits) -> Bools:
@@ -22,35 +22,38 @@ def distinct(fits: Fits) -> Bools:
 
     A host can serve all needs iff every set of needs has at least as many nodes that suit any of them.
     """
-    needs, hosts, _ = fits.shape
-    if needs == 0:
-        return np.ones(hosts, np.bool_)
-    if needs > 1 and all(np.array_equal(fits[0], other) for other in fits[1:]):
-        alike: Bools = fits[0].sum(axis=1) >= needs
+    needs = len(fits)
+    if _are_alike(fits):
+        alike: Bools = np.count_nonzero(fits[0], axis=1) >= needs
         return alike
     if needs > MASKED:
-        return np.fromiter((_matches(fits[:, host, :]) for host in range(hosts)), np.bool_, hosts)
+        table = np.array(fits)
+        return np.fromiter((_matches(table[:, host]) for host in range(table.shape[1])), np.bool_, table.shape[1])
     return _hall(_masks(fits), needs, None)
 
 
 def counted(slots: Ints, fits: Fits) -> Bools:
     """Whether equal needs fit where node n has room for `slots[h, n]` of them, each in its own allowed nodes."""
-    needs, hosts, _ = fits.shape
-    if needs == 0:
-        return np.ones(hosts, np.bool_)
-    if needs == 1 or all(np.array_equal(fits[0], other) for other in fits[1:]):
+    needs = len(fits)
+    if _are_alike(fits):
         enough: Bools = (slots * fits[0]).sum(axis=1) >= needs
         return enough
     if needs > MASKED:
-        return np.fromiter((_flows(slots[host], fits[:, host, :]) for host in range(hosts)), np.bool_, hosts)
+        table = np.array(fits)
+        hosts = range(table.shape[1])
+        return np.fromiter((_flows(slots[host], table[:, host]) for host in hosts), np.bool_, table.shape[1])
     return _hall(_masks(fits), needs, slots)
+
+
+def _are_alike(fits: Fits) -> bool:
+    return all(other is fits[0] or np.array_equal(fits[0], other) for other in fits[1:])
 
 
 def _masks(fits: Fits) -> NDArray[np.uint8]:
     """For each host node the needs that fit there, as bits."""
-    masks = np.zeros(fits.shape[1:], np.uint8)
-    for need in range(fits.shape[0]):
-        masks |= fits[need].astype(np.uint8) << need
+    masks = fits[0].astype(np.uint8)
+    for need, suits in enumerate(fits[1:], start=1):
+        masks |= suits.astype(np.uint8) << need
     return masks
 
 

@@ -10,12 +10,17 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hpconsole.core.scheduler.account import HostAccount, NodeAccount
-from hpconsole.core.scheduler.columns import Array, Builder, Floats, HostColumns, Ints
+from hpconsole.core.scheduler.columns import Array, Bools, Builder, Floats, HostColumns, Ints
 
 
 def node_ids(columns: HostColumns) -> Ints:
     """The number of each node; -1 where there is none."""
     return columns.array("node ids", _of_nodes(columns, lambda node: node.node_id, -1, np.int64))
+
+
+def node_exists(columns: HostColumns) -> Bools:
+    """True where a host has a node."""
+    return columns.array("node exists", _of_nodes(columns, lambda _: True, False, np.bool_))
 
 
 def node_free_kib(columns: HostColumns) -> Floats:

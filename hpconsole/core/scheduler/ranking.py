@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hpconsole.core.model.placement import Placement
@@ -62,7 +63,6 @@ class Ranking:
         self._exact = exact
         self._question = question
         self._verdicts = verdicts
-        self._place_of = {int(row): place for place, row in enumerate(verdicts.order)}
 
     # The order
 
@@ -167,6 +167,11 @@ class Ranking:
 
     def _is_placed(self, row: int) -> bool:
         return not isinstance(self._exact.on(self._question, self._question.columns.names[row]), Misfit)
+
+    @cached_property
+    def _place_of(self) -> dict[int, int]:
+        """Row of an accepted host -> its place in the order."""
+        return {row: place_ for place_, row in enumerate(self._verdicts.order.tolist())}
 
     def _row(self, host: str) -> int:
         row = self._question.columns.row_of.get(host)

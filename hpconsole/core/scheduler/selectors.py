@@ -30,6 +30,8 @@ class Selector:
 
 def ranks(raw: Floats) -> Ints:
     """Number of hosts - 1 - hosts strictly better: equal weights share a rank, the best of N gets N - 1."""
+    if raw.size and raw.min() == raw.max():
+        return np.full(raw.size, raw.size - 1, np.int64)
     better = np.searchsorted(np.sort(raw), raw, side="left")
     return (raw.size - 1 - better).astype(np.int64)
 
@@ -53,11 +55,9 @@ BASIC = Selector("BasicWeighting", _weighted, "The sum of factor x weight; sizes
 ALL = (RANK, BASIC)
 
 
-def order(scores: Floats, names: Sequence[str]) -> Ints:
-    """Rows from best to worst; equal scores by name."""
-    by_name = np.empty(len(names), np.int64)
-    by_name[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
-    return np.lexsort((by_name, -scores))
+def order(scores: Floats) -> Ints:
+    """Positions from best to worst; of equal scores the one that comes first (hosts come in the order of names)."""
+    return np.argsort(-scores, kind="stable")
 
 
 def tables_of(
@@ -85,4 +85,5 @@ def best(selector: Selector, records: Sequence[tuple[str | None, str, float]], h
     if selector is BASIC:
         named = {host for _, host, _ in records}
         scores = np.where([host in named for host in hosts], scores, -np.inf)
-    return hosts[int(order(scores, hosts)[0])]
+    first = min(range(len(hosts)), key=lambda row: (-scores[row], hosts[row]))
+    return hosts[first]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from hpconsole.core.scheduler import cpu_load
-from hpconsole.core.scheduler.columns import Bools, Floats
+from hpconsole.core.scheduler.columns import Bools, Floats, known
 from hpconsole.core.scheduler.filters_cpu import HIGH_UTILIZATION
 from hpconsole.core.scheduler.needs import memory_need
 from hpconsole.core.scheduler.question import Question
@@ -57,7 +57,7 @@ def _load_raw(question: Question, *, ratio: float) -> Floats:
         if ratio > 0:
             vcpus = question.columns.number("shared_vcpus") + cpu_load.added_shared_vcpus(question)
             load = np.where(vcpus / cpus >= ratio, load * 1000, load)
-    return rounded(np.nan_to_num(load, nan=1e12, posinf=1e12))
+    return rounded(np.minimum(known(load, 1e12), 1e12))
 
 
 def _even_cpu(question: Question) -> Floats:

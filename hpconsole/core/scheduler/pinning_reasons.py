@@ -1,0 +1,213 @@
+"""Why a host has no room for bound memory or pinned CPUs: the smallest set of needs that fails, and what is nearest.
+
+Reads the same numbers as the verdict for all hosts; only for hosts that somebody looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from hpconsole.core.scheduler.account import NodeAccount
+from hpconsole.core.scheduler.demand import CoreRule, Demand, NodeNeed
+from hpconsole.core.scheduler.node_judge import NodeJudge
+from hpconsole.core.scheduler.question import Question
+from hpconsole.core.scheduler.units import Refusal, Shortage
+from hpconsole.core.scheduler.wording import counted, listed, mib, page
+
+_SEARCHED = 8  # sets of needs up to this size are looked at; more makes no clearer sentence
+
+
+@dataclass(frozen=True, slots=True)
+class _Lack:
+    """What one node lacks for one need. `gap` 0-1: how much of it."""
+
+    gap: float
+    node_id: int
+    shortage: Shortage
+
+
+def missing_nodes(question: Question, row: int, demand: Demand) -> Refusal:
+    """Host nodes that are named and not there."""
+    host = question.account(row)
+    named = {node for need in demand.node_needs for node in need.allowed_nodes or ()}
+    if demand.tune is not None:
+        named.update(demand.tune.nodes or ())
+    missing = sorted(named - {node.node_id for node in host.nodes})
+    word = "node" if len(missing) == 1 else "nodes"
+    sentence = f"{host.name} has no NUMA {word} {listed(missing)}, to which {demand.vm.name} is pinned."
+    shortage = Shortage("NUMA nodes", len(named), len(named) - len(missing), "nodes")
+    return Refusal("NUMA", sentence, "NOT_MEMORY_PINNED_NUMA", (shortage,))
+
+
+def short_of_memory(question: Question, row: int, demand: Demand) -> Refusal:
+    """The nodes have too little free memory or too few free pages."""
+    needs = [need for need in demand.node_needs if need.memory_kib or need.page_needs]
+    reason = _Reason(question, row, demand, needs, memory=True, cpus=False)
+    return Refusal("NUMA", reason.sentence(), "NOT_MEMORY_PINNED_NUMA", reason.shortages())
+
+
+def short_of_cpus(question: Question, row: int, demand: Demand) -> Refusal:
+    """The nodes (or sockets) have too few suitable CPUs, or, where memory alone has room, not beside it."""
+    if demand.sockets:
+        return _short_sockets(question, row, demand)
+    has_memory = all(bool(fit.has_memory[row]) for fit in question.fits)
+    reason = _Reason(question, row, demand, demand.node_needs, memory=has_memory, cpus=True)
+    return Refusal("CpuPinning", reason.sentence(), "VM_PINNING_DEDICATED_NOT_FIT", reason.shortages())
+
+
+def missing_cpus(question: Question, row: int, demand: Demand) -> Refusal | None:
+    """CPU numbers of a literal map that are not online or another VM's own."""
+    host = question.account(row)
+    wanted = 0
+    for _, cpus in demand.literal:
+        wanted |= cpus.bits
+    gone = wanted & ~(host.online_bits & ~host.exclusive_bits)
+    if not gone:
+        return None
+    missing = [cpu for cpu in range(gone.bit_length()) if gone >> cpu & 1]
+    owned = [cpu for cpu in missing if host.exclusive_bits >> cpu & 1]
+    absent = [cpu for cpu in missing if cpu not in owned]
+    parts: list[str] = []
+    if absent and not host.online_bits:
+        parts.append(f"{host.name} does not tell its CPUs")
+    elif absent:
+        parts.append(f"CPUs {listed(absent)} are not online on {host.name}")
+    if owned:
+        parts.append(f"CPUs {listed(owned)} of {host.name} belong to other VMs")
+    sentence = f"{demand.vm.name} is pinned to CPU numbers: {'; '.join(parts)}."
+    shortage = Shortage("CPUs of the pinning", wanted.bit_count(), wanted.bit_count() - len(missing), "CPUs")
+    return Refusal("CpuPinning", sentence, "VM_PINNING_PCPU_DOES_NOT_EXIST", (shortage,))
+
+
+def _short_sockets(question: Question, row: int, demand: Demand) -> Refusal:
+    host = question.account(row)
+    free = (host.online_bits & ~(host.exclusive_bits | host.shared_pinned_bits)).bit_count()
+    what = "whole cores" if demand.rule is CoreRule.WHOLE_CORES else f"blocks of {counted(demand.threads, 'CPU')}"
+    needed = demand.blocks_needed
+    sentence = (
+        f"{demand.vm.name} needs {needed} {what} of its own, each virtual socket within one socket; "
+        f"the {free} free CPUs of {host.name} do not give them."
+    )
+    cpus = needed * (host.threads_per_core if demand.rule is CoreRule.WHOLE_CORES else demand.threads)
+    shortage = Shortage(f"free CPUs on {host.name}", max(cpus, free + 1), free, "CPUs")
+    return Refusal("CpuPinning", sentence, "VM_PINNING_DEDICATED_NOT_FIT", (shortage,))
+
+
+class _Reason:
+    """What is wrong on one host, for needs that go to nodes."""
+
+    def __init__(
+        self, question: Question, row: int, demand: Demand, needs: Sequence[NodeNeed], *, memory: bool, cpus: bool
+    ) -> None:
+        self.host = question.account(row)
+        self.demand, self.needs, self.memory, self.cpus = demand, needs, memory, cpus
+        self.judge, self.row = NodeJudge(question.columns, demand), row
+        known: dict[object, list[_Lack]] = {}
+        for need in needs:
+            if _kind(need) not in known:
+                known[_kind(need)] = self._lacks(need)
+        self.lacks = [known[_kind(need)] for need in needs]
+        fits = [
+            {node.node_id for node in self.host.nodes if _may(need, node.node_id)} - {lack.node_id for lack in lacks}
+            for need, lacks in zip(needs, self.lacks, strict=True)
+        ]
+        self.chosen = _violator(fits)
+        self.suited = sorted(set().union(*(fits[i] for i in self.chosen))) if self.chosen else []
+
+    def sentence(self) -> str:
+        """So many nodes of a kind are needed; these are the only ones."""
+        name, host = self.demand.vm.name, self.host.name
+        if not self.chosen:
+            return f"{name} has room on single nodes of {host}, but not on all it needs at the same time."
+        have = {0: f"no node of {host} has", 1: f"only node {listed(self.suited)} of {host} has"}.get(
+            len(self.suited), f"only nodes {listed(self.suited)} of {host} have"
+        )
+        amount = self._amount(self.needs[self.chosen[0]])
+        return f"{name} needs {counted(len(self.chosen), 'node')} with {amount}; {have} that."
+
+    def shortages(self) -> tuple[Shortage, ...]:
+        """What would have to become free on the nodes that come closest."""
+        if not self.chosen:
+            needed = sum(need.memory_kib for need in self.needs)
+            free = sum(node.free_kib for node in self.host.nodes)
+            if needed <= free:
+                return ()
+            return (Shortage("free memory on the nodes together", needed / 1024, free / 1024, "MiB"),)
+        nearest: dict[int, list[_Lack]] = {}
+        for lack in self.lacks[self.chosen[0]]:
+            nearest.setdefault(lack.node_id, []).append(lack)
+        order = sorted(nearest.values(), key=lambda lacks: (sum(lack.gap for lack in lacks), lacks[0].node_id))
+        missing = max(1, len(self.chosen) - len(self.suited))
+        found = [lack.shortage for lacks in order[:missing] for lack in lacks]
+        there = len(self.suited) + len(nearest)
+        if there < len(self.chosen) and not self.needs[self.chosen[0]].allowed_nodes:
+            found.append(Shortage("NUMA nodes", len(self.chosen), there))
+        return tuple(found)
+
+    def _lacks(self, need: NodeNeed) -> list[_Lack]:
+        return [
+            lack
+            for position, node in enumerate(self.host.nodes)
+            if _may(need, node.node_id)
+            for lack in self._of_node(need, node, position)
+        ]
+
+    def _of_node(self, need: NodeNeed, node: NodeAccount, position: int) -> list[_Lack]:
+        lacks: list[_Lack] = []
+        pages = dict(node.pages)
+        for size, count in need.page_needs if self.memory else ():
+            free = pages.get(size, 0)
+            if free < count:
+                shortage = Shortage(f"free {page(size)} pages on node {node.node_id}", count, free)
+                lacks.append(_Lack((count - free) / count, node.node_id, shortage))
+        if self.memory and need.memory_kib > node.free_kib:
+            needed, free_mib = need.memory_kib / 1024, node.free_kib / 1024
+            shortage = Shortage(f"free memory on node {node.node_id}", needed, free_mib, "MiB")
+            lacks.append(_Lack(1 - node.free_kib / need.memory_kib, node.node_id, shortage))
+        for needed_cpus, room in self.judge.cpu_needs(need) if self.cpus else ():
+            have = int(room[self.row, position])
+            if have < needed_cpus:
+                shortage = Shortage(f"free {self._unit(need)} on node {node.node_id}", needed_cpus, have)
+                lacks.append(_Lack((needed_cpus - have) / needed_cpus, node.node_id, shortage))
+        return lacks
+
+    def _unit(self, need: NodeNeed) -> str:
+        rule = self.demand.rule
+        if rule is CoreRule.WHOLE_CORES:
+            return "whole cores"
+        if rule is CoreRule.SIBLINGS and self.demand.threads > 1:
+            return f"groups of {self.demand.threads} sibling CPUs"
+        if rule is CoreRule.SHAPE and need.blocks:
+            return "cores"
+        return "CPUs"
+
+    def _amount(self, need: NodeNeed) -> str:
+        parts: list[str] = []
+        if self.memory:
+            parts += [f"{count:,} free {page(size)} pages" for size, count in need.page_needs]
+            parts += [f"{mib(need.memory_kib)} free"] if need.memory_kib else []
+        if self.cpus:
+            most = max((needed for needed, _ in self.judge.cpu_needs(need)), default=0)
+            parts += [f"{most} free {self._unit(need)}"] if most else []
+        return " and ".join(parts) or "room"
+
+
+def _may(need: NodeNeed, node_id: int) -> bool:
+    return need.allowed_nodes is None or node_id in need.allowed_nodes
+
+
+def _kind(need: NodeNeed) -> object:
+    """What makes two needs the same to a node."""
+    return need.memory_kib, need.page_needs, need.allowed_nodes, need.cpus_needed, need.usable_needed, len(need.blocks)
+
+
+def _violator(fits: Sequence[set[int]]) -> tuple[int, ...]:
+    """The smallest set of needs with fewer nodes than needs, and whoever needs the same nodes; empty: there is none."""
+    for size in range(1, min(len(fits), _SEARCHED) + 1):
+        for chosen in combinations(range(len(fits)), size):
+            suited = set().union(*(fits[i] for i in chosen))
+            if len(suited) < size:
+                return tuple(i for i in range(len(fits)) if i in chosen or fits[i] <= suited)
+    return ()
