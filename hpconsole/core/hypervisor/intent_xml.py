@@ -6,7 +6,7 @@ metadata. What a newer hpconsole added is kept when an older one writes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
@@ -32,6 +32,8 @@ KEY = "hpconsole"  # the prefix, and the key of virDomainSetMetadata
 VERSION = 1
 NAME = "vm"  # of the element
 
+_IN_NAMESPACE = f"{{{NAMESPACE}}}"  # before a tag, in lxml's notation
+
 _ATTRIBUTES = frozenset(
     {"version", "optimized-for", "priority", "high-availability", "needs-tsc-frequency", "template"}
 )
@@ -54,8 +56,8 @@ def read_intent(metadata: Element | None) -> VmIntent | None:
     """
     if metadata is None:
         return None
-    mine = [child for child in metadata if child.tag == f"{{{NAMESPACE}}}{NAME}"]
-    if not mine and metadata.tag in (NAME, f"{{{NAMESPACE}}}{NAME}"):
+    mine = [child for child in metadata if child.tag == _IN_NAMESPACE + NAME]
+    if not mine and metadata.tag in (NAME, _IN_NAMESPACE + NAME):
         mine = [metadata]
     if not mine:
         return None
@@ -71,62 +73,69 @@ def read_intent(metadata: Element | None) -> VmIntent | None:
 
 def _intent(element: Element) -> VmIntent:
     version = number(element.get("version", "1"), "the version of hpconsole's metadata", smallest=1)
-    migration = _only_child(element, "migration")
-    pinning = _only_child(element, "cpu-pinning")
+    parts = _parts(element)
+    migration = _only_one(parts, "migration")
+    pinning = _only_one(parts, "cpu-pinning")
     mode = MigrationMode.AUTOMATIC if migration is None else migration.get("mode", "automatic")
     policy = CpuPinningPolicy.NONE if pinning is None else pinning.get("policy", "none")
     return VmIntent(
         optimized_for=_choice(OptimizedFor, element.get("optimized-for", "server"), "“Optimized for”", version),
         migration_mode=_choice(MigrationMode, mode, "the migration mode", version),
         is_migration_mode_chosen=migration is not None and _yes(migration, "chosen"),
-        allowed_hosts=_unique([_name(host) for host in _children(element, "host")], "a specific host"),
+        allowed_hosts=_unique([_name(host) for host in parts.get("host", ())], "a specific host"),
         cpu_pinning_policy=_choice(CpuPinningPolicy, policy, "the CPU-pinning policy", version),
-        cpu_pinning=() if pinning is None else _vcpus(pinning),
-        numa_pins=_numa_pins(element, version),
-        per_host=_per_host(element, version),
+        cpu_pinning=() if pinning is None else _vcpus(_parts(pinning)),
+        numa_pins=_numa_pins(parts, version),
+        per_host=_per_host(parts, version),
         high_availability=_yes(element, "high-availability"),
         priority=number(element.get("priority", "50"), "the priority", smallest=1, largest=100),
         needs_tsc_frequency=_yes(element, "needs-tsc-frequency"),
         template=element.get("template", ""),
-        labels=frozenset(_name(label) for label in _children(element, "label")),
+        labels=frozenset(_name(label) for label in parts.get("label", ())),
         is_stored=True,
     )
 
 
-def _children(element: Element, name: str) -> Iterator[Element]:
-    """The children of this name, in hpconsole's namespace or, as libvirt hands the element out, in none."""
-    tags = (name, f"{{{NAMESPACE}}}{name}")
-    return (child for child in element if child.tag in tags)
+_Parts = Mapping[str, Sequence[Element]]
 
 
-def _only_child(element: Element, name: str) -> Element | None:
-    children = list(_children(element, name))
+def _parts(element: Element) -> _Parts:
+    """The children by name, in hpconsole's namespace or, as libvirt hands the element out, in none."""
+    parts: dict[str, list[Element]] = {}
+    for child in element:
+        tag = str(child.tag)
+        parts.setdefault(tag.removeprefix(_IN_NAMESPACE), []).append(child)
+    return parts
+
+
+def _only_one(parts: _Parts, name: str) -> Element | None:
+    children = parts.get(name, ())
     _unique([name for _ in children], f"its {name}")
     return children[0] if children else None
 
 
-def _per_host(element: Element, version: int) -> tuple[HostPinning, ...]:
-    pinnings = tuple(
-        HostPinning(_name(child), _vcpus(child), _numa_pins(child, version))
-        for child in _children(element, "pinning-on")
-    )
+def _per_host(parts: _Parts, version: int) -> tuple[HostPinning, ...]:
+    pinnings: list[HostPinning] = []
+    for child in parts.get("pinning-on", ()):
+        own = _parts(child)
+        pinnings.append(HostPinning(_name(child), _vcpus(own), _numa_pins(own, version)))
     _unique([pinning.host for pinning in pinnings], "a host with a pinning of its own")
-    return pinnings
+    return tuple(pinnings)
 
 
-def _vcpus(element: Element) -> tuple[tuple[int, CpuSet], ...]:
+def _vcpus(parts: _Parts) -> tuple[tuple[int, CpuSet], ...]:
     pairs = tuple(
         (
             number(child.get("id"), "a vCPU", largest=LIMIT - 1),
             number_set(child.get("cpuset", ""), "the CPUs of a vCPU"),
         )
-        for child in _children(element, "vcpu")
+        for child in parts.get("vcpu", ())
     )
     _unique([vcpu for vcpu, _ in pairs], "a pinned vCPU")
     return pairs
 
 
-def _numa_pins(element: Element, version: int) -> tuple[NumaPin, ...]:
+def _numa_pins(parts: _Parts, version: int) -> tuple[NumaPin, ...]:
     pins = tuple(
         NumaPin(
             number(child.get("node"), "a virtual NUMA node", largest=LIMIT - 1),
@@ -137,7 +146,7 @@ def _numa_pins(element: Element, version: int) -> tuple[NumaPin, ...]:
             ),
             _choice(NumaMode, child.get("mode", "strict"), "a NUMA mode", version),
         )
-        for child in _children(element, "numa-pin")
+        for child in parts.get("numa-pin", ())
     )
     _unique([pin.node_id for pin in pins], "a pinned virtual NUMA node")
     return pins

@@ -20,6 +20,7 @@ for _power, _letter in enumerate("kmgtpe", start=1):
     _UNIT_BYTES |= {_letter: 1024**_power, f"{_letter}ib": 1024**_power, f"{_letter}b": 1000**_power}
 
 
+@lru_cache(maxsize=8192)  # what raises is not kept, so no long text is
 def number(text: str | None, what: str, *, smallest: int = 0, largest: int = 2**31 - 1) -> int:
     """A whole decimal number within bounds.
 
@@ -30,7 +31,7 @@ def number(text: str | None, what: str, *, smallest: int = 0, largest: int = 2**
         InvalidXml: no number, or one out of bounds.
     """
     digits = (text or "").strip()
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 20:
+    if not digits.isascii() or not digits.isdigit() or len(text or "") > 200:
         raise InvalidXml(f"The XML has “{shortened(text)}” for {what}, which is no whole number.")
     value = int(digits)
     if not smallest <= value <= largest:
@@ -67,13 +68,17 @@ def size_kib(text: str | None, unit: str | None, what: str, *, default_unit: str
     return kib
 
 
-@lru_cache(maxsize=8192)
 def number_set(text: str, what: str) -> CpuSet:
-    """A set of CPUs, nodes or vCPUs, such as `0-3,^2`. Equal texts give one shared object.
+    """A set of CPUs, nodes or vCPUs, such as `0-3,^2`. Equal texts of usual length give one shared object.
 
     Raises:
         InvalidXml: a text that cannot be meant.
     """
+    return _number_set(text, what) if len(text) <= 200 else _number_set.__wrapped__(text, what)
+
+
+@lru_cache(maxsize=8192)
+def _number_set(text: str, what: str) -> CpuSet:
     if len(text) > 100_000:
         raise InvalidXml(f"The XML has {len(text)} characters for {what}, which is more than can be meant.")
     try:
