@@ -299,9 +299,18 @@ class Executor:
     def _next_try(self, entry: QueuedStep, result: Result) -> Step | str:
         if entry.is_recovered or entry.token.is_cancelled or self._is_closing or not may_be_retried(result):
             return ""
+        if entry.vm is None:
+            return ""
         with self._lock:
             others = self._promises.of(self._queue.unfinished(), but=entry)
-        return next_try(result, frozenset(entry.tried), self._store.snapshot, self._policy(), others)
+        return next_try(
+            result,
+            entry.vm,
+            tried=frozenset(entry.tried),
+            snapshot=self._store.snapshot,
+            policy=self._policy(),
+            reservations=others,
+        )
 
     def _end(self, entry: QueuedStep, result: Result) -> None:
         """Close a step: journal, promise, events. An unknown outcome stays open in the journal."""

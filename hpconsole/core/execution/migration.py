@@ -11,7 +11,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hpconsole.core.errors import ConnectionLost, HostUnreachable, HpconsoleError, HypervisorError, PlanningError
+from hpconsole.core.errors import (
+    ConnectionLost,
+    HostUnreachable,
+    HpconsoleError,
+    HypervisorError,
+    NoSuitableHost,
+    PlanningError,
+)
 from hpconsole.core.events import MigrationProgress, StepOutcome
 from hpconsole.core.execution.cancel import CancelToken
 from hpconsole.core.execution.end_states import EndState, HostView, describe, judge
@@ -61,13 +68,17 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an attempt ended. `state` None: nothing was begun."""
+    """How an attempt ended. `state` None: nothing was begun.
+
+    `is_at_source`: the source was seen to run the VM, whatever older polls say, so that another host may be tried.
+    """
 
     outcome: StepOutcome
     state: EndState | None
     sentence: str
     detail: str
     step: Step
+    is_at_source: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +124,8 @@ class Migration:
                 deadline_s=self._with.timings.call_s,
             )
         except PlanningError as refusal:
-            return Result(StepOutcome.SKIPPED, None, refusal.sentence, refusal.detail, self._step)
+            is_at_source = isinstance(refusal, NoSuitableHost)  # asked for only once the source has shown it
+            return Result(StepOutcome.SKIPPED, None, refusal.sentence, refusal.detail, self._step, is_at_source)
         except HpconsoleError as failure:
             sentence = f"{self._step.vm_name} was not moved, nothing was changed: {failure.sentence}"
             return Result(StepOutcome.FAILED, None, sentence, failure.detail, self._step)
@@ -201,7 +213,7 @@ class Migration:
             sentences.append(expected.note)
             detail += self._completed()
         sentence = " ".join(part for part in sentences if part)
-        return Result(self._outcome(state, expected.error), state, sentence, detail, step)
+        return Result(self._outcome(state, expected.error), state, sentence, detail, step, state.is_as_before)
 
     def _until_known(self, expected: _Expectation) -> tuple[EndState, HostView, HostView] | None:
         """Ask until both hosts agree on something final, or patience ends. None: the console closes."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hpconsole.core.errors import NoSuitableHost, PlanOutOfDate, VmNotFound
 from hpconsole.core.execution.end_states import HostView
 from hpconsole.core.execution.verification import look
-from hpconsole.core.hypervisor.domain_xml import with_placement
+from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.model.cpuset import EMPTY
@@ -94,9 +94,9 @@ def _present_vm(step: Step, snapshot: ClusterSnapshot, view: HostView, pool: Con
     if not view.is_reachable:
         pool.hypervisor(step.source)  # raises HostUnreachable with the reason, if it is down
         raise PlanOutOfDate(f"{step.source} does not answer: {view.problem} Nothing was changed.", subject=step.vm_name)
-    vm = snapshot.vms.get(step.vm_uuid)
-    if vm is None or not view.is_active:
-        where = f"It is on {vm.host} now." if vm is not None and vm.host not in (None, step.source) else ""
+    polled = snapshot.vms.get(step.vm_uuid)
+    if view.record is None or view.live_xml is None:
+        where = f"It is on {polled.host} now." if polled is not None and polled.host not in (None, step.source) else ""
         sentence = f"{step.vm_name} does not run on {step.source} any more. {where} Nothing was changed."
         raise PlanOutOfDate(" ".join(sentence.split()), subject=step.vm_name)
     if view.has_job:
@@ -105,7 +105,9 @@ def _present_vm(step: Step, snapshot: ClusterSnapshot, view: HostView, pool: Con
             "Nothing was changed. Wait for its end and try again.",
             subject=step.vm_name,
         )
-    return settled(vm, step.source)
+    # As the source has it now, not as polled: a poll may show what an attempt has just left on a destination.
+    vm = read_vm(view.record, view.live_xml, host=step.source, inactive_xml=view.definition_xml)
+    return settled(replace(vm, other_hosts=polled.other_hosts) if polled is not None else vm, step.source)
 
 
 def _placed(step: Step, vm: Vm, snapshot: ClusterSnapshot, policy: Policy, reservations: Sequence[Reservation]) -> Step:

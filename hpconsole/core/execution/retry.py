@@ -9,6 +9,7 @@ from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.migration import Result
 from hpconsole.core.execution.preflight import as_seen, settled
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.scheduler.policies import Policy
@@ -20,27 +21,27 @@ MAX_TRIED_HOSTS = 3  # the reference's MaxRerunVmOnVdsCount
 def may_be_retried(result: Result) -> bool:
     """Whether the VM runs where it was, and its destination was ours to choose."""
     failed = result.outcome in (StepOutcome.FAILED, StepOutcome.SKIPPED)
-    is_here = result.state is None or result.state.is_as_before
-    return failed and is_here and not result.step.is_destination_chosen
+    return failed and result.is_at_source and not result.step.is_destination_chosen
 
 
 def next_try(
     result: Result,
+    vm: Vm,
+    *,
     tried: frozenset[str],
     snapshot: ClusterSnapshot,
     policy: Policy,
     reservations: Sequence[Reservation],
 ) -> Step | str:
-    """The next step for this VM; or why there is none, in a sentence (empty: it goes without saying)."""
-    step = result.step
+    """The next step for this VM; or why there is none, in a sentence.
+
+    Args:
+        vm: As it was when its step was submitted: polls may still show the job that has just failed, or the half
+            guest on the destination.
+    """
     if len(tried) >= MAX_TRIED_HOSTS:
         return f"{len(tried)} hosts were tried ({', '.join(sorted(tried))}); no further one is."
-    vm = snapshot.vms.get(step.vm_uuid)
-    if vm is None or vm.host != step.source or not vm.state.is_active:
-        return ""  # it moved or stopped: that was the reason
-    if result.state is not None:
-        # Polls may still show the job that has just failed.
-        snapshot = as_seen(snapshot, settled(vm, step.source))
+    snapshot = as_seen(snapshot, settled(vm, result.step.source))
     intent = MigrationIntent((vm.uuid,), excluded_hosts=tried)
     try:
         return plan_migration(intent, snapshot, policy, reservations).steps[0]

@@ -33,7 +33,7 @@ from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.store import Store
 
 TWO_NODES = MachineShape(2, 1, 8, 2, gib_per_node=16)
-SIX_CPUS = MachineShape(1, 1, 3, 2, gib_per_node=32)
+SIX_CPUS = MachineShape(1, 1, 6, 1, gib_per_node=32)
 FOUR_NODES = MachineShape(2, 2, 4, 2, gib_per_node=8)
 QUIET = LoadCharacter(0.1, 0.1, 1, 0.05, resident_share=0.5)
 FAST = Timings(poll_s=0.02, call_s=1.0, settle_s=0.3, patience_s=1.0)

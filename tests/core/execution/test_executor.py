@@ -111,7 +111,7 @@ class TestCheckedOnceMore:
         assert any("taken meanwhile" in event.step.sentence for event in one.log.of(StepStarted))
 
     def test_a_chosen_host_that_is_full_by_now_is_a_sentence(self, console: ConsoleMaker) -> None:
-        pins = [tuple(CpuSet.of([first + i]) for i in range(4)) for first in (1, 5)]
+        pins = [tuple(CpuSet.of([first + i]) for i in range(4)) for first in (1, 9)]
         guests = [a_guest(f"web-{i + 1}", vcpus=4, vcpu_pins=pins[i]) for i in range(2)]
         one = console(a_cluster(*guests, b=SIX_CPUS))
         one.ready()
