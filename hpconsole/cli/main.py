@@ -59,7 +59,7 @@ def _answer(options: argparse.Namespace) -> ExitCode | int:
 def _session_options(options: argparse.Namespace) -> Options:
     return Options(
         connect=tuple(options.connect),
-        demo_seed=options.demo,
+        demo_seed=options.demo_seed if options.demo else None,
         data=options.data_folder,
         timeout_s=options.timeout,
     )
@@ -84,7 +84,14 @@ def _common(parser: argparse.ArgumentParser, *, is_sub: bool) -> None:
         help="a host, for this run only; repeatable (default: the configured hosts)",
     )
     parser.add_argument(
-        "--demo", nargs="?", type=int, const=1, default=default, metavar="SEED", help="the simulated cluster"
+        "--demo", action="store_true", default=argparse.SUPPRESS if is_sub else False, help="the simulated cluster"
+    )
+    parser.add_argument(
+        "--demo-seed",
+        type=int,
+        default=argparse.SUPPRESS if is_sub else 1,
+        metavar="N",
+        help="another simulated cluster of the same kind (default 1)",
     )
     parser.add_argument("--data-folder", type=Path, default=default, metavar="DIR", help="where the database lives")
     parser.add_argument(
