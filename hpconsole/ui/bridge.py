@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import Event
@@ -21,21 +21,28 @@ _Result = TypeVar("_Result")
 
 
 class StoreBridge(QObject):
-    """Emits `snapshot_changed` on the GUI thread with the newest snapshot; those in between are dropped."""
+    """Emits `snapshot_changed` on the GUI thread with the newest snapshot; those in between are dropped.
+
+    Args:
+        interval_ms: Not more often than this. Nobody reads faster, and what is not drawn costs nothing.
+    """
 
     snapshot_changed = Signal(object)  # ClusterSnapshot
     _wake = Signal()
 
-    def __init__(self, store: Store, parent: QObject | None = None) -> None:
+    def __init__(self, store: Store, parent: QObject | None = None, *, interval_ms: int = 0) -> None:
         super().__init__(parent)
         self._lock = threading.Lock()
         self._newest: ClusterSnapshot | None = None
+        self._pause = QTimer(self, singleShot=True, interval=interval_ms)
+        self._pause.timeout.connect(self._deliver)
         self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self._stop = store.subscribe(self._on_published)
 
     def close(self) -> None:
         """Take no more snapshots. Idempotent."""
         self._stop()
+        self._pause.stop()
         with self._lock:
             self._newest = None
 
@@ -48,10 +55,14 @@ class StoreBridge(QObject):
 
     @Slot()
     def _deliver(self) -> None:
+        if self._pause.isActive():
+            return  # its end delivers
         with self._lock:
             snapshot, self._newest = self._newest, None
         if snapshot is not None:
             self.snapshot_changed.emit(snapshot)
+            if self._pause.interval():
+                self._pause.start()
 
 
 class EventBridge(QObject):

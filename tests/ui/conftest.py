@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_waiting_dialogs(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_waiting_dialogs(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dialog that is waited for would hang a test, and the window."""
 
     def refuse(*_: object) -> None:

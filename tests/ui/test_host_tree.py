@@ -188,6 +188,17 @@ def test_expanded_hosts_stay_expanded(qtbot: QtBot) -> None:
     assert not is_expanded()
 
 
+def test_a_poll_tells_only_of_nodes_in_sight(qtbot: QtBot) -> None:
+    panel = HostPanel()
+    qtbot.addWidget(panel)
+    panel.model.set_rows(rows(*(a_host(f"host-{i}", cpu_load_pct=1) for i in range(30))))
+    panel.view.expand(panel.model.index(4, 0))
+    told: list[str] = []
+    panel.model.dataChanged.connect(lambda first, _: told.append(first.parent().data() or "hosts"))
+    panel.model.set_rows(rows(*(a_host(f"host-{i}", cpu_load_pct=2) for i in range(30))))
+    assert told == ["hosts", "host-4"]
+
+
 def test_search_looks_at_name_state_and_address() -> None:
     model = a_model()
     away = HostLink(LinkState.DISCONNECTED)

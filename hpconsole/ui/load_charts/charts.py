@@ -43,7 +43,7 @@ class LoadCharts(QWidget):
         pg.setConfigOptions(antialias=False)
         self.setMinimumWidth(460)
         self._theme = theme
-        self._curves: dict[str, tuple[pg.PlotDataItem, pg.PlotDataItem]] = {}
+        self._curves: dict[str, tuple[pg.PlotCurveItem, pg.PlotCurveItem]] = {}
         self._legend: dict[str, tuple[QWidget, ElidedLabel]] = {}
         self._cpu = self._plot("plot_cpu")
         self._memory = self._plot("plot_memory")
@@ -121,11 +121,11 @@ class LoadCharts(QWidget):
         self._curves, self._legend = {}, {}
         for place, name in enumerate(names):
             color = self._theme.curves[place % len(self._theme.curves)]
+            # A curve alone: pyqtgraph's plot() would make a scatter item for each as well, at three times the cost.
             pen = pg.mkPen(QColor(color), width=1)
-            self._curves[name] = (
-                self._cpu.plot([], [], pen=pen, skipFiniteCheck=False),
-                self._memory.plot([], [], pen=pen, skipFiniteCheck=False),
-            )
+            self._curves[name] = (pg.PlotCurveItem(pen=pen), pg.PlotCurveItem(pen=pen))
+            for plot, curve in zip((self._cpu, self._memory), self._curves[name], strict=True):
+                plot.addItem(curve)
             self._add_to_legend(place, name, color)
 
     def _add_to_legend(self, place: int, name: str, color: str) -> None:

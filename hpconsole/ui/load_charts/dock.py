@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hpconsole.ui.load_charts.charts import LoadCharts
 
 _MOST_CURVES = 16
+_FRAME_MS = 1000  # the history has a value a second
 
 
 class LoadPanel(QWidget):
@@ -38,6 +39,8 @@ class LoadPanel(QWidget):
         self._is_active = False
         self._charts: LoadCharts | None = None
         self._loading: Background | None = None
+        self._next_frame = QTimer(self, singleShot=True, interval=_FRAME_MS)
+        self._next_frame.timeout.connect(self._draw)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(8, 2, 8, 6)
         self._note = TextLabel("Loading…", name="load_note", tone=Tone.MUTED)
@@ -57,28 +60,30 @@ class LoadPanel(QWidget):
         if is_active and self._charts is None and self._loading is None:
             self._loading = Background(self)
             self._loading.run(_load, self._on_loaded)
-        self._render()
+        self._draw()
 
     def select(self, names: Sequence[str]) -> None:
         """Plot these hosts."""
         if tuple(names) != self._selected:
             self._selected = tuple(names)
-            self._render()
+            self._draw()
 
     def follow(self, snapshot: ClusterSnapshot) -> None:
         """A poll brought something new."""
         self._snapshot = snapshot
-        self._render()
+        if not self._next_frame.isActive():
+            self._next_frame.start()
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
         self._theme = theme
         if self._charts is not None:
             self._charts.set_theme(theme)
-            self._render()
+            self._draw()
 
     def close_loading(self) -> None:
         """Expect nothing more."""
+        self._next_frame.stop()
         if self._loading is not None:
             self._loading.close()
 
@@ -86,9 +91,9 @@ class LoadPanel(QWidget):
         self._charts = charts(self._theme)
         self._note.hide()
         self._layout.addWidget(self._charts)
-        self._render()
+        QTimer.singleShot(0, self, self._draw)  # the curves in a turn of their own: keys and mouse come in between
 
-    def _render(self) -> None:
+    def _draw(self) -> None:
         if self._is_active and self._charts is not None:
             self._charts.plot({name: self._history.series(name) for name in self.shown_hosts})
 

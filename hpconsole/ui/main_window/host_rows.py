@@ -272,7 +272,7 @@ def cluster_summary(rows: Iterable[HostRow], snapshot: ClusterSnapshot) -> str:
     """The status bar's line about the whole cluster."""
     rows = tuple(rows)
     connected = sum(row.host.link.state is LinkState.CONNECTED for row in rows)
-    running = sum(vm.state.is_active for vm in snapshot.vms.values())
+    running = sum(row.vm_count for row in rows)
     hosts = fmt.count(len(rows), "host")
     if connected != len(rows):
         hosts += f" ({connected} connected)"

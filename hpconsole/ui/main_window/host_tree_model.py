@@ -31,6 +31,7 @@ class HostTreeModel(QAbstractItemModel):
         super().__init__(parent)
         self.columns = host_rows.COLUMNS
         self._theme = LIGHT
+        self.open_hosts: set[str] = set()  # whose nodes are in sight: only these are told about, the view is slow at it
         self._numbers: dict[str, int] = {}
         self._names: dict[int, str] = {}
         self._node_counts: dict[str, int] = {}
@@ -147,10 +148,12 @@ class HostTreeModel(QAbstractItemModel):
         self._arrangement = arrangement
 
     def _follow_nodes(self) -> None:
-        """Say which hosts have other NUMA nodes than before, and that the numbers of all nodes may be new."""
+        """Say which hosts have other NUMA nodes than before, and that the numbers of those in sight may be new."""
         last = len(self.columns) - 1
         for position, name in enumerate(self._arrangement.shown_keys):
             had, has = self._node_counts[name], len(self._arrangement.row(position).host.topology.nodes)
+            if had == has and name not in self.open_hosts:
+                continue
             parent = self.index(position, 0)
             if has > had:
                 self.beginInsertRows(parent, had, has - 1)
@@ -160,7 +163,7 @@ class HostTreeModel(QAbstractItemModel):
                 self.beginRemoveRows(parent, has, had - 1)
                 self._node_counts[name] = has
                 self.endRemoveRows()
-            if has:
+            if has and name in self.open_hosts:
                 self.dataChanged.emit(self.index(0, 0, parent), self.index(has - 1, last, parent))
         shown = self._arrangement.positions
         for name, row in self._arrangement.by_key.items():

@@ -53,7 +53,7 @@ class HostPanel(Panel):
         self.model.setParent(self)
         self.view.setExpandsOnDoubleClick(True)
         self.selection = KeyedSelection(self.view, self.model)
-        self._expanded: set[str] = set()
+        self._expanded = self.model.open_hosts
         self.view.expanded.connect(lambda index: self._expanded.add(self.model.key_at(index.row())))
         self.view.collapsed.connect(lambda index: self._expanded.discard(self.model.key_at(index.row())))
         self.model.rearranged.connect(self._restore_expanded)

@@ -55,18 +55,28 @@ class VmRows:
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[Vm, HostTopology | None, str]] = {}
+        self._names: list[tuple[str, str]] = []
+        self._order: list[str] = []
 
     def rows(self, snapshot: ClusterSnapshot) -> list[VmRow]:
         """One row a VM, in natural order of names."""
         fresh = {name for name, host in snapshot.hosts.items() if host.link.state is LinkState.CONNECTED}
         loads, hosts = snapshot.loads, snapshot.hosts
-        vms = sorted(snapshot.vms.values(), key=lambda vm: fmt.natural(vm.name))
+        vms = self._in_order(snapshot)
         rows = [
             VmRow(vm, loads.get(vm.uuid), self._pinned(vm, hosts.get(vm.host or "")), vm.host in fresh) for vm in vms
         ]
         if len(self._known) > 2 * len(rows):
             self._known = {vm.uuid: self._known[vm.uuid] for vm in vms}
         return rows
+
+    def _in_order(self, snapshot: ClusterSnapshot) -> list[Vm]:
+        """By name; sorted anew only when a VM came, went or was renamed."""
+        names = [(uuid, vm.name) for uuid, vm in snapshot.vms.items()]
+        if names != self._names:
+            self._names = names
+            self._order = [uuid for uuid, name in sorted(names, key=lambda item: fmt.natural(item[1]))]
+        return [snapshot.vms[uuid] for uuid in self._order]
 
     def _pinned(self, vm: Vm, host: Host | None) -> str:
         topology = host.topology if host is not None else None

@@ -5,7 +5,7 @@ It asks no host anything; what takes time runs on a worker thread. Knows of no o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from PySide6.QtCore import Qt, QTimer, Signal
@@ -37,6 +37,8 @@ from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.window_state import WindowState
 
 _AGE_TICK_MS = 1000
+_SNAPSHOT_MS = 500  # hosts are polled once a second, each at its own time
+_BREATH_MS = 15  # between the parts of a snapshot: keys and mouse come first
 _ACTION_NAMES = tuple(spec.name for spec in actions.ALL)
 
 
@@ -62,6 +64,7 @@ class MainWindow(QMainWindow):
         self._vm_rows = VmRows()
         self._dialogs: list[QWidget] = []
         self._is_leaving = False
+        self._is_warm = False
         self.messages = Messages(self, self.statusBar())
         self._background = Background(self)
         self.actions_ = Actions({spec: getattr(self, f"on_{spec}") for spec in _ACTION_NAMES}, self)
@@ -70,7 +73,10 @@ class MainWindow(QMainWindow):
         self._restore()
         themes.changed.connect(self._on_theme)
         self._on_theme(themes.theme)
-        self._store_bridge = StoreBridge(console.store, self)
+        self._parts: list[Callable[[], None]] = []
+        self._next_part = QTimer(self, singleShot=True, interval=_BREATH_MS)
+        self._next_part.timeout.connect(self._show_part)
+        self._store_bridge = StoreBridge(console.store, self, interval_ms=_SNAPSHOT_MS)
         self._store_bridge.snapshot_changed.connect(self._on_snapshot)
         self._event_bridge = EventBridge(console.store, self)
         self._event_bridge.happened.connect(self._on_event)
@@ -132,16 +138,34 @@ class MainWindow(QMainWindow):
     # What the program tells
 
     def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """Show it part by part, so that a large cluster never holds up the event loop for long."""
         self._snapshot = snapshot
-        rows = host_rows(snapshot, datetime.now(UTC))
+        self._parts = [self._show_hosts, self._show_vms, self._show_rest]
+        if not self._next_part.isActive():
+            self._show_part()
+
+    def _show_part(self) -> None:
+        if self._parts:
+            self._parts.pop(0)()
+            self._next_part.start()
+
+    def _show_hosts(self) -> None:
+        rows = host_rows(self._snapshot, datetime.now(UTC))
         self.hosts.model.set_rows(rows)
-        self.vms.model.set_rows(self._vm_rows.rows(snapshot))
-        self._search_hosts()
-        self._summary.setText(cluster_summary(rows, snapshot))
+        self._summary.setText(cluster_summary(rows, self._snapshot))
         self._show_page()
+
+    def _show_vms(self) -> None:
+        self.vms.model.set_rows(self._vm_rows.rows(self._snapshot))
+        self._search_hosts()
         self._on_selection()
-        self.docks.follow(snapshot)
-        self.snapshot_shown.emit(snapshot)
+
+    def _show_rest(self) -> None:
+        self.docks.follow(self._snapshot)
+        self.snapshot_shown.emit(self._snapshot)
+        if not self._is_warm:
+            self._is_warm = True
+            self._background.run(_warm_up)
 
     def _show_page(self) -> None:
         """The invitation to add a host, once it is certain that there is none."""
@@ -319,6 +343,7 @@ class MainWindow(QMainWindow):
         self._store_bridge.close()
         self._event_bridge.close()
         self._age_timer.stop()
+        self._next_part.stop()
         self._background.close()
         self.docks.close()
         super().closeEvent(event)
@@ -333,3 +358,9 @@ class MainWindow(QMainWindow):
         self._state.save_columns(self.hosts.view)
         self._state.save_columns(self.vms.view)
         self._state.flush()
+
+
+def _warm_up() -> None:
+    """Load what the first Migrate needs, on a worker thread, once there is something to migrate."""
+    import hpconsole.ui.migrate.dialog
+    import hpconsole.ui.migrate.survey  # noqa: F401 - loading it is the point

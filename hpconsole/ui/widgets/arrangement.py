@@ -89,8 +89,10 @@ class Arranger(Generic[Row]):
         self._rows = rows
         self._keys = [self._key(row) for row in rows]
         self._sort_keys = {}
-        # With facts to go by, haystacks are ready before anybody types: a keystroke then costs one pass over texts.
-        self._haystacks = self._make_haystacks(self._facts) if self._facts is not None else None
+        self._haystacks = None
+        if self._facts is not None and not self._made:
+            # Ready before anybody types: a keystroke then costs one pass over texts, also over very many.
+            self._haystacks = self._make_haystacks(self._facts)
 
     def search(self, text: str, also: frozenset[str] = frozenset()) -> bool:
         """Show only rows that contain every word of `text`; returns whether that is something new.
@@ -124,7 +126,10 @@ class Arranger(Generic[Row]):
         if not self._words:
             return range(len(self._rows))
         if self._haystacks is None:
-            self._haystacks = [self._haystack(row).casefold() for row in self._rows]
+            if self._facts is not None:
+                self._haystacks = self._make_haystacks(self._facts)
+            else:
+                self._haystacks = [self._haystack(row).casefold() for row in self._rows]
         found: Sequence[int] = range(len(self._rows))
         for word in self._words:
             haystacks = self._haystacks

@@ -113,21 +113,31 @@ class Rearranger(Generic[Row]):
     def _report_changes(self, old: Arrangement[Row], new: Arrangement[Row]) -> None:
         if old.rows is new.rows or not len(new):
             return
-        was = old.by_key
-        changed: list[int] = []
-        is_live_only = self._live is not None and self._facts is not None
-        for position, key in enumerate(new.shown_keys):
-            before, after = was.get(key), new.row(position)
-            if before is None or before is after or before == after:
-                continue
-            changed.append(position)
-            if is_live_only and self._facts is not None and self._facts(before) is not self._facts(after):
-                is_live_only = False
-        if not changed:
+        changed, is_live_only = self._compare(old, new)
+        positions = [position for position, i in enumerate(new.shown) if i in changed] if changed else []
+        if not positions:
             return
         first, last = self._live if is_live_only and self._live else (0, len(self._columns) - 1)
         model = self._model
-        model.dataChanged.emit(model.index(changed[0], first), model.index(changed[-1], last))
+        model.dataChanged.emit(model.index(positions[0], first), model.index(positions[-1], last))
+
+    def _compare(self, old: Arrangement[Row], new: Arrangement[Row]) -> tuple[set[int], bool]:
+        """Which of the new rows differ from the old of the same key, and whether only in what is live."""
+        if old.keys == new.keys:
+            pairs: Iterable[tuple[Row | None, Row]] = zip(old.rows, new.rows, strict=True)
+        else:
+            was = old.by_key
+            pairs = ((was.get(key), row) for key, row in zip(new.keys, new.rows, strict=True))
+        facts = self._facts if self._live is not None else None
+        changed: set[int] = set()
+        is_live_only = facts is not None
+        for i, (before, after) in enumerate(pairs):
+            if before is after or before is None or before == after:
+                continue
+            changed.add(i)
+            if is_live_only and facts is not None and facts(before) is not facts(after):
+                is_live_only = False
+        return changed, is_live_only
 
 
 def _runs(positions: Iterable[int]) -> list[tuple[int, int]] | None:
