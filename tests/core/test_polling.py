@@ -309,7 +309,7 @@ def test_a_round_left_behind_in_a_stuck_lane_does_not_end_the_polling() -> None:
 
     def hang() -> None:
         entered.set()
-        gate.wait(LONG_S)
+        gate.wait(10 * LONG_S)  # longer than the test
 
     first.on_sample = hang
     cluster.pool.add("a", "qemu+ssh://a/system")

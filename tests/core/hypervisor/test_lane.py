@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -115,6 +116,21 @@ def test_behind_a_stuck_call_everything_fails_at_once_and_nothing_is_asked(
     host.released.set()
     assert stuck.result(LONG_S) == "answer"
     assert len(host.calls) == 1
+
+
+def test_the_first_caller_that_gives_up_spares_the_others_their_wait(
+    a_lane: Callable[..., Lane], host: HangingHost
+) -> None:
+    lane = a_lane()
+    others: list[Future[str]] = []
+
+    def ask() -> str:
+        others.append(lane.submit(host.ask, deadline_s=LONG_S))
+        return host.ask()
+
+    with pytest.raises(HostUnreachable):
+        lane.call(ask, deadline_s=0.05)
+    assert [other.cancelled() for other in others] == [True]
 
 
 def test_the_lane_recovers_when_the_call_returns(a_lane: Callable[..., Lane], host: HangingHost) -> None:
