@@ -56,7 +56,7 @@ def rank(
         if promise.vm_uuid not in own
     )
     exact = ExactPlacements(snapshot, promises, frozenset(own))
-    question = replace(_question(request, snapshot, policy, promises), misfit=exact.misfit)
+    question = replace(_question(request, snapshot, policy, promises), penalty=exact.penalty)
     units = filters_of(policy)
     matrix = np.array([unit.accepts(question) for unit in units], np.bool_).reshape(len(units), question.size)
     columns = question.columns

@@ -6,9 +6,12 @@ from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.scheduler.column_cache import vms_on
 from hpconsole.core.scheduler.occupancy import Occupancy, occupancy
+from hpconsole.core.scheduler.performance import Forecast, Setting, forecast, penalty, shape_of
 from hpconsole.core.scheduler.placement import Misfit, place, place_group
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.reservations import Reservation
+
+UNPLACED = 1e6  # points of a host that cannot hold the VMs: behind every other
 
 
 class ExactPlacements:
@@ -40,6 +43,30 @@ class ExactPlacements:
         """Why there is none on the host of this row."""
         found = self.on(question, question.account(row).name)
         return found if isinstance(found, Misfit) else None
+
+    def setting(self, host: str) -> Setting:
+        """The host as the VMs of the request find it."""
+        taken = self.occupancy(host)
+        return Setting(taken.host, taken.exclusive.bits | taken.shared.bits)
+
+    def penalty(self, question: Question, row: int) -> float:
+        """What the structure of the VMs' placements there costs, in points of the performance forecast."""
+        name = question.account(row).name
+        found = self.on(question, name)
+        if isinstance(found, Misfit):
+            return UNPLACED
+        there = self.setting(name)
+        return sum(penalty(shape_of(vm, found[vm.uuid], there)) for vm in question.vms)
+
+    def forecast(self, question: Question, host: str, vm_uuid: str) -> Forecast | None:
+        """How a VM will run there against its present place; None where it has no place."""
+        found = self.on(question, host)
+        if isinstance(found, Misfit):
+            return None
+        vm = next(vm for vm in question.vms if vm.uuid == vm_uuid)
+        is_known = vm.is_running_somewhere and vm.host in self._snapshot.hosts
+        now = self.setting(vm.host) if is_known and vm.host is not None else None
+        return forecast(vm, found[vm_uuid], self.setting(host), now)
 
     def _find(self, question: Question, taken: Occupancy) -> dict[str, Placement] | Misfit:
         vms, topologies = question.vms, question.topologies

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
@@ -23,7 +22,6 @@ from hpconsole.core.scheduler.columns import Bools, HostColumns, Ints
 from hpconsole.core.scheduler.demand import Demand
 from hpconsole.core.scheduler.demand_reading import demand_of
 from hpconsole.core.scheduler.pinning_fit import Fit, fit
-from hpconsole.core.scheduler.units import Shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +44,6 @@ class Configuration:
 DEFAULT_CONFIGURATION = Configuration()
 
 
-class Refused(Protocol):
-    """The exact engine's reason."""
-
-    @property
-    def sentence(self) -> str:
-        """One sentence."""
-
-    @property
-    def shortages(self) -> tuple[Shortage, ...]:
-        """Its numbers."""
-
-
 @dataclass(frozen=True)
 class Question:
     """One decision. Rows of every answer are the rows of `columns`."""
@@ -76,7 +62,7 @@ class Question:
     now_s: float = field(default_factory=lambda: datetime.now(UTC).timestamp())
     config: Configuration = DEFAULT_CONFIGURATION
     topologies: Mapping[str, HostTopology] = field(default_factory=dict)  # by host, to read the present shape from
-    misfit: Callable[[Question, int], Refused | None] | None = None  # the exact engine's reason against a row
+    penalty: Callable[[Question, int], float] | None = None  # of the exact placement in a row: see `performance`
 
     @property
     def vm(self) -> Vm:

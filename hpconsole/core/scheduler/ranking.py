@@ -16,6 +16,7 @@ from hpconsole.core.scheduler.columns import Bools, Floats, Ints
 from hpconsole.core.scheduler.exact_placements import ExactPlacements
 from hpconsole.core.scheduler.explain import what_would_help, why_better
 from hpconsole.core.scheduler.occupancy import Occupancy
+from hpconsole.core.scheduler.performance import Forecast
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.question import Question
@@ -153,6 +154,11 @@ class Ranking:
         self._row(host)
         placed = self._exact.on(self._question, host)
         return placed if isinstance(placed, Misfit) else placed[vm_uuid]
+
+    def forecast(self, host: str, vm_uuid: str) -> Forecast | None:
+        """How a VM will run there against its present place; None where it has no place there."""
+        self._row(host)
+        return self._exact.forecast(self._question, host, vm_uuid)
 
     def occupancy(self, host: str) -> Occupancy:
         """What is taken on this host without the VMs of the request."""

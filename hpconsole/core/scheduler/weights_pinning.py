@@ -145,6 +145,21 @@ def _single_node(question: Question) -> Floats:
     return weights
 
 
+# Performance forecast (ours)
+
+
+def _performance(question: Question) -> Floats | None:
+    """What the exact placement costs on each host: one search per host, so only where a policy asks for it."""
+    if question.penalty is None or all(demand.is_free for demand in question.demands):
+        return None
+    return np.array([question.penalty(question, row) for row in range(question.size)], np.float64)
+
+
+PERFORMANCE = Weight(
+    "Performance forecast",
+    _performance,
+    "Placements that keep virtual nodes, caches and cores together; looks at every host exactly.",
+)
 HIGH_PERFORMANCE_CPU = Weight(
     "CPU for high performance VMs",
     _high_performance,
