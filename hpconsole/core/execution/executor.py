@@ -343,10 +343,13 @@ class Executor:
     def _find_unfinished(self) -> None:
         try:
             close_untouched(self._journal, self._console)
-            orphans = find_orphans(self._journal, self._console)
+            uris = {name: self._pool.uri(name) for name in self._pool.names()}
+            orphans, out_of_reach = find_orphans(self._journal, self._console, uris)
         except StorageError as error:
             self._notify("warning", error.sentence)
             return
+        for sentence in out_of_reach:
+            self._notify("warning", sentence)
         for found in orphans:
             self._adopt(found)
 

@@ -6,7 +6,8 @@ are asked for the truth, by the same code that watches a migration of this run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.console_identity import ConsoleIdentity
@@ -37,18 +38,42 @@ def close_untouched(journal: Journal, console: ConsoleIdentity) -> None:
             journal.finish(record.migration_id, StepOutcome.SKIPPED, sentence)
 
 
-def find_orphans(journal: Journal, console: ConsoleIdentity) -> tuple[Found, ...]:
+def find_orphans(
+    journal: Journal, console: ConsoleIdentity, uris: Mapping[str, str]
+) -> tuple[tuple[Found, ...], tuple[str, ...]]:
     """Take over the attempts that may have changed something; another running console's are left to it.
+
+    Args:
+        uris: The hosts of this run, by name. An earlier run may have named the same host otherwise.
+
+    Returns: What was taken over, and a sentence for each attempt whose hosts this run does not have.
 
     Raises:
         StorageError: the journal cannot be used.
     """
     found: list[Found] = []
+    out_of_reach: list[str] = []
     for record in journal.open_records():
-        is_touched = record.phase not in _UNTOUCHED
-        if is_touched and _is_orphan(record, console) and journal.adopt(record, console):
-            found.append(Found(record, _as_plan(record), _sentence(record)))
-    return tuple(found)
+        if record.phase in _UNTOUCHED or not _is_orphan(record, console):
+            continue
+        source = _name_here(record.source, record.source_uri, uris)
+        destination = _name_here(record.destination, record.destination_uri, uris)
+        if source is None or destination is None:
+            missing = record.source if source is None else record.destination
+            out_of_reach.append(
+                f"How the migration of {record.vm_name} from {record.source} to {record.destination} ended is not "
+                f"known, and {missing} is none of the hosts of this run. Add it and start the console again."
+            )
+        elif journal.adopt(record, console):
+            present = replace(record, source=source, destination=destination)
+            found.append(Found(present, _as_plan(present), _sentence(present)))
+    return tuple(found), tuple(out_of_reach)
+
+
+def _name_here(name: str, uri: str, uris: Mapping[str, str]) -> str | None:
+    if uris.get(name) == uri:
+        return name
+    return next((known for known, its_uri in uris.items() if its_uri == uri), name if name in uris else None)
 
 
 def _is_orphan(record: MigrationRecord, console: ConsoleIdentity) -> bool:
@@ -61,7 +86,7 @@ def _as_plan(record: MigrationRecord) -> Plan:
         vm_name=record.vm_name,
         source=record.source,
         destination=record.destination,
-        placement=record.placement,
+        placement=replace(record.placement, host=record.destination),
         sentence=f"Move {record.vm_name} from {record.source} to {record.destination}; begun by an earlier run.",
         is_destination_chosen=record.is_destination_chosen,
     )

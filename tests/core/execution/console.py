@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from hpconsole.core.polling import Poller
-
 from hpconsole.core.events import Event, MigrationProgress, PlanFinished, StepFinished, StepProgressed
 from hpconsole.core.execution.console_identity import ConsoleIdentity
 from hpconsole.core.execution.executor import Executor
@@ -29,6 +27,7 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.plan import Plan
+from hpconsole.core.polling import Poller
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.store import Store
 

@@ -168,15 +168,31 @@ class TestKilledConsole:
         assert [record.migration_id for record in journal.open_records()] == ["killed-1"]
         assert len(two.log.of(StepFinished)) == 1
 
-    def test_hosts_that_are_not_configured_any_more(self, console: ConsoleMaker) -> None:
+    def test_hosts_that_this_run_does_not_have_are_named_and_the_entry_is_left_alone(
+        self, console: ConsoleMaker
+    ) -> None:
         cluster = a_cluster(a_guest())
         one = console(cluster)
         one.ready()
         plan = one.plan("web-1", to="b")
-        step = replace(plan.steps[0], source="gone", destination="gone too")
+        step = replace(plan.steps[0], source="gone")
         journal = killed(replace(plan, steps=(step,)), Phase.MIGRATING)
         two = console(cluster, journal)
         two.executor.recover()
+        assert "gone is none of the hosts of this run" in two.log.wait(Notice).sentence
+        (record,) = journal.open_records()
+        assert record.console == DEAD
+        assert two.executor.running() == ()
+
+    def test_a_host_that_has_another_name_by_now_is_found_by_its_uri(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        plan = one.submit("web-1", to="b")
+        one.end_of(plan)
+        journal = MemoryJournal()
+        record = replace(killed(plan, Phase.MIGRATING).open_records()[0], source="formerly", destination="once")
+        journal.begin(record)
+        journal.advance(record.migration_id, Phase.MIGRATING, "")
+        two = console(one.cluster, journal)
+        two.executor.recover()
         end = two.log.wait(StepFinished)
-        assert end.outcome is StepOutcome.UNKNOWN
-        assert len(journal.open_records()) == 1
+        assert (end.outcome, end.step.source, end.step.destination) == (StepOutcome.DONE, "a", "b")
