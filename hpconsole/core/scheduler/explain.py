@@ -90,7 +90,7 @@ def _steps(host: str, reason: Refusal) -> list[str]:
     if remedy is not None:
         return [remedy.format(host=host)]
     return [_raise(shortage) for shortage in reason.shortages if shortage.missing > 0] or [
-        f"{reason.unit}: {reason.sentence.rstrip('.')}"
+        f"what changes this: {reason.sentence.rstrip('.')}"
     ]
 
 

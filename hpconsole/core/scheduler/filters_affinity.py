@@ -50,21 +50,23 @@ def _accepts_vms(question: Question) -> Bools:
 
 
 def _because_vms(question: Question, row: int) -> Refusal:
+    """Every group that the host would break; the reason key is that of the first."""
+    broken = [_break(question, row, group) for group in _enforced(question) if not _allowed(question, group)[row]]
+    return Refusal("VmAffinityGroups", " ".join(sentence for _, sentence in broken), broken[0][0])
+
+
+def _break(question: Question, row: int, group: AffinityGroup) -> tuple[str, str]:
+    """(reason key, sentence)."""
     host = question.account(row).name
-    for group in _enforced(question):
-        if _allowed(question, group)[row]:
-            continue
-        places = others_on(question, group)
-        if group.vm_rule is AffinityRule.POSITIVE:
-            sentence = f"Affinity group {group.name} keeps its VMs together; they are on {listed(sorted(places))}."
-            return Refusal("VmAffinityGroups", sentence, "AFFINITY_FAILED_POSITIVE")
-        if sum(1 for vm in question.vms if vm.uuid in group.vms) > 1:
-            sentence = f"Affinity group {group.name} keeps its VMs apart; several of them cannot share a host."
-        else:
-            names = listed(_names(question, places.get(host, [])))
-            sentence = f"Affinity group {group.name} keeps its VMs apart; {names} is on {host}."
-        return Refusal("VmAffinityGroups", sentence, "AFFINITY_FAILED_NEGATIVE")
-    return Refusal("VmAffinityGroups", f"An affinity group does not allow {host}.", "AFFINITY_FAILED_POSITIVE")
+    places = others_on(question, group)
+    if group.vm_rule is AffinityRule.POSITIVE:
+        where = listed(sorted(places))
+        return "AFFINITY_FAILED_POSITIVE", f"Affinity group {group.name} keeps its VMs together; they are on {where}."
+    if sum(1 for vm in question.vms if vm.uuid in group.vms) > 1:
+        what = "several of them cannot share a host"
+    else:
+        what = f"{listed(_names(question, places.get(host, [])))} is on {host}"
+    return "AFFINITY_FAILED_NEGATIVE", f"Affinity group {group.name} keeps its VMs apart; {what}."
 
 
 def _names(question: Question, uuids: list[str]) -> Iterator[str]:
@@ -101,15 +103,19 @@ def _accepts_hosts(question: Question) -> Bools:
 
 def _because_hosts(question: Question, row: int) -> Refusal:
     host = question.account(row).name
-    broken = [g for g in host_groups(question, is_enforced=True) if not keeps(question, g)[row]]
-    positive = [group for group in broken if group.host_rule is AffinityRule.POSITIVE]
-    if positive:
-        group = positive[0]
-        sentence = f"Affinity group {group.name} ties the VM to {listed(group.hosts) or 'no host'}, not to {host}."
-        return Refusal("VmToHostsAffinityGroups", sentence, "AFFINITY_FAILED_POSITIVE")
-    names = listed(group.name for group in broken)
-    sentence = f"Affinity group {names} keeps the VM away from {host}."
-    return Refusal("VmToHostsAffinityGroups", sentence, "AFFINITY_FAILED_NEGATIVE")
+    sentences: list[str] = []
+    kinds: list[str] = []
+    for group in host_groups(question, is_enforced=True):
+        if keeps(question, group)[row]:
+            continue
+        if group.host_rule is AffinityRule.POSITIVE:
+            kinds.append("AFFINITY_FAILED_POSITIVE")
+            where = listed(group.hosts) or "no host"
+            sentences.append(f"Affinity group {group.name} ties the VM to {where}, not to {host}.")
+        else:
+            kinds.append("AFFINITY_FAILED_NEGATIVE")
+            sentences.append(f"Affinity group {group.name} keeps the VM away from {host}.")
+    return Refusal("VmToHostsAffinityGroups", " ".join(sentences), kinds[0])
 
 
 VM_AFFINITY = Filter("VmAffinityGroups", _accepts_vms, _because_vms, "Enforced groups that keep VMs together or apart.")
