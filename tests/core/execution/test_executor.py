@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
-from hpconsole.core.errors import ExecutionError, PlanOutOfDate
+from hpconsole.core.errors import ExecutionError, PlanOutOfDate, StorageError
 from hpconsole.core.events import (
     Notice,
     PlanFinished,
@@ -17,7 +18,7 @@ from hpconsole.core.events import (
     StepProgressed,
     StepStarted,
 )
-from hpconsole.core.execution.journal import Phase
+from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.execution.step_queue import Limits, StepState
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.vm import VmState
@@ -327,6 +328,39 @@ class TestClose:
         count = len(one.log.events)
         one.executor.close(0.1)
         assert len(one.log.events) == count
+
+    def test_it_does_not_wait_for_a_host_that_hangs(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest(), link_mib_s=30))
+        one.submit("web-1", to="b")
+        one.wait_for_progress()
+        one.cluster.freeze("a")
+        began = time.monotonic()
+        one.executor.close(0.3)
+        assert time.monotonic() - began < 2
+        assert one.log.of(StepFinished) == []
+        assert len(one.journal.open_records()) == 1
+
+
+class BrokenJournal(MemoryJournal):
+    """A disk that is full from the start."""
+
+    def begin(self, record: MigrationRecord) -> None:
+        raise StorageError("The disk is full.")
+
+    def advance(self, migration_id: str, phase: Phase, sentence: str) -> None:
+        raise StorageError("The disk is full.")
+
+    def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
+        raise StorageError("The disk is full.")
+
+
+def test_a_journal_that_cannot_be_written_stops_no_migration_and_is_told_once(console: ConsoleMaker) -> None:
+    one = console(a_cluster(a_guest()), BrokenJournal())
+    assert one.run("web-1").outcome is StepOutcome.DONE
+    (notice,) = one.log.of(Notice)
+    assert notice.severity == "warning"
+    assert "journal of migrations cannot be written" in notice.sentence
+    assert "The disk is full." in notice.sentence
 
 
 def test_pins_that_are_not_the_plan_s_are_named(console: ConsoleMaker) -> None:
