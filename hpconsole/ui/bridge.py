@@ -18,6 +18,7 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.store import Store
 
 _Result = TypeVar("_Result")
+_BUG = "hpconsole made a mistake here; nothing was changed by it. Please report it with what the log says."
 
 
 class StoreBridge(QObject):
@@ -100,8 +101,8 @@ class EventBridge(QObject):
 class Background(QObject):
     """Runs jobs off the GUI thread and hands their outcome back on it. A failed job is never silent.
 
-    Jobs run one after the other, in order. An `HpconsoleError` goes to `failed`; any other exception is raised
-    again on the GUI thread, where the last-resort hook of the program sees it.
+    Jobs run one after the other, in order. An `HpconsoleError` goes to `failed`; any other exception goes there as a
+    sentence and is raised again on the GUI thread, where the last-resort hook of the program sees it.
     """
 
     _ended = Signal(object)
@@ -143,4 +144,6 @@ class Background(QObject):
         elif isinstance(error, HpconsoleError) and failed is not None:
             failed(error)
         else:
+            if failed is not None:
+                failed(HpconsoleError(_BUG, detail=f"{type(error).__name__}: {error}"))
             raise error

@@ -156,6 +156,8 @@ def style_sheet(theme: Theme) -> str:
     QProgressBar[thin="true"] {{ background: {theme.bar}; border: none; border-radius: 3px; }}
     QProgressBar[thin="true"]::chunk {{ background: {theme.bar_fill}; border-radius: 3px; }}
     QScrollArea, QScrollArea > QWidget > QWidget#plain {{ background: transparent; }}
+    QLineEdit {{ background: {theme.base}; border: 1px solid {theme.outline}; border-radius: 4px; padding: 3px 4px; }}
+    QLineEdit:focus {{ border-color: {theme.accent}; }}
     QPushButton {{ background: {theme.button}; border: 1px solid {theme.outline}; border-radius: 4px;
         padding: 4px 14px; }}
     QPushButton:hover, QPushButton:focus {{ border-color: {theme.accent}; }}

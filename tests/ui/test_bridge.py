@@ -98,10 +98,12 @@ def test_a_failed_job_says_so(qtbot: QtBot) -> None:
 @pytest.mark.qt_no_exception_capture
 def test_a_bug_in_a_job_is_not_swallowed(qtbot: QtBot) -> None:
     background = Background()
+    failed: list[str] = []
     with capture_exceptions() as caught:
-        background.run(lambda: 1 / 0)
+        background.run(lambda: 1 / 0, failed=lambda error: failed.append(error.detail))
         qtbot.waitUntil(lambda: bool(caught))
     assert caught[0][0] is ZeroDivisionError
+    assert failed == ["ZeroDivisionError: division by zero"], "the user is told as well"
     background.close()
 
 

@@ -102,7 +102,7 @@ class LoadCharts(QWidget):
         plot.setYRange(0, 100, padding=0.03)
         plot.setXRange(-60, 0, padding=0)
         plot.showGrid(x=False, y=True, alpha=0.18)
-        plot.getAxis("left").setTicks([[(v, str(v)) for v in (0, 50, 100)]])
+        plot.getAxis("left").setTicks([[(v, str(v)) for v in (25, 50, 75)]])
         plot.getAxis("left").setWidth(34)
         for side in ("left", "bottom"):
             plot.getAxis(side).setStyle(hideOverlappingLabels=24)

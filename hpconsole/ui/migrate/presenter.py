@@ -285,7 +285,8 @@ class MigratePresenter:
         if len(plan.steps) > 1 or len(self._vm_uuids) > 1:
             places = sorted({step.destination for step in plan.steps}, key=fmt.natural)
             moved = fmt.count(len(plan.steps), "VM")
-            return f"Now: {moved} to {fmt.names(tuple(places))}, each where it fits best."
+            where = f"{fmt.names(tuple(places))}, each where it fits best" if len(places) > 1 else places[0]
+            return f"Now: {moved} to {where}."
         why = in_words(self._answer.survey.why) if self._answer is not None else ""
         place = plan.steps[0].destination
         return f"Now: {why}" if why.startswith(place) else f"Now: {place}. {why}"
@@ -294,7 +295,8 @@ class MigratePresenter:
         if self._answer is None:
             return f"Checking {fmt.count(len(self._snapshot.hosts), 'host')}…"
         suitable = sum(line.is_suitable for line in hosts)
-        what = "the VM" if len(self._vm_uuids) == 1 else f"all {len(self._vm_uuids)} VMs together"
+        count = len(self._vm_uuids)
+        what = ("the VM", "both VMs")[count - 1] if count < 3 else f"all {count} VMs together"
         return f"{suitable} of {fmt.count(len(hosts), 'host')} can take {what}"
 
     def _problem(self) -> str:
