@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -331,3 +333,49 @@ def test_a_migration_hands_over_the_passwords(lab: Lab) -> None:
         host.define(xml.replace("</devices>", graphics))
         assert "hunter2" not in host.domain_xml(guest.uuid, inactive=True)
         assert "hunter2" in host.migratable_xml(guest.uuid, inactive=True)
+
+
+# --- the end of the program --------------------------------------------------------
+
+_PROGRAM = """
+import sys, threading
+from hpconsole.core.hypervisor.libvirt_host import open_libvirt
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.polling import Poller
+from hpconsole.core.store import Store
+pool, store, polled, frozen = ConnectionPool(open_libvirt), Store(), threading.Event(), threading.Event()
+store.subscribe(lambda seen: polled.set() if len(seen.hosts) == 2 and all(h.is_candidate for h in seen.hosts.values())
+    else frozen.set() if polled.is_set() else None)
+poller = Poller(pool, store, deadline_s=1.0)
+for number, uri in enumerate(sys.argv[2:]):
+    pool.add(str(number), uri)
+poller.start()
+polled.wait(20)
+print("polled", flush=True)
+frozen.wait(20)
+if sys.argv[1] == "close":
+    poller.close()
+    pool.close()
+print("ending", flush=True)
+"""
+
+
+@pytest.mark.parametrize("manner", ["close", "just end"])
+def test_the_program_ends_although_a_host_is_frozen(lab: Lab, manner: str) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, manner, lab.host("a").uri, lab.host("b").uri],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "polled\n"
+        lab.fault.freeze_daemon("b")
+        assert program.stdout.readline() == "ending\n"
+        try:
+            _, said = program.communicate(timeout=5)
+        finally:
+            program.kill()
+    assert program.returncode == 0
+    assert said == ""

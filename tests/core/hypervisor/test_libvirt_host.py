@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -330,3 +332,14 @@ def test_job_statistics() -> None:
     assert stats.downtime_ms is None
     assert read_job_stats({"type": 0}).job_type == 0
     assert read_job_stats({"type": 4, "errmsg": "no"}).error == "no"
+
+
+def test_a_program_that_forgets_to_close_ends_at_once_and_in_silence() -> None:
+    code = (
+        "from hpconsole.core.hypervisor.libvirt_host import open_libvirt\n"
+        "host = open_libvirt('test:///default')\n"
+        "host.listen(print)\n"
+        "host.sample()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
+    assert (done.stdout, done.stderr) == ("", "")
