@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hpconsole.core.scheduler.core_keeping import seats_kept
 from hpconsole.core.scheduler.core_search import NO_WISHES, TooLarge, Wishes, search, wishes_met
 from hpconsole.core.scheduler.demand import Block, CoreRule
 from hpconsole.core.scheduler.room import CoreCost, FreeCore, NodeRoom
 
 Seats = list[tuple[Block, FreeCore]]
+_LARGE = 4000
 
 
 class _Bank(NamedTuple):
@@ -25,13 +27,14 @@ class _Bank(NamedTuple):
 
 
 def cost_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost:
-    """The least cost of these blocks on this node, where they fit. Remembered in `room.costs`."""
+    """The least cost of these blocks on this node, where they fit."""
+    if not blocks:
+        return CoreCost(0, 0, 0)
     here = wishes_here(room, blocks, wishes)
-    key = (signature(blocks), tuple(block.roles for block in blocks) if here is not NO_WISHES else None)
-    known = room.costs.get(key)
-    if known is None:
-        known = room.costs[key] = _cost(room, blocks, here)
-    return known
+    if here is NO_WISHES and len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
+        owners = len({owner for block in blocks for owner in block.owners})
+        return CoreCost(owners, _parts_in_one_bank(room, blocks), 0)
+    return _solve(room, blocks, here)[0]
 
 
 def seats_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats:
@@ -91,15 +94,6 @@ def signature(blocks: Sequence[Block]) -> tuple[tuple[int, int, tuple[int, ...]]
     )
 
 
-def _cost(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost:
-    if not blocks:
-        return CoreCost(0, 0, 0)
-    if wishes is NO_WISHES and len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
-        owners = len({owner for block in blocks for owner in block.owners})
-        return CoreCost(owners, _parts_in_one_bank(room, blocks), 0)
-    return _solve(room, blocks, wishes)[0]
-
-
 def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[CoreCost, Seats]:
     if not blocks:
         return CoreCost(0, 0, 0), []
@@ -114,11 +108,29 @@ def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[Cor
             return as_now._replace(kept=as_now.kept - _wide_inside(blocks, wishes)), same
         if not wishes.narrow:
             return cost, direct
+        if len(room.tables.banks[room.position]) == 1:
+            kept = seats_kept(room, blocks, wishes)
+            if kept is not None:
+                return measure(kept, room.rule, wishes), kept
+    is_for_keeping = is_optimal and wishes is not NO_WISHES
+    if is_for_keeping and _is_large(room, blocks):
+        return cost, direct
     try:
         found = search(room.cores, blocks, room.rule, room.threads, wishes)
     except TooLarge:
         return cost, direct
     return (measure(found, room.rule, wishes), found) if found is not None else (cost, direct)
+
+
+def _is_large(room: NodeRoom, blocks: Sequence[Block]) -> bool:
+    """Whether the exact search is too much for a few vCPUs more that stay."""
+    owners: dict[tuple[int, ...], int] = {}
+    for block in blocks:
+        owners[block.owners] = owners.get(block.owners, 0) + 1
+    states = len(room.cores)
+    for count in owners.values():
+        states *= 2 * (count + 1)
+    return states > _LARGE
 
 
 def _wide_inside(blocks: Sequence[Block], wishes: Wishes) -> int:

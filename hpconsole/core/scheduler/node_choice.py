@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from hpconsole.core.scheduler.core_assignment import cost_of, signature
-from hpconsole.core.scheduler.demand import Block, NodeNeed
-from hpconsole.core.scheduler.floating import counted_blocks, float_cost
+from hpconsole.core.scheduler.demand import Block
 from hpconsole.core.scheduler.host_tables import positions
-from hpconsole.core.scheduler.node_matching import PART, Seekers, any_matching, match
+from hpconsole.core.scheduler.node_costs import NodeCosts
+from hpconsole.core.scheduler.node_matching import any_matching, match
 from hpconsole.core.scheduler.node_order import Ground, ground_of
-from hpconsole.core.scheduler.node_packing import Packer, Seeker
+from hpconsole.core.scheduler.node_packing import Packer
 from hpconsole.core.scheduler.node_sets import LIMIT
-from hpconsole.core.scheduler.present_pinning import Present
-from hpconsole.core.scheduler.room import CoreCost, HostRoom, NodeRoom
+from hpconsole.core.scheduler.prepared import prepared_of
+from hpconsole.core.scheduler.present_pinning import NOTHING_PRESENT
+from hpconsole.core.scheduler.room import HostRoom, NodeRoom
 from hpconsole.core.scheduler.spreading import Spreader
 
 
@@ -33,14 +32,7 @@ class Choice:
     extra: tuple[int, ...] = ()  # the nodes of a spread VM, those that hold only memory included
 
 
-class Fit(NamedTuple):
-    """Of each need: the nodes with room for it alone (a mask), and its kind. Needs of a kind ask for the same."""
-
-    masks: Sequence[int]
-    kinds: Sequence[int]
-
-
-def choices(room: HostRoom, present: Present, base: int = 0) -> Iterator[Choice]:
+def choices(room: HostRoom, base: int = 0) -> Iterator[Choice]:
     """The best choices for the demand of `room`, one where the host is solved as a whole; nothing if it does not fit.
 
     `base`: nodes (a mask) that hold the VM anyway: those of its literal CPUs.
@@ -48,21 +40,48 @@ def choices(room: HostRoom, present: Present, base: int = 0) -> Iterator[Choice]
     demand = room.demand
     if demand.sockets:
         useful = [i for i, node in enumerate(room.nodes) if node.capacity or demand.tune is not None]
-        yield from _in_portions(room, useful, lambda ground: _spread(ground, room, present))
+        yield from _in_portions(room, useful, lambda ground: _spread(ground, room))
         return
     if not demand.node_needs:
         yield Choice(())
         return
-    fit = _fits(room)
+    fits = fit_masks(room)
+    costs = NodeCosts(room, prepared_of(demand))
     if demand.nodes_distinct:
-        if all(fit.masks):
-            useful = list(positions(_union(fit.masks)))
-            yield from _in_portions(room, useful, lambda ground: _distinct(ground, room, present, fit))
+        if all(fits):
+            yield from _in_portions(room, list(positions(_union(fits))), lambda ground: _distinct(ground, fits, costs))
         return
     allowed = [room.allowed(need) for need in demand.node_needs]
     can_span = any(need.span > 1 or need.takes_all_allowed for need in demand.node_needs)
-    useful = list(positions(_union(allowed if can_span else fit.masks) | base))
-    yield from _in_portions(room, useful, lambda ground: _shared(ground, room, present, fit, base))
+    if not can_span and not all(fits):
+        return
+    useful = list(positions(_union(allowed if can_span else fits) | base))
+    yield from _in_portions(room, useful, lambda ground: _shared(ground, costs, fits, allowed, base))
+
+
+def is_possible(room: HostRoom, base: int = 0) -> bool:
+    """Whether there is any choice; much quicker than the best one."""
+    demand = room.demand
+    if demand.sockets:
+        ground = ground_of(room, tuple(range(room.tables.size)), bare=True)
+        return Spreader(ground, demand, NOTHING_PRESENT).is_possible()
+    if not demand.node_needs:
+        return True
+    fits = fit_masks(room)
+    if demand.nodes_distinct:
+        return all(fits) and any_matching(fits) is not None
+    allowed = [room.allowed(need) for need in demand.node_needs]
+    ground = ground_of(room, tuple(range(room.tables.size)), bare=True)
+    return Packer(ground, NodeCosts(room, prepared_of(demand)), fits, allowed, base).any_packing() is not None
+
+
+def fit_masks(room: HostRoom) -> list[int]:
+    """For each need the nodes that are allowed and have room for it alone, as a bit mask."""
+    stand_in = prepared_of(room.demand).stand_in
+    masks: list[int] = []
+    for j, need in enumerate(room.demand.node_needs):
+        masks.append(room.fit_mask(need) if stand_in[j] == j else masks[stand_in[j]])
+    return masks
 
 
 def _in_portions(room: HostRoom, useful: Sequence[int], solve: Callable[[Ground], Choice | None]) -> Iterator[Choice]:
@@ -97,94 +116,27 @@ def _portions(room: HostRoom, useful: Sequence[int]) -> list[tuple[int, ...]]:
     return list(found)
 
 
-def _kind_of(need: NodeNeed) -> tuple[object, ...]:
-    return (
-        need.memory_kib, need.page_needs, need.cpus_needed, signature(need.blocks), len(need.vcpus),
-        len(need.vcpu_owners), need.usable_needed, need.allowed_nodes, need.takes_all_allowed, need.span,
-    )  # fmt: skip
-
-
-def _fits(room: HostRoom) -> Fit:
-    kinds: dict[tuple[object, ...], int] = {}
-    masks: dict[int, int] = {}
-    fits: list[int] = []
-    numbers: list[int] = []
-    for need in room.demand.node_needs:
-        kind = kinds.setdefault(_kind_of(need), len(kinds))
-        if kind not in masks:
-            masks[kind] = room.fit_mask(need)
-        fits.append(masks[kind])
-        numbers.append(kind)
-    return Fit(fits, numbers)
-
-
-def need_cost(node: NodeRoom, need: NodeNeed, present: Present) -> CoreCost:
-    """What a need alone on a node costs there."""
-    floating = float_cost([node], need, present.sets)
-    if not need.blocks:
-        return floating
-    own = cost_of(node, counted_blocks(need), present.wishes)
-    return CoreCost(own.banks + floating.banks, own.part_cores, own.kept + floating.kept)
-
-
-def _distinct(ground: Ground, room: HostRoom, present: Present, fit: Fit) -> Choice | None:
-    needs = room.demand.node_needs
-    local = [_localised(mask, ground) for mask in fit.masks]
-    if ground.is_bare:
-        nodes = any_matching(local)
-    else:
-        costs = [
-            tuple(
-                need_cost(node, need, present) if mask >> i & 1 else CoreCost(0, 0, 0)
-                for i, node in enumerate(ground.rooms)
-            )
-            for need, mask in zip(needs, local, strict=True)
-        ]
-        nodes = match(
-            Seekers(
-                fits=tuple(local),
-                cost=tuple(tuple(cost.banks * PART + cost.part_cores for cost in row) for row in costs),
-                kept=tuple(tuple(-cost.kept for cost in row) for row in costs),
-                kinds=tuple(fit.kinds),
-            ),
-            ground,
-        )
+def _distinct(ground: Ground, fits: Sequence[int], costs: NodeCosts) -> Choice | None:
+    local = [_localised(mask, ground) for mask in fits]
+    nodes = any_matching(local) if ground.is_bare else match(local, ground, costs)
     return None if nodes is None else Choice(tuple((ground.rooms[i].position,) for i in nodes))
 
 
-def _shared(ground: Ground, room: HostRoom, present: Present, fit: Fit, base: int) -> Choice | None:
-    needs = room.demand.node_needs
-    if base and _localised(base, ground).bit_count() != base.bit_count():
+def _shared(ground: Ground, costs: NodeCosts, fits: Sequence[int], allowed: Sequence[int], base: int) -> Choice | None:
+    here = _localised(base, ground)
+    if here.bit_count() != base.bit_count():
         return None  # this portion leaves out nodes the VM is on anyway
-    seekers = [
-        # What could stay where it is, is like no other need.
-        Seeker(
-            need,
-            _localised(mask, ground),
-            _localised(room.allowed(need), ground),
-            kind if not _could_stay(room, need, present) else len(needs) + j,
-        )
-        for j, (need, mask, kind) in enumerate(zip(needs, fit.masks, fit.kinds, strict=True))
-    ]
-    packer = Packer(ground, seekers, present, _localised(base, ground))
+    packer = Packer(
+        ground, costs, [_localised(mask, ground) for mask in fits], [_localised(mask, ground) for mask in allowed], here
+    )
     masks = packer.any_packing() if ground.is_bare else packer.best()
     if masks is None:
         return None
     return Choice(tuple(tuple(ground.rooms[i].position for i in positions(mask)) for mask in masks))
 
 
-def _could_stay(room: HostRoom, need: NodeNeed, present: Present) -> bool:
-    """Whether some vCPU of this need may keep its CPUs on this host."""
-    wishes = present.wishes
-    wanted = [bits for block in need.blocks for bits in wishes.narrow.get(block.roles[0], ())]
-    wanted += [wishes.homes[block.roles[0]] for block in need.blocks if block.roles[0] in wishes.homes]
-    if any(not bits & ~node.free_bits for bits in wanted for node in room.nodes):
-        return True
-    return any(present.sets.get(vcpu, 0) & room.tables.online for vcpu in need.vcpus)
-
-
-def _spread(ground: Ground, room: HostRoom, present: Present) -> Choice | None:
-    spreader = Spreader(ground, room.demand, present)
+def _spread(ground: Ground, room: HostRoom) -> Choice | None:
+    spreader = Spreader(ground, room.demand, prepared_of(room.demand).present)
     found = spreader.any_spread() if ground.is_bare else spreader.best()
     if found is None:
         return None
@@ -197,6 +149,8 @@ def _spread(ground: Ground, room: HostRoom, present: Present) -> Choice | None:
 
 def _localised(mask: int, ground: Ground) -> int:
     """A mask over the host's nodes as one over the ground's."""
+    if ground.is_whole:
+        return mask
     return sum(1 << i for i, node in enumerate(ground.rooms) if mask >> node.position & 1)
 
 

@@ -1,42 +1,26 @@
 """Each need on a host node of its own: the best set of nodes, and who goes where. Exact.
 
 First which sets of nodes can hold the needs at all (families of sets, see `node_sets`), then the sets with the least
-distance, then among those the least cost, nearest devices, most vCPUs kept, tightest fit. Above `node_sets.LIMIT`
-candidate nodes the families would be too large and `wide_hosts` takes over.
+distance, then among those the least cost, nearest devices, most vCPUs kept, tightest fit. Costs are asked for only
+where they decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import numpy as np
 
 from hpconsole.core.scheduler.host_tables import positions
+from hpconsole.core.scheduler.node_costs import NodeCosts
 from hpconsole.core.scheduler.node_order import Ground, device_distance, least, tightest
-from hpconsole.core.scheduler.node_sets import (
-    EMPTY_SET,
-    Sets,
-    family_of,
-    grown,
-    members,
-    sums,
-)
+from hpconsole.core.scheduler.node_sets import EMPTY_SET, Sets, family_of, grown, members, sums
 from hpconsole.core.scheduler.seating import UNFIT, seat
 
-PART = 1 << 20  # one cache bank outweighs any number of part cores
+PART = 1 << 20  # one cache bank outweighs any number of part cores, one part core any number of vCPUs kept
+_FEW = 8  # sets that are rather looked at one by one
 
-
-@dataclass(frozen=True, slots=True)
-class Seekers:
-    """Needs that look for nodes.
-
-    `fits[j]`: the nodes (a mask) with room for need j. Where it fits, `cost[j][i]`: banks and part cores of need j on
-    node i as one number, and `kept[j][i]`: the vCPUs that stay on their CPUs there.
-    """
-
-    fits: tuple[int, ...]
-    cost: tuple[tuple[int, ...], ...]
-    kept: tuple[tuple[int, ...], ...]
-    kinds: tuple[int, ...]  # needs of one kind are interchangeable but for `kept`
+Weights = list[dict[int, int]]  # for each need, the weight of every node it may have
 
 
 def holding_family(fits: Sequence[int], size: int) -> int:
@@ -45,91 +29,115 @@ def holding_family(fits: Sequence[int], size: int) -> int:
     for mask in sorted(fits, key=int.bit_count):
         larger = 0
         for node in positions(mask):
-            larger |= grown(family, size, 1 << node)
+            larger |= grown(family, size, node)
         family = larger
         if not family:
             return 0
     return family
 
 
-def match(seekers: Seekers, ground: Ground) -> tuple[int, ...] | None:
-    """The node of each need; None if they cannot all have one of their own."""
-    family = holding_family(seekers.fits, ground.size)
+def match(fits: Sequence[int], ground: Ground, costs: NodeCosts) -> tuple[int, ...] | None:
+    """The node of each need (`fits`: nodes with room for it, a mask); None if they cannot all have one of their own."""
+    family = holding_family(fits, ground.size)
     if not family:
         return None
     sets = members(family)
-    sets = least(sets, ground.spread[sets])
     if len(sets) > 1:
-        sets = _least_cost(sets, seekers, ground)
+        sets = least(sets, ground.spread[sets])
+    reach = int(np.bitwise_or.reduce(sets))
+    prices = [
+        {i: (cost := costs.alone(ground.rooms[i], j)).banks * PART + cost.part_cores for i in positions(mask & reach)}
+        for j, mask in enumerate(fits)
+    ]
+    if len(sets) > 1:
+        sets = _cheapest(sets, prices, ground.size)
     if len(sets) > 1 and ground.device_rings:
         sets = least(sets, device_distance(sets, ground))
-    if len(sets) > 1 and any(any(row) for row in seekers.kept):
-        sets = _most_kept(sets, seekers, ground)
+    stays = any(mask & _host_mask(reach, ground) for mask in costs.wish_masks)
+    if stays:
+        prices = [
+            {i: price * PART + costs.alone(ground.rooms[i], j).kept for i, price in row.items()}
+            for j, row in enumerate(prices)
+        ]
+        if len(sets) > 1:
+            sets = _cheapest(sets, prices, ground.size)
     if len(sets) > 1:
         sets = tightest(sets, ground)
-    return _seat(int(sets[0]), seekers, ground.size)
+    return _seat(int(sets[0]), prices)
 
 
-def _least_cost(sets: Sets, seekers: Seekers, ground: Ground) -> Sets:
-    if len(set(seekers.kinds)) == 1:  # whoever goes where, the same nodes cost the same
-        return least(sets, sums(sets, seekers.cost[0]))
-    lowest = _least_sums(family_of(sets), seekers.fits, seekers.cost, ground.size)
-    return members(lowest)
+def _host_mask(nodes: int, ground: Ground) -> int:
+    """A mask over the ground as one over the host's nodes."""
+    return sum(1 << ground.rooms[i].position for i in positions(nodes))
 
 
-def _most_kept(sets: Sets, seekers: Seekers, ground: Ground) -> Sets:
-    weights = tuple(
-        tuple(cost * PART - kept for cost, kept in zip(costs, keeps, strict=True))
-        for costs, keeps in zip(seekers.cost, seekers.kept, strict=True)
-    )
-    return members(_least_sums(family_of(sets), seekers.fits, weights, ground.size))
+def _cheapest(sets: Sets, prices: Weights, size: int) -> Sets:
+    """Of these sets, those whose cheapest assignment of needs to nodes costs least."""
+    if all(len(set(row.values())) == 1 for row in prices):
+        return sets  # a need costs the same wherever it goes
+    if all(row == prices[0] for row in prices):  # whoever goes where, the same nodes cost the same
+        return least(sets, sums(sets, [prices[0].get(i, 0) for i in range(size)]))
+    # No set costs less than the sum of what each need costs on the best of its nodes.
+    bounds = np.zeros(len(sets), dtype=np.int64)
+    for row in prices:
+        lowest = np.full(len(sets), UNFIT, dtype=np.int64)
+        for price in sorted(set(row.values()), reverse=True):
+            nodes = sum(1 << i for i, own in row.items() if own == price)
+            lowest[sets & nodes != 0] = price
+        bounds += lowest
+    promising = least(sets, bounds)
+    if len(promising) <= _FEW:
+        found = [_cost_in(item, prices) for item in promising.tolist()]
+        best = min(found)
+        rivals = sets[(bounds <= best) & (bounds > bounds.min())]
+        if not len(rivals):
+            return _those(promising, found)
+        if len(rivals) <= _FEW:
+            both = np.concatenate([promising, rivals])
+            found += [_cost_in(item, prices) for item in rivals.tolist()]
+            return _those(both, found)
+    return _least_sums(sets, prices, size)
 
 
-def _least_sums(family: int, fits: Sequence[int], weights: Sequence[Sequence[int]], size: int) -> int:
-    """Of the sets in `family`, those whose cheapest assignment of needs to nodes costs least."""
-    cheapest = [min(row[node] for node in positions(mask)) for mask, row in zip(fits, weights, strict=True)]
-    at_best = [
-        sum(1 << node for node in positions(mask) if row[node] == low)
-        for mask, row, low in zip(fits, weights, cheapest, strict=True)
-    ]
-    if at_best == list(fits):  # nothing to choose
-        return family
-    lucky = holding_family(at_best, size) & family
-    if lucky:
-        return lucky
+def _those(sets: Sets, costs: Sequence[int]) -> Sets:
+    return least(sets, np.array(costs, dtype=np.int64))
+
+
+def _least_sums(sets: Sets, prices: Weights, size: int) -> Sets:
+    """As `_cheapest`, for many sets at once: families grow by one need at a time, each set kept at its least cost."""
     levels: dict[int, int] = {0: EMPTY_SET}
-    for j in sorted(range(len(fits)), key=lambda j: (fits[j].bit_count(), j)):
-        levels = _extended(levels, fits[j], weights[j], size)
-    return next(found for cost in sorted(levels) if (found := levels[cost] & family))
+    for row in sorted(prices, key=len):
+        larger: dict[int, int] = {}
+        for cost, family in levels.items():
+            for node, price in row.items():
+                new = grown(family, size, node)
+                if new:
+                    larger[cost + price] = larger.get(cost + price, 0) | new
+        seen, levels = 0, {}
+        for cost in sorted(larger):
+            if new := larger[cost] & ~seen:
+                levels[cost] = new
+                seen |= new
+    wanted = family_of(sets)
+    return members(next(found for cost in sorted(levels) if (found := levels[cost] & wanted)))
 
 
-def _extended(levels: dict[int, int], fits: int, weights: Sequence[int], size: int) -> dict[int, int]:
-    larger: dict[int, int] = {}
-    for cost, family in levels.items():
-        for node in positions(fits):
-            new = grown(family, size, 1 << node)
-            if new:
-                total = cost + weights[node]
-                larger[total] = larger.get(total, 0) | new
-    seen, result = 0, dict[int, int]()
-    for cost in sorted(larger):
-        new = larger[cost] & ~seen
-        if new:
-            result[cost] = new
-            seen |= new
-    return result
+def _table(nodes: int, prices: Weights) -> tuple[list[int], list[list[int]]]:
+    chosen = list(positions(nodes))
+    return chosen, [[row.get(node, UNFIT) for node in chosen] for row in prices]
 
 
-def _seat(nodes: int, seekers: Seekers, size: int) -> tuple[int, ...]:
+def _cost_in(nodes: int, prices: Weights) -> int:
+    """The cost of the cheapest assignment within one set."""
+    return sum(row[node] for row, node in zip(prices, _seat(nodes, prices), strict=True))
+
+
+def _seat(nodes: int, prices: Weights) -> tuple[int, ...]:
     """The cheapest assignment within one set; of equal ones the one that gives the first needs the lowest nodes."""
-    chosen = [node for node in range(size) if nodes >> node & 1]
-    if len(set(seekers.kinds)) == 1 and not any(any(row) for row in seekers.kept):
+    chosen, table = _table(nodes, prices)
+    if all(len(set(line)) == 1 for line in table):  # all the same to everybody
         return tuple(chosen)
-    costs = [
-        [seekers.cost[j][node] * PART - seekers.kept[j][node] if fits >> node & 1 else UNFIT for node in chosen]
-        for j, fits in enumerate(seekers.fits)
-    ]
-    return tuple(chosen[i] for i in seat(costs))
+    return tuple(chosen[i] for i in seat(table))
 
 
 def any_matching(fits: Sequence[int]) -> tuple[int, ...] | None:

@@ -33,6 +33,11 @@ class Ground:
         return len(self.spread) == 0
 
     @property
+    def is_whole(self) -> bool:
+        """Whether these are all nodes of the host, at their own positions."""
+        return len(self.rooms) == self.rooms[0].tables.size
+
+    @property
     def size(self) -> int:
         """Number of nodes."""
         return len(self.rooms)
@@ -40,14 +45,15 @@ class Ground:
 
 _spreads: dict[tuple[int, tuple[int, ...]], tuple[HostTables, Sets]] = {}
 _KEPT = 64
+_NO_TABLE: Sets = np.zeros(0, dtype=np.int64)
 
 
-def ground_of(room: HostRoom, candidates: tuple[int, ...]) -> Ground:
-    """The ground of these nodes (positions, ascending); bare if there are more than `LIMIT`."""
+def ground_of(room: HostRoom, candidates: tuple[int, ...], *, bare: bool = False) -> Ground:
+    """The ground of these nodes (positions, ascending); always bare if there are more than `LIMIT`."""
     rooms = tuple(room.nodes[i] for i in candidates)
     return Ground(
         rooms=rooms,
-        spread=_spread_of(room.tables, candidates),
+        spread=_NO_TABLE if bare or len(candidates) > LIMIT else _spread_of(room.tables, candidates),
         device_rings=device_rings(room, candidates),
         free_cpus=tuple(
             node.free_bits.bit_count() if room.demand.rule is not CoreRule.NOTHING else 0 for node in rooms
@@ -116,8 +122,6 @@ def device_distance(sets: Sets, ground: Ground) -> Sets:
 
 def _spread_of(tables: HostTables, candidates: tuple[int, ...]) -> Sets:
     """Remembered: the nodes that have room change slowly, and hosts of one model share tables."""
-    if len(candidates) > LIMIT:
-        return np.zeros(0, dtype=np.int64)
     key = (id(tables), candidates)
     known = _spreads.get(key)
     if known is not None and known[0] is tables:

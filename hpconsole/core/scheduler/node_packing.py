@@ -5,47 +5,43 @@ Node sets are tried in the documented order (fewest nodes, least distance); `set
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
-from hpconsole.core.scheduler.core_assignment import cost_of
 from hpconsole.core.scheduler.demand import NodeNeed
-from hpconsole.core.scheduler.floating import counted_blocks, float_cost
 from hpconsole.core.scheduler.host_tables import positions
+from hpconsole.core.scheduler.node_costs import NodeCosts, total
 from hpconsole.core.scheduler.node_order import Ground, device_distance
 from hpconsole.core.scheduler.node_sets import Sets, lowest_first, sets_of_size, sums
-from hpconsole.core.scheduler.present_pinning import Present
 from hpconsole.core.scheduler.room import CoreCost, NodeRoom
-from hpconsole.core.scheduler.set_packing import Option, SetPacking
-
-
-class Seeker(NamedTuple):
-    """A need that looks for nodes."""
-
-    need: NodeNeed
-    fits: int  # nodes with room for it alone
-    allowed: int  # nodes its pin list allows
-    kind: int  # needs of one kind are interchangeable
+from hpconsole.core.scheduler.set_packing import BUDGET, NEVER_BETTER, Option, SetPacking
 
 
 class Packer:
-    """Finds the best packing of `seekers` on `ground`. `base`: nodes (a mask) that hold the VM anyway."""
+    """Finds the best packing of the needs of `costs.prepared` on `ground`.
 
-    def __init__(self, ground: Ground, seekers: Sequence[Seeker], present: Present, base: int) -> None:
-        self.ground, self.present, self.base = ground, present, base
+    `fits`, `allowed`: for each need the nodes (a mask) with room for it alone, and those its pin list allows.
+    `base`: nodes (a mask) that hold the VM anyway.
+    """
+
+    def __init__(
+        self, ground: Ground, costs: NodeCosts, fits: Sequence[int], allowed: Sequence[int], base: int = 0
+    ) -> None:
+        self.ground, self.costs, self.base = ground, costs, base
         self.rule = ground.rooms[0].rule
-        self.sizes = sorted({size for seeker in seekers for size, _ in seeker.need.page_needs})
-        # What is hard to place decides early; equal needs stand together.
-        self.order = sorted(range(len(seekers)), key=lambda j: self._bulk(seekers[j]))
-        self.seekers = [seekers[j] for j in self.order]
-        self.blocks = [counted_blocks(seeker.need) for seeker in self.seekers]
-        self.options = [list(self._options(seeker)) for seeker in self.seekers]
+        needs = costs.prepared.demand.node_needs
+        self.sizes = sorted({size for pages in costs.prepared.pages for size, _ in pages})
+        # What is hard to place decides early; alike needs stand together.
+        self.order = sorted(
+            range(len(needs)), key=lambda j: (fits[j].bit_count(), *_bulk(needs[j]), costs.prepared.kinds[j])
+        )
+        self.options = [list(self._options(j, fits[j], allowed[j])) for j in self.order]
         self.capacities = [self._capacities(node) for node in ground.rooms]
-        first_of_kind: dict[int, int] = {}
-        self.stand_in = [first_of_kind.setdefault(seeker.kind, j) for j, seeker in enumerate(self.seekers)]
-        self._alone: dict[tuple[int, int], CoreCost] = {}
-        self._together: dict[tuple[int, ...], CoreCost] = {}
+        self.wish_masks = [
+            sum(1 << i for i, node in enumerate(ground.rooms) if costs.wish_masks[j] >> node.position & 1)
+            for j in self.order
+        ]
+        self.steps = 0  # packings judged so far, over all sets
 
     def best(self) -> tuple[int, ...] | None:
         """The nodes (a mask) of each seeker; None if they cannot be packed."""
@@ -65,48 +61,36 @@ class Packer:
         return None
 
     def any_packing(self) -> tuple[int, ...] | None:
-        """A packing on any number of nodes, for hosts too large to compare all sets of nodes."""
+        """Some packing on any number of nodes: whether there is one, without looking for the best."""
         if not all(self.options):
             return None
-        result = SetPacking(self, (1 << self.ground.size) - 1, CoreCost(0, 0, 0)).run()
+        result = SetPacking(self, (1 << self.ground.size) - 1, NEVER_BETTER).run()
         if result is None:
             return None
         by_seeker = dict(zip(self.order, result[1], strict=True))
         return tuple(by_seeker[j] for j in range(len(by_seeker)))
 
-    def cost_alone(self, j: int, nodes: int) -> CoreCost:
-        """What need j costs on these nodes with nobody beside it."""
-        key = (self.stand_in[j], nodes)
-        known = self._alone.get(key)
-        if known is None:
-            known = self._float_cost(j, nodes)
-            if self.rule.takes_cpus:
-                known = CoreCost(*map(sum, zip(known, self.cost_together(nodes.bit_length() - 1, (j,)), strict=True)))
-            self._alone[key] = known
-        return known
+    def kind_in(self, place: int, nodes: int) -> tuple[int, int]:
+        """What needs must share to be interchangeable within these nodes. `place`: index into `order`."""
+        j = self.order[place]
+        return (1, j) if self.wish_masks[place] & nodes else (0, self.costs.prepared.kinds[j])
 
-    def cost_together(self, node: int, needs: Sequence[int]) -> CoreCost:
-        """What the blocks of these needs cost together on one node."""
-        key = (node, *sorted([self.stand_in[j] for j in needs]))
-        known = self._together.get(key)
-        if known is None:
-            blocks = [block for j in needs for block in self.blocks[j]]
-            known = self._together[key] = cost_of(self.ground.rooms[node], blocks, self.present.wishes)
-        return known
+    def could_keep(self, place: int, nodes: int) -> int:
+        """At most so many vCPUs of a need stay on these nodes."""
+        here = self.wish_masks[place] & nodes
+        rooms = (self.ground.rooms[i] for i in positions(here))
+        return max((self.costs.could_keep(room, self.order[place]) for room in rooms), default=0)
 
-    def cost_of_packing(self, chosen: Sequence[int], holds: dict[int, list[int]]) -> CoreCost:
-        """What a whole packing costs: `chosen[j]` the nodes of need j, `holds[i]` the needs on node i."""
-        parts = [self._float_cost(j, nodes) for j, nodes in enumerate(chosen) if self.seekers[j].need.vcpus]
-        if self.rule.takes_cpus:
-            parts += [self.cost_together(node, needs) for node, needs in holds.items() if needs]
-        banks = part_cores = kept = 0
-        for part in parts:
-            banks, part_cores, kept = banks + part.banks, part_cores + part.part_cores, kept + part.kept
-        return CoreCost(banks, part_cores, kept)
-
-    def _float_cost(self, j: int, nodes: int) -> CoreCost:
-        """What a need's floating vCPUs cost: sharing changes nothing for them."""
-        return float_cost([self.ground.rooms[i] for i in positions(nodes)], self.seekers[j].need, self.present.sets)
+    def cost_of_packing(self, chosen: Sequence[int], holds: Mapping[int, Sequence[int]]) -> CoreCost:
+        """What a whole packing costs: `chosen` the nodes of each need, `holds[i]` the needs on node i (places)."""
+        parts = [
+            self.costs.floating([self.ground.rooms[i] for i in positions(nodes)], self.order[place])
+            for place, nodes in enumerate(chosen)
+        ]
+        for node, places in holds.items():
+            if places:
+                parts.append(self.costs.together(self.ground.rooms[node], [self.order[place] for place in places]))
+        return total(parts)
 
     def _promising(self, extra: int) -> Sets:
         """The sets of `extra` nodes besides `base` that are large enough on the whole."""
@@ -134,7 +118,7 @@ class Packer:
         best: tuple[object, ...] | None = None
         found: list[int] | None = None
         for bound, item, goal in sorted(candidates):
-            if best is not None and bound >= best:
+            if best is not None and (bound >= best or self.steps > BUDGET):
                 break
             result = SetPacking(self, item, goal).run()
             if result is not None:
@@ -147,53 +131,51 @@ class Packer:
     def _goal(self, nodes: int) -> CoreCost | None:
         """A lower bound of the cost in this set; None if some need fits nowhere in it."""
         banks = kept = 0
-        for j, options in enumerate(self.options):
-            costs = [self.cost_alone(j, option.nodes) for option in options if not option.nodes & ~nodes]
-            if not costs:
+        for place, options in enumerate(self.options):
+            least = [self._banks_alone(place, option.nodes) for option in options if not option.nodes & ~nodes]
+            if not least:
                 return None
-            banks += min(cost.banks for cost in costs)
-            kept += self._could_keep(j, nodes)
+            banks += min(least)
+            kept += self.could_keep(place, nodes)
         return CoreCost(banks, 0, -kept)
 
-    def _could_keep(self, j: int, nodes: int) -> int:
-        """At most so many vCPUs of need j stay, whatever else that costs."""
-        need, wishes = self.seekers[j].need, self.present.wishes
-        free = 0
-        for i in positions(nodes):
-            free |= self.ground.rooms[i].keepable_bits
-        count = sum(1 for b in need.blocks for bits in wishes.narrow.get(b.roles[0], ()) if not bits & ~free)
-        return count + (len(wishes.wide) if need.blocks else 0) + len(need.vcpus)
+    def _banks_alone(self, place: int, nodes: int) -> int:
+        rooms = [self.ground.rooms[i] for i in positions(nodes)]
+        if len(rooms) == 1:
+            return self.costs.alone(rooms[0], self.order[place]).banks
+        return self.costs.floating(rooms, self.order[place]).banks
 
-    def _options(self, seeker: Seeker) -> Iterator[Option]:
-        need = seeker.need
+    def _options(self, j: int, fits: int, allowed: int) -> Iterator[Option]:
+        need, pages = self.costs.prepared.demand.node_needs[j], dict(self.costs.prepared.pages[j])
         if not need.takes_all_allowed:
-            for node in positions(seeker.fits):
-                yield Option(1 << node, self._amounts(need, 1))
-        everywhere = list(positions(seeker.allowed))
+            amounts = self._amounts(need, pages, 1)
+            for node in positions(fits):
+                yield Option(1 << node, amounts)
+            if need.span == 1:
+                return
+        everywhere = list(positions(allowed))
         widths = [len(everywhere)] if need.takes_all_allowed else range(2, min(need.span, len(everywhere)) + 1)
         for width in widths:
             for chosen in combinations(everywhere, width):
                 rooms = [self.ground.rooms[i] for i in chosen]
                 has_cpus = sum(room.capacity for room in rooms) >= need.cpus_needed
                 if has_cpus and all(room.has_memory(need, width) for room in rooms):
-                    yield Option(sum(1 << i for i in chosen), self._amounts(need, width))
+                    yield Option(sum(1 << i for i in chosen), self._amounts(need, pages, width))
 
-    def _amounts(self, need: NodeNeed, width: int) -> tuple[int, ...]:
-        pages = dict(need.page_needs)
+    def _amounts(self, need: NodeNeed, pages: Mapping[int, int], width: int) -> tuple[int, ...]:
         blocks = len(need.blocks) if self.rule.takes_cpus else 0
         return (blocks, -(-need.memory_kib // width), *(-(-pages.get(size, 0) // width) for size in self.sizes))
 
     def _capacities(self, room: NodeRoom) -> tuple[int, ...]:
         return (room.capacity, room.free_kib, *(room.free_pages.get(size, 0) for size in self.sizes))
 
-    @staticmethod
-    def _bulk(seeker: Seeker) -> tuple[int, ...]:
-        need = seeker.need
-        pages = sum(size * count for size, count in need.page_needs)
-        return (seeker.fits.bit_count(), -len(need.blocks), -need.memory_kib - pages, seeker.kind)
+
+def _bulk(need: NodeNeed) -> tuple[int, int]:
+    pages = sum(size * count for size, count in need.page_needs)
+    return (-len(need.blocks), -need.memory_kib - pages)
 
 
-def _union(masks: Iterator[int] | Sequence[int]) -> int:
+def _union(masks: Iterable[int]) -> int:
     together = 0
     for mask in masks:
         together |= mask

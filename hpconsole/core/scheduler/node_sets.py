@@ -30,14 +30,9 @@ def without(size: int, node: int) -> int:
     return block
 
 
-def grown(family: int, size: int, nodes: int) -> int:
-    """Every set of the family that holds none of `nodes` (a mask), with them."""
-    left, bits = family, nodes
-    while bits:
-        low = bits & -bits
-        left &= without(size, low.bit_length() - 1)
-        bits ^= low
-    return left << nodes
+def grown(family: int, size: int, node: int) -> int:
+    """Every set of the family that does not hold this node, with it."""
+    return (family & without(size, node)) << (1 << node)
 
 
 def members(family: int) -> Sets:

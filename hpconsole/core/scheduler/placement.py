@@ -20,6 +20,8 @@ from hpconsole.core.scheduler.occupancy import Occupancy
 from hpconsole.core.scheduler.placing import find
 
 __all__ = ["Misfit", "place", "place_group"]
+_KEPT = 64
+_demands: dict[tuple[int, int, str], tuple[Vm, HostTopology | None, Demand]] = {}
 
 
 def place(
@@ -44,9 +46,19 @@ def place(
 
 def demand_for(vm: Vm, occupancy: Occupancy, source: HostTopology | None = None) -> Demand:
     """The demand of `vm` on this host; a VM that is on the host itself has its shape read from there."""
-    if source is None and vm.host == occupancy.host.name:
+    name = occupancy.host.name
+    if source is None and vm.host == name:
         source = occupancy.host.topology
-    return demand_of(vm, source, host=occupancy.host.name)
+    # A VM is asked about on host after host: its demand is the same unless its literal map differs per host.
+    key = (id(vm), id(source), name if vm.intent.per_host else "")
+    known = _demands.get(key)
+    if known is not None and known[0] is vm and known[1] is source:
+        return known[2]
+    demand = demand_of(vm, source, host=name)
+    if len(_demands) >= _KEPT:
+        _demands.clear()
+    _demands[key] = (vm, source, demand)
+    return demand
 
 
 def place_group(

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.scheduler.demand import CoreRule, Demand
-from hpconsole.core.scheduler.node_choice import choices
+from hpconsole.core.scheduler.node_choice import choices, is_possible
 from hpconsole.core.scheduler.occupancy import Occupancy
 from hpconsole.core.scheduler.placement_map import map_of
 from hpconsole.core.scheduler.placement_order import order_of
-from hpconsole.core.scheduler.present_pinning import NOTHING_PRESENT, present_of
+from hpconsole.core.scheduler.prepared import prepared_of
 from hpconsole.core.scheduler.room import HostRoom
 from hpconsole.core.scheduler.staying import staying
 
@@ -34,7 +34,7 @@ def fits(demand: Demand, occupancy: Occupancy) -> bool:
         # Memory alone, divided evenly over any number of nodes.
         counts = range(1, room.tables.size + 1)
         return any(sum(node.has_memory(tune, count) for node in room.nodes) >= count for count in counts)
-    return next(choices(room, NOTHING_PRESENT, literal_nodes(room)), None) is not None
+    return is_possible(room, literal_nodes(room))
 
 
 def is_open(room: HostRoom) -> bool:
@@ -60,8 +60,8 @@ def _find(demand: Demand, occupancy: Occupancy) -> Placement | None:
     room = HostRoom(demand, occupancy)
     if not is_open(room):
         return None
-    present = present_of(demand)
-    found = [map_of(room, present, choice) for choice in choices(room, present, literal_nodes(room))]
+    present = prepared_of(demand).present
+    found = [map_of(room, present, choice) for choice in choices(room, literal_nodes(room))]
     if not found:
         return None
     if present.cpu_of and any(found[0].pinning.of_vcpu(v) != cpus for v, cpus in demand.vm.pinning.vcpus):

@@ -35,7 +35,7 @@ class CoreCost(NamedTuple):
 class NodeRoom:
     """One host node as one demand sees it. `free_bits` are the CPUs it could take (or, FLOATING, use)."""
 
-    __slots__ = ("_at_least", "_cores", "capacity", "costs", "free_bits", "free_kib", "free_pages",
+    __slots__ = ("_at_least", "_cores", "capacity", "free_bits", "free_kib", "free_pages",
                  "is_untouched", "position", "rule", "tables", "threads", "usable_bits")  # fmt: skip
 
     def __init__(self, tables: HostTables, position: int, occupancy: Occupancy, rule: CoreRule, threads: int) -> None:
@@ -57,7 +57,6 @@ class NodeRoom:
         self.is_untouched = self.free_bits == bits
         self._cores: tuple[FreeCore, ...] | None = None
         self._at_least: tuple[int, ...] | None = None
-        self.costs: dict[object, CoreCost] = {}
         self.capacity = self._capacity()
 
     def part(self, bits: int) -> NodeRoom:
@@ -66,7 +65,6 @@ class NodeRoom:
         part.free_bits &= bits
         part.is_untouched = part.is_untouched and not self.tables.node_bits[self.position] & ~bits
         part._cores = part._at_least = None
-        part.costs = {}
         part.capacity = part._capacity()
         return part
 

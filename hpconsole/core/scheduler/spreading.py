@@ -6,7 +6,7 @@ cache banks and part cores.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ import numpy as np
 from hpconsole.core.scheduler.core_assignment import cost_of
 from hpconsole.core.scheduler.demand import Block, Demand
 from hpconsole.core.scheduler.node_order import Ground, device_distance
-from hpconsole.core.scheduler.node_sets import Sets, lowest_first, sets_of_size, sums
+from hpconsole.core.scheduler.node_sets import LIMIT, Sets, lowest_first, sets_of_size, sums
 from hpconsole.core.scheduler.present_pinning import Present
 from hpconsole.core.scheduler.room import CoreCost, NodeRoom
 from hpconsole.core.scheduler.seating import seat
@@ -62,6 +62,25 @@ class Spreader:
             distances = self.ground.spread[sets]
             return self._best_of(sets[distances == distances.min()])
         return None
+
+    def is_possible(self) -> bool:
+        """Whether there is any spread."""
+        tune = self.demand.tune
+        if tune is None or not (tune.memory_kib or tune.page_needs):
+            return self._is_enough(range(self.ground.size))
+        if self.ground.size > LIMIT:
+            return self.any_spread() is not None
+        return any(len(self._possible(size)) for size in range(1, self.ground.size + 1))
+
+    def _is_enough(self, nodes: Collection[int]) -> bool:
+        """Whether these nodes have CPUs for every virtual socket."""
+        by_socket: dict[int, int] = {}
+        for cell in self.cells:
+            if cell.node in nodes:
+                by_socket[cell.socket] = by_socket.get(cell.socket, 0) + cell.room.capacity
+        whole = sum(capacity // self.large for capacity in by_socket.values())
+        rests = max((capacity % self.large for capacity in by_socket.values()), default=0)
+        return whole >= self.count and (not self.small or whole > self.count or rests >= self.small)
 
     def any_spread(self) -> Spread | None:
         """A spread on any number of nodes, for hosts too large to compare all sets of nodes."""

@@ -1,0 +1,123 @@
+"""How many vCPUs can stay on their CPUs when blocks take a node's cores as cheaply as possible: direct formulas.
+
+For nodes with one cache bank and cores of one width, where the cheapest way is known by numbers alone. Gives None where
+no formula is exact; `core_search` answers then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpconsole.core.scheduler.core_search import Wishes, wishes_met
+from hpconsole.core.scheduler.demand import Block, CoreRule
+from hpconsole.core.scheduler.room import FreeCore, NodeRoom
+
+Seats = list[tuple[Block, FreeCore]]
+
+
+def seats_kept(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats | None:
+    """The cheapest assignment that keeps the most vCPUs; None where no direct way is exact.
+
+    The node has one cache bank and cores of one width; the blocks fit.
+    """
+    stays = _stays(room, blocks, wishes)
+    if stays is None:
+        return None
+    if room.rule is CoreRule.SIBLINGS:
+        return _siblings(room, blocks, stays)
+    return _one_per_core(room, blocks, stays)
+
+
+def _stays(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> dict[int, list[tuple[int, Block]]] | None:
+    """Core (by its free CPUs) -> (vCPUs that stay, block), most first; None if a block could stay on two cores."""
+    stays: dict[int, list[tuple[int, Block]]] = {}
+    for block in blocks:
+        wanted = 0
+        for bits in wishes.narrow.get(block.roles[0], ()):
+            wanted |= bits
+        if not wanted & room.free_bits:
+            continue
+        found = False
+        for core in room.cores:
+            if core.bits & wanted:
+                count = wishes_met(block, core, room.rule, wishes)
+                if count:
+                    if found:
+                        return None
+                    found = True
+                    stays.setdefault(core.bits, []).append((count, block))
+    for items in stays.values():
+        items.sort(key=lambda item: (-item[0], item[1].roles))
+    return stays
+
+
+def _one_per_core(room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list[tuple[int, Block]]]) -> Seats | None:
+    """WHOLE_CORES and SHAPE: one block to a core, so every core keeps the block that gains most by it."""
+    is_whole = room.rule is CoreRule.WHOLE_CORES
+    cores = {core.bits: core for core in room.cores if not is_whole or core.free == core.width}
+    seats: Seats = []
+    for bits, items in stays.items():
+        if bits in cores:
+            fitting = [block for _, block in items if is_whole or block.size <= cores[bits].free]
+            if fitting:
+                seats.append((fitting[0], cores.pop(bits)))
+    kept = {block.roles for block, _ in seats}
+    rest = sorted((block for block in blocks if block.roles not in kept), key=lambda block: (-block.size, block.roles))
+    free = sorted(cores.values(), key=lambda core: (core.free, core.bits & -core.bits))
+    for block in rest:  # the tightest core that holds it
+        core = next((core for core in free if is_whole or core.free >= block.size), None)
+        if core is None:
+            return None  # a small block stays where a large one must go
+        free.remove(core)
+        seats.append((block, core))
+    return seats
+
+
+def _siblings(room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list[tuple[int, Block]]]) -> Seats | None:
+    """Whole cores are filled completely: those where most stays. What does not fill one goes where most of it stays."""
+    width = room.tables.core_width(room.position)
+    per_core = width // room.threads
+    whole = [core for core in room.cores if core.free == width]
+    full, rest = divmod(len(blocks), per_core)
+    if len(blocks) > len(whole) * per_core:
+        return None
+    best: tuple[int, list[tuple[FreeCore, int]]] | None = None
+    for last in _last_cores(room, whole, rest, full):
+        others = sorted(whole, key=lambda core: (-_gain(core, per_core, stays), core.bits & -core.bits))
+        chosen = [(core, per_core) for core in others if core is not last][:full]
+        if last is not None:
+            chosen.append((last, rest))
+        total = sum(_gain(core, slots, stays) for core, slots in chosen)
+        if best is None or total > best[0]:
+            best = total, chosen
+    return _seated(blocks, best[1], stays) if best is not None else None
+
+
+def _last_cores(room: NodeRoom, whole: Sequence[FreeCore], rest: int, full: int) -> list[FreeCore | None]:
+    """The cores that may take what fills no core, those beside other VMs first."""
+    if not rest:
+        return [None]
+    part = [core for core in room.cores if core not in whole and core.free // room.threads >= rest]
+    part.sort(key=lambda core: (core.free, core.bits & -core.bits))
+    return [*part, *(whole if len(whole) > full else ())]
+
+
+def _gain(core: FreeCore, slots: int, stays: dict[int, list[tuple[int, Block]]]) -> int:
+    return sum(count for count, _ in stays.get(core.bits, ())[:slots])
+
+
+def _seated(
+    blocks: Sequence[Block], chosen: Sequence[tuple[FreeCore, int]], stays: dict[int, list[tuple[int, Block]]]
+) -> Seats:
+    seats: Seats = []
+    open_slots: list[FreeCore] = []
+    for core, slots in chosen:
+        staying = [block for _, block in stays.get(core.bits, ())[:slots]]
+        seats += [(block, core) for block in staying]
+        open_slots += [core] * (slots - len(staying))
+    kept = {block.roles for block, _ in seats}
+    waiting = sorted(
+        (block for block in blocks if block.roles not in kept), key=lambda block: (block.owners, block.roles)
+    )
+    open_slots.sort(key=lambda core: core.bits & -core.bits)
+    return seats + list(zip(waiting, open_slots, strict=True))

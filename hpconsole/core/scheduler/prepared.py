@@ -1,0 +1,71 @@
+"""What is the same of a demand on every host: kinds of needs, blocks to count, CPUs now. Computed once per demand."""
+
+from __future__ import annotations
+
+from hpconsole.core.scheduler.core_assignment import signature
+from hpconsole.core.scheduler.demand import Demand, NodeNeed
+from hpconsole.core.scheduler.floating import counted_blocks
+from hpconsole.core.scheduler.present_pinning import Present, present_of
+
+_KEPT = 32
+
+
+class Prepared:
+    """See the module. Lists go by need."""
+
+    __slots__ = ("blocks", "demand", "kinds", "pages", "present", "shape", "stand_in", "wanted")
+
+    def __init__(self, demand: Demand) -> None:
+        self.demand = demand  # held, so that its identity stays its own
+        self.present: Present = present_of(demand)
+        needs = demand.node_needs
+        numbers: dict[tuple[object, ...], int] = {}
+        self.kinds = [numbers.setdefault(_kind_of(need), len(numbers)) for need in needs]  # alike: same kind
+        first: dict[int, int] = {}
+        self.stand_in = [first.setdefault(kind, j) for j, kind in enumerate(self.kinds)]  # the first need of its kind
+        self.blocks = [counted_blocks(need) for need in needs]
+        self.pages = [need.page_needs for need in needs]
+        self.shape = [_cumulated(need) for need in needs]
+        self.wanted = [self._wanted(need) for need in needs]  # CPUs (bits) that some vCPU would stay on
+
+    def _wanted(self, need: NodeNeed) -> int:
+        wishes, bits = self.present.wishes, 0
+        for block in need.blocks:
+            bits |= wishes.homes.get(block.roles[0], 0)
+            for own in wishes.narrow.get(block.roles[0], ()):
+                bits |= own
+        for vcpu in need.vcpus:
+            bits |= self.present.sets.get(vcpu, 0)
+        return bits
+
+
+def _kind_of(need: NodeNeed) -> tuple[object, ...]:
+    return (
+        need.memory_kib, need.page_needs, need.cpus_needed, signature(need.blocks), len(need.vcpus),
+        len(need.vcpu_owners), need.usable_needed, need.allowed_nodes, need.takes_all_allowed, need.span,
+    )  # fmt: skip
+
+
+def _cumulated(need: NodeNeed) -> tuple[tuple[int, int], ...]:
+    """(size, blocks of at least this size) for each different block size, largest first."""
+    result: list[tuple[int, int]] = []
+    for count, block in enumerate(sorted(need.blocks, key=lambda block: -block.size), start=1):
+        if result and result[-1][0] == block.size:
+            result[-1] = (block.size, count)
+        else:
+            result.append((block.size, count))
+    return tuple(result)
+
+
+_prepared: dict[int, Prepared] = {}
+
+
+def prepared_of(demand: Demand) -> Prepared:
+    """The prepared form, remembered by identity. Threads: any."""
+    known = _prepared.get(id(demand))
+    if known is not None and known.demand is demand:
+        return known
+    if len(_prepared) >= _KEPT:
+        _prepared.clear()
+    made = _prepared[id(demand)] = Prepared(demand)
+    return made
