@@ -79,6 +79,20 @@ def _probe(uri: HostUri) -> None:
         raise opening_error(clean(str(error)), uri.host) from error
 
 
+@contextmanager
+def freed(domain: libvirt.virDomain) -> Iterator[libvirt.virDomain]:
+    """Use a domain, and free it at the end, on this thread, whatever happened.
+
+    A libvirt error keeps the frames it came through, and so the domain, until the garbage collector runs: on any
+    thread, the window's too. The domain keeps its connection; the last one of a closed connection says good-bye to the
+    host and waits for the answer.
+    """
+    try:
+        yield domain
+    finally:
+        domain.__del__()  # the binding has no other word for it; what is freed is not freed again
+
+
 class Connection:
     """A virConnect that several threads may use, and that stays open until the last of them has left.
 

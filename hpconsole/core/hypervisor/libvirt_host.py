@@ -11,7 +11,7 @@ import libvirt
 
 from hpconsole.core.errors import HypervisorError, OperationRefused
 from hpconsole.core.hypervisor.intent_xml import KEY, NAMESPACE
-from hpconsole.core.hypervisor.libvirt_connection import Connection, connect
+from hpconsole.core.hypervisor.libvirt_connection import Connection, connect, freed
 from hpconsole.core.hypervisor.libvirt_events import EventFeed
 from hpconsole.core.hypervisor.libvirt_migration import migration_terms, read_job_stats
 from hpconsole.core.hypervisor.libvirt_sampling import Sampler
@@ -182,8 +182,11 @@ class LibvirtHost:
 
     def migrate(self, uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
         """Migrate live; returns when libvirt says that the VM runs on the destination."""
-        with closing(self._connect()) as own, own.use(uuid) as connection:
-            domain = connection.lookupByUUIDString(uuid)
+        with (
+            closing(self._connect()) as own,
+            own.use(uuid) as connection,
+            freed(connection.lookupByUUIDString(uuid)) as domain,
+        ):
             flags, parameters = migration_terms(request, is_persistent=bool(domain.isPersistent()))
             if request.transport is MigrationTransport.PEER_TO_PEER:
                 domain.migrateToURI3(request.destination_uri, parameters, flags)
@@ -248,8 +251,8 @@ class LibvirtHost:
 
     @contextmanager
     def _domain(self, uuid: str) -> Iterator[libvirt.virDomain]:
-        with self._connection.use(uuid) as connection:
-            yield connection.lookupByUUIDString(uuid)
+        with self._connection.use(uuid) as connection, freed(connection.lookupByUUIDString(uuid)) as domain:
+            yield domain
 
     def _descriptions(self, things: Sequence[libvirt.virNetwork | libvirt.virInterface] | None) -> list[str]:
         """Their XML; what is gone by now is left out."""

@@ -343,3 +343,23 @@ def test_a_program_that_forgets_to_close_ends_at_once_and_in_silence() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
     assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_no_domain_waits_for_the_garbage_collector_after_an_error(
+    host: LibvirtHost, vm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would keep a closed connection, and say good-bye to the host on whatever thread the collector runs."""
+    found: list[libvirt.virDomain] = []
+    look_up = libvirt.virConnect.lookupByUUIDString
+
+    def remember(connection: libvirt.virConnect, uuid: str) -> libvirt.virDomain:
+        found.append(look_up(connection, uuid))
+        return found[-1]
+
+    monkeypatch.setattr(libvirt.virConnect, "lookupByUUIDString", remember)
+    with pytest.raises(HypervisorError):
+        host.suspend(vm)  # it does not run
+    request = MigrationRequest("test:///default", MigrationTransport.PEER_TO_PEER)
+    with pytest.raises(HypervisorError):
+        host.migrate(vm, request, None)
+    assert [vars(domain)["_o"] for domain in found] == [None, None], "what libvirt gave was not given back"
