@@ -55,7 +55,7 @@ def test_command_line_on_the_simulated_cluster(program: Path) -> None:
 
 def test_demo_shows_a_snapshot_in_a_real_window(program: Path, display: str, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "QT_QPA_PLATFORM"} | {"DISPLAY": display}
-    command = [program, "--demo", "--quit-after-first-snapshot", "--data-folder", str(tmp_path)]
+    command = [str(program), "--demo", "--quit-after-first-snapshot", "--data-folder", str(tmp_path)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "hpconsole.sqlite3").exists(), "the database migrations were not found"

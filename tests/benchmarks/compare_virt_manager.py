@@ -36,7 +36,8 @@ DOMAIN = """<domain type="test"><name>vm-{n:04d}</name><uuid>00000000-0000-4000-
 <memory unit="MiB">64</memory><vcpu>4</vcpu>
 <cputune><vcpupin vcpu="0" cpuset="0"/><vcpupin vcpu="1" cpuset="1"/></cputune>
 <numatune><memory mode="strict" nodeset="0"/></numatune>
-<os><type arch="i686">hvm</type></os><cpu><numa><cell id="0" cpus="0-3" memory="65536" unit="KiB"/></numa></cpu></domain>"""
+<os><type arch="i686">hvm</type></os>
+<cpu><numa><cell id="0" cpus="0-3" memory="65536" unit="KiB"/></numa></cpu></domain>"""
 
 
 def node_xml(domains: int) -> str:

@@ -143,7 +143,7 @@ def text_of(path: Path) -> str:
 
 @cache
 def schema() -> etree.RelaxNG:
-    """The schema of domains that libvirt ships (what virt-xml-validate uses); skips the test where it is not installed."""
+    """The schema of domains that libvirt ships (what virt-xml-validate uses). Skips where it is not installed."""
     if not _SCHEMA.exists():
         pytest.skip("libvirt's schemas are not installed (Debian: libvirt0)")
     return etree.RelaxNG(file=str(_SCHEMA))
