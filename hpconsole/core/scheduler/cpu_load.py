@@ -31,7 +31,9 @@ def shared_load(question: Question) -> Floats:
     """Load on the shared CPUs, promises and the manager role included."""
     columns, config = question.columns, question.config
     measured = columns.number("shared_usage_pct")
-    load = np.where(measured > 0, measured, columns.number("cpu_pct") * effective_cpus(question))
+    # Where single CPUs are not told, the host's load is taken to lie on them evenly. (The reference counts cores here
+    # and threads below, which halves the load of a host with two threads a core.)
+    load = np.where(measured > 0, measured, columns.number("cpu_pct") * shared_cpus(question))
     manager = columns.number("is_manager") * config.manager_vcpus * config.starting_vcpu_load_pct
     return load + columns.number("pending_load_pct") + manager
 
