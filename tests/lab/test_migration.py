@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +25,10 @@ from hpconsole.core.planning.plan import Plan
 from tests.lab.commands import wait_until
 from tests.lab.guests import Guest
 from tests.lab.lab import Lab
+from tests.lab.proof import check_is_on, check_is_pinned, vcpu_pins
 
 ROOT = Path(__file__).resolve().parents[2]
-# Nodes of host b by CPU: 2 x 2 nodes of 4 cores with 2 threads, thread 0 of every core first.
-NODE_OF_B = {core + 16 * thread: core // 4 for core in range(16) for thread in range(2)}
+CELL_OF_VCPU = {0: 0, 1: 0, 2: 1, 3: 1}
 WAIT_S = 90.0
 
 
@@ -98,43 +96,6 @@ def plan_for(app: App, guest: Guest, to: str | None = None) -> Plan:
     return plan_migration(MigrationIntent((guest.uuid,), to), snapshot, app.policy, app.reservations())
 
 
-def vcpu_pins(lab: Lab, host: str, guest: Guest, where: str) -> dict[int, str]:
-    """`virsh vcpupin`: vCPU -> CPU list. `where`: --live or --config."""
-    rows = re.findall(r"^\s*(\d+)\s+(\S+)", lab.virsh(host, "vcpupin", guest.uuid, where), re.MULTILINE)
-    return {int(vcpu): cpus for vcpu, cpus in rows}
-
-
-def memory_nodes(lab: Lab, host: str, guest: Guest, *, inactive: bool) -> dict[int, tuple[str, str]]:
-    """Virtual node -> (mode, host nodes) as the host's libvirt has it (`virsh numatune` tells nothing of <memnode>)."""
-    xml = lab.virsh(host, "dumpxml", guest.uuid, *(("--inactive",) if inactive else ()))
-    nodes = ElementTree.fromstring(xml).findall("./numatune/memnode")
-    return {int(node.get("cellid", "")): (node.get("mode", ""), node.get("nodeset", "")) for node in nodes}
-
-
-def check_is_on(lab: Lab, host: str, guest: Guest, *, not_on: str) -> None:
-    """It runs there once, is defined there, and nothing is left where it was."""
-    assert lab.qemu_processes()[guest.uuid] == (host,)
-    assert lab.virsh(host, "domstate", guest.uuid).strip() == "running"
-    assert guest.name in lab.virsh(host, "list", "--all", "--persistent", "--name").split()
-    assert guest.name not in lab.virsh(not_on, "list", "--all", "--name").split()
-
-
-def check_pinned_on_b(lab: Lab, guest: Guest) -> None:
-    """The map on b is whole, exclusive, on the CPUs of the nodes that hold the memory; live and persistent the same."""
-    live = vcpu_pins(lab, "b", guest, "--live")
-    assert live == vcpu_pins(lab, "b", guest, "--config")
-    assert sorted(live) == [0, 1, 2, 3]
-    assert all(re.fullmatch(r"\d+", cpus) for cpus in live.values()), "one CPU for each vCPU"
-    assert len(set(live.values())) == 4
-    nodes = memory_nodes(lab, "b", guest, inactive=False)
-    assert nodes == memory_nodes(lab, "b", guest, inactive=True)
-    assert {mode for mode, _ in nodes.values()} == {"strict"}
-    for vcpu, cpu in live.items():
-        assert str(NODE_OF_B[int(cpu)]) == nodes[vcpu // 2][1]
-    numatune = lab.virsh("b", "numatune", guest.uuid, "--live")
-    assert "strict" in numatune
-
-
 @pytest.fixture
 def pinned(lab: Lab) -> Guest:
     """4 vCPUs, 2 virtual nodes strictly on a's nodes 0 and 1, memory being dirtied."""
@@ -155,7 +116,7 @@ def test_a_pinned_guest_gets_the_destination_s_map_while_it_works(lab: Lab, pinn
         (record,) = app.database.journal.records()
         assert (record.outcome, record.destination_uri) == (StepOutcome.DONE, lab.host("b").uri)
     check_is_on(lab, "b", pinned, not_on="a")
-    check_pinned_on_b(lab, pinned)
+    check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
     planned = {vcpu: cpus.format() for vcpu, cpus in plan.steps[0].placement.pinning.vcpus}
     assert vcpu_pins(lab, "b", pinned, "--live") == planned
     assert before != planned
@@ -202,27 +163,6 @@ def hpconsole(lab: Lab, uris: Mapping[str, str], data: Path, *words: str) -> lis
     return [sys.executable, "-m", "hpconsole", *words, "--data-folder", str(data), *connect]
 
 
-@pytest.mark.parametrize("transport", ["tcp", "ssh", "tls"])
-def test_by_command_line_over_each_transport(lab: Lab, pinned: Guest, tmp_path: Path, transport: str) -> None:
-    attribute = {"tcp": "uri", "ssh": "uri_ssh", "tls": "uri_tls"}[transport]
-    uris = {host.name: getattr(host, attribute) for host in lab.hosts if host.name in "ab"}
-    done = subprocess.run(
-        hpconsole(lab, uris, tmp_path, "migrate", pinned.name, "--auto", "--json"),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | lab.environment(),
-        timeout=WAIT_S,
-        check=False,
-    )
-    assert done.returncode == 0, (done.stdout, done.stderr)
-    (result,) = json.loads(done.stdout)["results"]
-    assert (result["outcome"], result["destination"]) == ("done", "b")
-    assert "this console carried" not in result["sentence"], "the hosts did it by themselves"
-    check_is_on(lab, "b", pinned, not_on="a")
-    check_pinned_on_b(lab, pinned)
-
-
 def test_hosts_that_cannot_reach_each_other_s_daemon(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
     lab.fault.block_management("a", "b")
     with running_app(lab.uris(), tmp_path) as app:
@@ -232,7 +172,7 @@ def test_hosts_that_cannot_reach_each_other_s_daemon(lab: Lab, pinned: Guest, tm
     assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
     assert "a could not reach b by itself; this console carried the migration" in end.sentence
     check_is_on(lab, "b", pinned, not_on="a")
-    check_pinned_on_b(lab, pinned)
+    check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
 
 
 def test_cancelled_midway_it_goes_on_at_home(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
@@ -279,7 +219,7 @@ def test_a_killed_console_changes_nothing_and_the_next_one_tells_the_truth(lab: 
         assert "db-1 runs on b; nothing of it is left on a." in record.sentence
         assert all(event.outcome is StepOutcome.DONE for event in watch.events if isinstance(event, StepFinished))
     check_is_on(lab, "b", pinned, not_on="a")
-    check_pinned_on_b(lab, pinned)
+    check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
 
 
 def _is_sending(lab: Lab, guest: Guest) -> bool:

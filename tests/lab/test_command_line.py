@@ -1,0 +1,157 @@
+"""`hpconsole migrate` as a user types it, over real hosts and each transport; what it says is checked with virsh."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpconsole.core.database.database import Database
+from hpconsole.core.events import StepOutcome
+from tests.lab.commands import wait_until
+from tests.lab.guests import Guest
+from tests.lab.lab import Lab
+from tests.lab.proof import check_goes_on, check_is_on, check_is_pinned, memory_nodes, vcpu_pins
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 90.0
+CELL_OF_VCPU = {0: 0, 1: 0, 2: 1, 3: 1}
+URI_OF = {"tcp": "uri", "ssh": "uri_ssh", "tls": "uri_tls"}
+
+
+@pytest.fixture
+def pinned(lab: Lab) -> Guest:
+    """4 vCPUs, 2 virtual nodes strictly on a's two nodes, memory being dirtied."""
+    return lab.guest("a", "db-1", vcpus=4, cells=2, memory_mib=192, pin=True, dirty_mib=64, dirty_mib_s=20)
+
+
+def command(lab: Lab, data: Path, words: Iterable[str], *, transport: str = "tcp", hosts: str = "abc") -> list[str]:
+    """What a user types."""
+    connect = [w for name in hosts for w in ("--connect", f"{name}={getattr(lab.host(name), URI_OF[transport])}")]
+    return [sys.executable, "-m", "hpconsole", *words, *connect, "--data-folder", str(data)]
+
+
+def say(lab: Lab, data: Path, *words: str, transport: str = "tcp", hosts: str = "abc", code: int = 0) -> dict[str, Any]:
+    """Run it to its end; the document it prints."""
+    done = subprocess.run(
+        command(lab, data, [*words, "--json"], transport=transport, hosts=hosts),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | lab.environment(),
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+@pytest.mark.parametrize("transport", ["tcp", "ssh", "tls"])
+def test_migrates_automatically_over_each_transport(lab: Lab, pinned: Guest, tmp_path: Path, transport: str) -> None:
+    ticks = lab.heartbeat("a", pinned)
+
+    document = say(lab, tmp_path, "migrate", pinned.name, "--auto", transport=transport)
+
+    assert (document["format"], document["dry_run"]) == ("hpconsole-migrate/1", False)
+    (result,) = document["results"]
+    assert (result["outcome"], result["source"], result["destination"]) == ("done", "a", "b")
+    assert "this console carried" not in result["sentence"], "the hosts did it by themselves"
+    check_is_on(lab, "b", pinned, not_on="a")
+    check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
+    check_goes_on(lab, "b", pinned, since=ticks)
+    said = {int(vcpu): cpus for vcpu, cpus in result["placement"]["vcpus"].items()}
+    assert said == vcpu_pins(lab, "b", pinned, "--live")
+
+
+def test_a_dry_run_tells_every_host_s_verdict_in_numbers_and_changes_nothing(lab: Lab, tmp_path: Path) -> None:
+    guest = lab.guest("a", "db-2", vcpus=4, cells=2, memory_mib=192, pin=True, dirty_mib=0, huge_pages=2048)
+    before = lab.virsh("a", "dumpxml", guest.uuid), lab.virsh("a", "dumpxml", guest.uuid, "--inactive")
+
+    document = say(lab, tmp_path, "migrate", guest.name, "--auto", "--dry-run")
+
+    (vm,) = document["vms"]
+    hosts = {host["host"]: host for host in vm["hosts"]}
+    assert next(iter(hosts)) == "b", "best first"
+    assert {name: host["accepted"] for name, host in hosts.items()} == {"b": True, "a": False, "c": False}
+    shortages = [s for refusal in hosts["c"]["refusals"] for s in refusal["shortages"]]
+    assert {"NUMA", "HugePages"} <= {refusal["unit"] for refusal in hosts["c"]["refusals"]}
+    assert (96, 0, 96) in {(s["needed"], s["available"], s["missing"]) for s in shortages}
+    assert all(refusal["sentence"].endswith(".") for refusal in hosts["c"]["refusals"])
+    assert hosts["b"]["placements"][guest.uuid] == document["plan"]["steps"][0]["placement"]
+    assert (lab.virsh("a", "dumpxml", guest.uuid), lab.virsh("a", "dumpxml", guest.uuid, "--inactive")) == before
+    assert lab.qemu_processes() == {guest.uuid: ("a",)}
+    assert lab.virsh("b", "list", "--all", "--name") == ""
+
+
+def test_a_refused_destination_changes_nothing(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
+    before = vcpu_pins(lab, "a", pinned, "--live"), memory_nodes(lab, "a", pinned, inactive=False)
+
+    document = say(lab, tmp_path, "migrate", pinned.name, "--to", "c", code=3)
+
+    assert document["format"] == "hpconsole-error/1"
+    assert "c" in document["error"]
+    assert re.search(r"\bneeds 2 \S+", document["error"]), document["error"]
+    check_is_on(lab, "a", pinned, not_on="c")
+    assert (vcpu_pins(lab, "a", pinned, "--live"), memory_nodes(lab, "a", pinned, inactive=False)) == before
+    assert not _journal(tmp_path), "nothing was begun"
+
+
+def test_a_killed_command_is_told_truly_by_the_next_one(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
+    """test_migration.py has the same with the window's program as the next start."""
+    lab.fault.shape("b", "100mbit")
+    ticks = lab.heartbeat("a", pinned)
+    words = command(lab, tmp_path, ["migrate", pinned.name, "--auto"])
+    console = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: _is_sending(lab, pinned), within_s=60, complaint="the migration did not begin")
+        console.send_signal(signal.SIGKILL)
+    finally:
+        console.kill()
+        console.wait()
+    assert _is_sending(lab, pinned), "it was to be killed midway"
+    assert [outcome for outcome, _ in _journal(tmp_path)] == [None], "its end is not known yet"
+    lab.fault.heal("b")
+    wait_until(
+        lambda: lab.qemu_processes()[pinned.uuid] == ("b",), within_s=WAIT_S, complaint="the hosts did not finish it"
+    )
+
+    (vm,) = (vm for vm in say(lab, tmp_path, "vms")["vms"] if vm["uuid"] == pinned.uuid)
+
+    assert (vm["host"], vm["state"]) == ("b", "running")
+    # a command that is over before both hosts were asked leaves it to the next one
+    wait_until(
+        lambda: _journal(tmp_path)[0][0] is not None or not say(lab, tmp_path, "vms"),
+        within_s=WAIT_S,
+        complaint="the journal stayed open",
+    )
+    ((outcome, sentence),) = _journal(tmp_path)
+    assert outcome is StepOutcome.DONE, sentence
+    assert "db-1 runs on b" in sentence
+    check_is_on(lab, "b", pinned, not_on="a")
+    check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
+    check_goes_on(lab, "b", pinned, since=ticks)
+
+
+def _is_sending(lab: Lab, guest: Guest) -> bool:
+    """Whether a's libvirt has a migration of this guest under way that has sent something."""
+    told = lab.virsh("a", "domjobinfo", guest.uuid, check=False)
+    processed = re.search(r"Memory processed:\s+([\d.]+)", told)
+    return "Unbounded" in told and processed is not None and float(processed[1]) > 0
+
+
+def _journal(data: Path) -> list[tuple[StepOutcome | None, str]]:
+    """Outcome and sentence of every migration in the database of this folder."""
+    database = Database.open(data / "hpconsole.sqlite3")
+    try:
+        return [(record.outcome, record.sentence) for record in database.journal.records()]
+    finally:
+        database.close()
