@@ -74,7 +74,7 @@ class Tour(QObject):
     """Drives one window. Every `yield` is a condition that is waited for while the program goes on."""
 
     def __init__(self, window: MainWindow) -> None:
-        super().__init__(window)
+        super().__init__(window.frame)
         self._window = window
         self._hand = Hand()
         self._pictures = 0
@@ -117,16 +117,16 @@ class Tour(QObject):
 
     def _main_job(self) -> Iterator[Condition]:
         window, hand = self._window, self._hand
-        yield lambda: window.isVisible() and window.vms.model.rowCount() >= 100
+        yield lambda: window.frame.isVisible() and window.vms.model.rowCount() >= 100
         yield self._seconds(4)  # loads and ages are there
-        hand.focus(window)
+        hand.focus(window.frame)
         yield lambda: QGuiApplication.focusWindow() is not None
         hand.click_row(window.vms.view, 0)
         yield lambda: bool(window.selection.vms)
         self._picture("hosts-and-vms")
 
         hand("key", "ctrl+f")
-        search = self._child(window, QLineEdit, "search")
+        search = self._child(window.frame, QLineEdit, "search")
         yield search.hasFocus
         hand("type", "--delay", 40, VM)
         yield lambda: window.vms.model.rowCount() == 1
@@ -139,8 +139,8 @@ class Tour(QObject):
     def _migrate(self, source: str) -> Iterator[Condition]:
         window, hand = self._window, self._hand
         hand("key", "ctrl+m")
-        yield lambda: window.findChild(QWidget, "migrate_dialog") is not None
-        dialog = self._child(window, QWidget, "migrate_dialog")
+        yield lambda: window.frame.findChild(QWidget, "migrate_dialog") is not None
+        dialog = self._child(window.frame, QWidget, "migrate_dialog")
         yield lambda: "can take" in self._child(dialog, QLabel, "migrate_status").text()
         yield self._child(dialog, QWidget, "picture_there").isVisible
         hand.focus(dialog)
@@ -169,12 +169,12 @@ class Tour(QObject):
         self._picture("automatically")
         destination = accept.text().split()[-1]
         hand("key", "Return")
-        yield lambda: window.findChild(QWidget, "migrate_dialog") is None
+        yield lambda: window.frame.findChild(QWidget, "migrate_dialog") is None
         yield from self._watch(source, destination)
 
     def _watch(self, source: str, destination: str) -> Iterator[Condition]:
         window, hand = self._window, self._hand
-        hand.focus(window)
+        hand.focus(window.frame)
         book = window.docks.tasks.book
         yield lambda: any(task.share >= 0.3 or task.state.is_over for task in book.tasks)
         self._picture("on-its-way")
@@ -186,7 +186,7 @@ class Tour(QObject):
         self._picture("on-its-new-host")
 
         hand("key", "ctrl+f")
-        yield self._child(window, QLineEdit, "search").hasFocus
+        yield self._child(window.frame, QLineEdit, "search").hasFocus
         hand("key", "Escape")
         yield lambda: window.vms.model.rowCount() >= 100
         hand.click_row(window.hosts.view, self._position(source))
@@ -196,7 +196,7 @@ class Tour(QObject):
         hand("keyup", "ctrl")
         yield lambda: set(window.selection.hosts) == {source, destination}
         hand("key", "ctrl+l")
-        yield lambda: window.findChild(QWidget, "load_charts") is not None
+        yield lambda: window.frame.findChild(QWidget, "load_charts") is not None
         yield self._seconds(2)
         self._picture("load-of-both-hosts")
 
@@ -263,7 +263,7 @@ def _play() -> str:
     tours: list[Tour] = []
 
     def on_window(window: MainWindow) -> None:
-        window.setGeometry(0, 0, *SIZE)
+        window.frame.setGeometry(0, 0, *SIZE)
         tours.append(Tour(window))
 
     def on_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

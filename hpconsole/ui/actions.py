@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject
 from PySide6.QtGui import QAction, QKeySequence
 
-from hpconsole.core.model.vm import Vm
 from hpconsole.ui import icons
 from hpconsole.ui.theme import Theme
+
+if TYPE_CHECKING:
+    from hpconsole.core.model.vm import Vm
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""Starts the window: the frame first, then everything heavy. The only place that makes a QApplication."""
+"""Starts the window: its frame first, then everything else. The only place that makes a QApplication.
+
+What is imported at the top is loaded before anything is on the screen: keep it short.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +10,29 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QTimer
+from PySide6.QtCore import QTimer
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from hpconsole import __version__
-from hpconsole.core.model.snapshot import ClusterSnapshot
-from hpconsole.ui import icons
-from hpconsole.ui.console import Console
-from hpconsole.ui.main_window.window import MainWindow
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.paths import resource
+from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.theme import ThemeKeeper
 from hpconsole.ui.window_state import WindowState
+
+if TYPE_CHECKING:
+    from hpconsole.core.model.snapshot import ClusterSnapshot
+    from hpconsole.ui.console import Console
+    from hpconsole.ui.main_window.window import MainWindow
 
 QUIT_AFTER_FIRST_SNAPSHOT = "--quit-after-first-snapshot"
 
 
 def run(
-    app: Console,
+    app: Console | Callable[[], Console],
     *,
     arguments: Sequence[str] = (),
     settings: Path | None = None,
@@ -32,25 +41,25 @@ def run(
     """Show the window until it is closed; returns the exit code.
 
     Args:
-        app: The program, not started yet; it is started after the first paint and closed at the end.
+        app: The program, not started yet, or what makes it: then its modules are loaded after the first paint too.
+            It is started once the window is filled, and closed at the end.
         arguments: `--quit-after-first-snapshot` closes the window once the first hosts are shown.
         settings: Where the window's state is kept; None = the user's configuration folder.
-        on_window: Told of the window before it is shown (the scripted tour, measurements).
+        on_window: Told of the window before the program starts (the scripted tour, measurements).
+
+    Raises:
+        HpconsoleError: The program could not be made.
     """
     application = make_application()
     state = WindowState(settings)
-    themes = ThemeKeeper(application, state.theme)
-    window = MainWindow(app, state, themes)
-    AfterFirstPaint(window, lambda: _begin(app))
-    if QUIT_AFTER_FIRST_SNAPSHOT in arguments:
-        _quit_after_first_snapshot(window)
-    if on_window is not None:
-        on_window(window)
-    window.show()
-    try:
-        return application.exec()
-    finally:
-        app.close()
+    start = _Start(app, state, ThemeKeeper(application, state.theme), on_window)
+    start.is_short = QUIT_AFTER_FIRST_SNAPSHOT in arguments
+    start.frame.show()
+    code = application.exec()
+    start.close()
+    if start.error is not None:
+        raise start.error
+    return code
 
 
 def make_application() -> QApplication:
@@ -65,37 +74,59 @@ def make_application() -> QApplication:
     application.setApplicationDisplayName("hpconsole")
     application.setApplicationVersion(__version__)
     application.setDesktopFileName("hpconsole")
-    application.setWindowIcon(icons.application_icon())
+    application.setWindowIcon(QIcon(str(resource("icons/hpconsole.svg"))))
     return application
 
 
-class AfterFirstPaint(QObject):
-    """Calls something once, as soon as the window has been drawn for the first time."""
+class _Start:
+    """What happens after the first paint."""
 
-    def __init__(self, window: MainWindow, begin: Callable[[], None]) -> None:
-        super().__init__(window)
-        self._window = window
-        self._begin = begin
-        window.installEventFilter(self)
+    def __init__(
+        self,
+        app: Console | Callable[[], Console],
+        state: WindowState,
+        themes: ThemeKeeper,
+        on_window: Callable[[MainWindow], None] | None,
+    ) -> None:
+        self.is_short = False
+        self.error: HpconsoleError | None = None
+        self.frame = Frame(state)
+        self.frame.painted.connect(self._fill)
+        self._app = app
+        self._state = state
+        self._themes = themes
+        self._on_window = on_window
+        self._console: Console | None = None
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if watched is self._window and event.type() is QEvent.Type.Paint:
-            self._window.removeEventFilter(self)
-            QTimer.singleShot(0, self._begin)
-        return False
+    def close(self) -> None:
+        """Stop the program behind the window."""
+        if self._console is not None:
+            self._console.close()
+
+    def _fill(self) -> None:
+        from hpconsole.ui.main_window.window import MainWindow
+
+        try:
+            self._console = self._app() if callable(self._app) else self._app
+        except HpconsoleError as error:
+            self.error = error
+            QApplication.exit(1)
+            return
+        window = MainWindow(self.frame, self._console, self._state, self._themes)
+        if self.is_short:
+            _close_after_first_snapshot(window)
+        if self._on_window is not None:
+            self._on_window(window)
+        # What is loaded by now lives as long as the program: keep the collector from walking it in every full round,
+        # which would hold up the event loop for tens of milliseconds.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+        QTimer.singleShot(0, self._console.start)
 
 
-def _begin(app: Console) -> None:
-    # What is loaded by now lives as long as the program: keep the collector from walking it in every full round,
-    # which would hold up the event loop for tens of milliseconds.
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-    app.start()
-
-
-def _quit_after_first_snapshot(window: MainWindow) -> None:
+def _close_after_first_snapshot(window: MainWindow) -> None:
     def on_shown(snapshot: ClusterSnapshot) -> None:
         if snapshot.vms:
-            QTimer.singleShot(0, window.close)
+            QTimer.singleShot(0, window.frame.close)
 
     window.snapshot_shown.connect(on_shown)

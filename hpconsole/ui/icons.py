@@ -38,8 +38,3 @@ def icon(name: str, color: str, faded: str = "") -> QIcon:
         if faded:
             made.addPixmap(pixmap(name, faded, size), QIcon.Mode.Disabled)
     return made
-
-
-def application_icon() -> QIcon:
-    """The program's own icon, in its own colours."""
-    return QIcon(str(resource("icons/hpconsole.svg")))

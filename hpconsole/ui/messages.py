@@ -7,11 +7,14 @@ Every text is plain text, whatever a host put into it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QStatusBar, QWidget
 
 from hpconsole.core.errors import HpconsoleError
+
+if TYPE_CHECKING:
+    from PySide6.QtWidgets import QMessageBox, QStatusBar, QWidget
 
 _LONG_MS = 8_000
 
@@ -31,20 +34,26 @@ class Messages:
 
     def error(self, error: HpconsoleError) -> None:
         """Say what failed, in a box that can be read and copied."""
-        self.box(QMessageBox.Icon.Warning, error.sentence, error.detail)
+        self._say("Warning", error.sentence, error.detail)
 
-    def box(self, icon: QMessageBox.Icon, sentence: str, detail: str = "") -> QMessageBox:
-        """Open a box with one button."""
+    def information(self, sentence: str, detail: str = "") -> None:
+        """Say it in a box that can be read and copied."""
+        self._say("Information", sentence, detail)
+
+    def _say(self, icon: str, sentence: str, detail: str) -> None:
+        from PySide6.QtWidgets import QMessageBox
+
         self.shown.append(sentence)
-        box = self._box(icon, sentence)
+        box = self._box(QMessageBox.Icon[icon], sentence)
         box.addButton(QMessageBox.StandardButton.Close)
         if detail:
             box.setDetailedText(detail)
         box.open()
-        return box
 
-    def ask(self, question: str, explanation: str, yes: str, on_yes: Callable[[], None]) -> QMessageBox:
+    def ask(self, question: str, explanation: str, yes: str, on_yes: Callable[[], None]) -> None:
         """Ask; `on_yes` is called if the answer is `yes`. The safe answer is the default."""
+        from PySide6.QtWidgets import QMessageBox
+
         self.shown.append(question)
         box = self._box(QMessageBox.Icon.Question, question)
         box.setInformativeText(explanation)
@@ -58,9 +67,10 @@ class Messages:
 
         box.finished.connect(on_finished)
         box.open()
-        return box
 
     def _box(self, icon: QMessageBox.Icon, sentence: str) -> QMessageBox:
+        from PySide6.QtWidgets import QMessageBox  # most runs show no box, and it is slow to load
+
         box = QMessageBox(self._window)
         box.setObjectName("message_box")
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

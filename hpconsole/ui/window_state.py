@@ -33,15 +33,17 @@ class WindowState:
     def theme(self, choice: ThemeChoice) -> None:
         self._settings.setValue("theme", choice.value)
 
-    def restore_window(self, window: QMainWindow) -> bool:
-        """Put the window where it was; returns whether anything was known."""
-        geometry, layout = self._bytes("geometry"), self._bytes("layout")
-        if geometry is None:
-            return False
-        window.restoreGeometry(geometry)
+    def restore_geometry(self, window: QMainWindow) -> None:
+        """Put the window where it was, if that is known."""
+        geometry = self._bytes("geometry")
+        if geometry is not None:
+            window.restoreGeometry(geometry)
+
+    def restore_layout(self, window: QMainWindow) -> None:
+        """Put its docks where they were, if that is known."""
+        layout = self._bytes("layout")
         if layout is not None:
             window.restoreState(layout, _VERSION)
-        return True
 
     def save_window(self, window: QMainWindow) -> None:
         """Remember where the window is."""

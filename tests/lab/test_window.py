@@ -16,6 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from hpconsole.app import App
 from hpconsole.core.model.host import LinkState
+from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.migrate.dialog import MigrateDialog
 from hpconsole.ui.tasks.task_book import Task, TaskState
@@ -48,10 +49,11 @@ def window(
     monkeypatch.setattr(QDialog, "exec", refuse)
     app = App(lab.uris(), data=tmp_path)
     themes = ThemeKeeper(qapp, ThemeChoice.LIGHT)
-    window = MainWindow(app, WindowState(tmp_path / "window.ini"), themes)
-    qtbot.addWidget(window)
-    window.resize(1366, 768)
-    window.show()
+    state = WindowState(tmp_path / "window.ini")
+    window = MainWindow(Frame(state), app, state, themes)
+    qtbot.addWidget(window.frame)
+    window.frame.resize(1366, 768)
+    window.frame.show()
     app.start()
     try:
         assert app.wait_ready(20)
@@ -60,10 +62,10 @@ def window(
         qtbot.waitUntil(lambda: all(host.usage.cpu_pct is not None for host in window._snapshot.hosts.values()))
         yield window
     finally:
-        for dialog in window.findChildren(MigrateDialog):
+        for dialog in window.frame.findChildren(MigrateDialog):
             dialog.reject()
         window._is_leaving = True  # no question about running tasks
-        window.close()
+        window.frame.close()
         app.close()
         themes.deleteLater()
 
@@ -92,7 +94,7 @@ def _select_vm(qtbot: QtBot, window: MainWindow, guest: Guest) -> None:
 def _open_dialog(qtbot: QtBot, window: MainWindow) -> MigrateDialog:
     """Ctrl+M; the dialog once every host has its verdict."""
     press(window.vms.view, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
-    dialog = child(window, MigrateDialog, "migrate_dialog")
+    dialog = child(window.frame, MigrateDialog, "migrate_dialog")
     status = child(dialog, QLabel, "migrate_status")
     qtbot.waitUntil(lambda: "can take" in status.text(), timeout=WAIT_MS)
     return dialog

@@ -9,6 +9,7 @@ import pytest
 from PySide6.QtWidgets import QApplication, QDialog
 from pytestqt.qtbot import QtBot
 
+from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
 from hpconsole.ui.window_state import WindowState
@@ -50,11 +51,11 @@ def themes(qapp: QApplication) -> Iterator[ThemeKeeper]:
 
 @pytest.fixture
 def window(qtbot: QtBot, console: FakeConsole, state: WindowState, themes: ThemeKeeper) -> Iterator[MainWindow]:
-    window = MainWindow(console, state, themes)
-    qtbot.addWidget(window)
-    window.resize(1366, 768)
-    window.show()
-    qtbot.waitExposed(window)
+    window = MainWindow(Frame(state), console, state, themes)
+    qtbot.addWidget(window.frame)
+    window.frame.resize(1366, 768)
+    window.frame.show()
+    qtbot.waitExposed(window.frame)
     yield window
     window._is_leaving = True  # no question about running tasks
-    window.close()
+    window.frame.close()

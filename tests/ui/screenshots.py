@@ -20,6 +20,7 @@ from hpconsole.app import App
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.model.host import HostStatus
 from hpconsole.ui.desktop import make_application
+from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
 from hpconsole.ui.window_state import WindowState
@@ -57,7 +58,7 @@ def migrate_dialogs(application: QApplication, window: MainWindow, tone: str) ->
         model = window.vms.model
         window.vms.selection.select([model.key_at(i) for i in range(min(count, model.rowCount()))])
         window.on_migrate()
-        dialog = window.findChildren(QWidget, "migrate_dialog")[-1]
+        dialog = window.frame.findChildren(QWidget, "migrate_dialog")[-1]
         status = dialog.findChild(QLabel, "migrate_status")
         assert status is not None
         wait(application, partial(_is_judged, status), 0.8)
@@ -74,9 +75,10 @@ def migrate_dialogs(application: QApplication, window: MainWindow, tone: str) ->
 
 def window_of(console: object, keeper: ThemeKeeper, folder: Path) -> MainWindow:
     """A window of the size everything must fit into."""
-    window = MainWindow(console, WindowState(folder / "window.ini"), keeper)  # type: ignore[arg-type]
-    window.resize(1366, 768)
-    window.show()
+    state = WindowState(folder / "window.ini")
+    window = MainWindow(Frame(state), console, state, keeper)  # type: ignore[arg-type]
+    window.frame.resize(1366, 768)
+    window.frame.show()
     return window
 
 
@@ -91,22 +93,22 @@ def busy_window(application: QApplication, keeper: ThemeKeeper, folder: Path, to
     window.hosts.view.expand(window.hosts.model.index(0, 0))
     window.vms.view.selectRow(2)
     wait(application, lambda: True)
-    shoot(window, f"window-{tone}")
+    shoot(window.frame, f"window-{tone}")
     cluster.freeze("host-03")
     migrate_dialogs(application, window, tone)
     window.search.setText("trade-engine-1")
     window.vms.view.selectRow(0)
     window.on_migrate()
-    dialog = window.findChildren(QWidget, "migrate_dialog")[-1]
+    dialog = window.frame.findChildren(QWidget, "migrate_dialog")[-1]
     wait(application, dialog._migrate.isEnabled)  # type: ignore[attr-defined]
     dialog.accept()  # type: ignore[attr-defined]
     window.search.clear()
     wait(application, lambda: any(task.share > 0.3 for task in window.docks.tasks.book.tasks), 0.1)
     window.on_show_load(True)
-    wait(application, lambda: window.findChild(QWidget, "load_charts") is not None, 2)
-    shoot(window, f"window-busy-{tone}")
+    wait(application, lambda: window.frame.findChild(QWidget, "load_charts") is not None, 2)
+    shoot(window.frame, f"window-busy-{tone}")
     window._is_leaving = True
-    window.close()
+    window.frame.close()
     app.close()
     cluster.close()
 
@@ -116,17 +118,17 @@ def quiet_window(application: QApplication, keeper: ThemeKeeper, folder: Path, t
     console = FakeConsole()
     console.start()
     window = window_of(console, keeper, folder)
-    wait(application, lambda: window.findChild(QWidget, "empty_state").isVisible())  # type: ignore[union-attr]
-    shoot(window, f"empty-{tone}")
+    wait(application, lambda: window.frame.findChild(QWidget, "empty_state").isVisible())  # type: ignore[union-attr]
+    shoot(window.frame, f"empty-{tone}")
     window.on_add_host()
-    dialog = window.findChildren(QWidget, "add_host_dialog")[-1]
+    dialog = window.frame.findChildren(QWidget, "add_host_dialog")[-1]
     uri = dialog.findChild(QLineEdit, "host_uri")
     assert uri is not None
     uri.setText("qemu+tcp://host-21/system")
     wait(application, lambda: True)
     shoot(dialog, f"add-host-{tone}")
     dialog.close()
-    window.close()
+    window.frame.close()
 
 
 def main() -> None:

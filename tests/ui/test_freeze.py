@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 from hpconsole.app import App
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.model.host import LinkState
+from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.tasks.task_book import TaskState
 from hpconsole.ui.theme import ThemeKeeper
@@ -62,15 +63,15 @@ def demo_window(
     qtbot: QtBot, cluster: SimulatedCluster, state: WindowState, themes: ThemeKeeper
 ) -> Iterator[MainWindow]:
     app = App(cluster.uris(), opener=cluster.open, data=None)
-    window = MainWindow(app, state, themes)
-    qtbot.addWidget(window)
-    window.resize(1366, 768)
-    window.show()
+    window = MainWindow(Frame(state), app, state, themes)
+    qtbot.addWidget(window.frame)
+    window.frame.resize(1366, 768)
+    window.frame.show()
     app.start()
     qtbot.waitUntil(lambda: window.vms.model.rowCount() == 120, timeout=20_000)
     yield window
     window._is_leaving = True
-    window.close()
+    window.frame.close()
     app.close()
 
 
@@ -81,7 +82,7 @@ def _age_s(window: MainWindow, host: str) -> float:
 
 def test_a_frozen_host_delays_nobody(qtbot: QtBot, demo_window: MainWindow, cluster: SimulatedCluster) -> None:
     demo_window.on_show_load(True)
-    qtbot.waitUntil(lambda: demo_window.findChild(QWidget, "load_charts") is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: demo_window.frame.findChild(QWidget, "load_charts") is not None, timeout=20_000)
     cluster.freeze("host-05")
     try:
         # It takes a while until a missing answer is told from a slow one.
@@ -91,7 +92,7 @@ def test_a_frozen_host_delays_nobody(qtbot: QtBot, demo_window: MainWindow, clus
         )
         others = [name for name in demo_window._snapshot.hosts if name != "host-05"]
         assert max(_age_s(demo_window, name) for name in others) < 3
-        search = child(demo_window, QLineEdit, "search")
+        search = child(demo_window.frame, QLineEdit, "search")
         type_text(search, "host-05")
         assert demo_window.hosts.model.rowCount() == 1
         search.clear()
@@ -103,14 +104,14 @@ def test_a_frozen_host_delays_nobody(qtbot: QtBot, demo_window: MainWindow, clus
 
 def test_the_main_job_from_search_to_the_new_host(qtbot: QtBot, demo_window: MainWindow) -> None:
     window = demo_window
-    press(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
-    search = child(window, QLineEdit, "search")
+    press(window.frame, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    search = child(window.frame, QLineEdit, "search")
     type_text(search, "trade-engine-1")
     press(search, Qt.Key.Key_Return)
     source = window.selection.vms[0].host
     late = Lateness()
-    press(window, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
-    dialog = child(window, QWidget, "migrate_dialog")
+    press(window.frame, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
+    dialog = child(window.frame, QWidget, "migrate_dialog")
     qtbot.waitUntil(lambda: "can take" in child(dialog, QLabel, "migrate_status").text(), timeout=20_000)
     accept = child(dialog, QPushButton, "migrate_accept")
     qtbot.waitUntil(accept.isEnabled)

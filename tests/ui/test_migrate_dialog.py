@@ -195,12 +195,12 @@ def test_from_the_window_to_the_submitted_plan(qtbot: QtBot, window: MainWindow,
     with qtbot.waitSignal(window.snapshot_shown):
         console.store.publish(cluster())
     click_row(window.vms.view, 0)
-    press(window, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
-    dialog = child(window, MigrateDialog, "migrate_dialog")
+    press(window.frame, Qt.Key.Key_M, Qt.KeyboardModifier.ControlModifier)
+    dialog = child(window.frame, MigrateDialog, "migrate_dialog")
     judged(qtbot, dialog)
     qtbot.waitUntil(accept_button(dialog).isEnabled)
     click(accept_button(dialog))
     qtbot.waitUntil(lambda: any(call[0] == "submit" for call in console.calls))
     plan = next(call[1] for call in console.calls if call[0] == "submit")
     assert plan.steps[0].destination == "host-b"
-    qtbot.waitUntil(lambda: window.findChild(QWidget, "migrate_dialog") is None)
+    qtbot.waitUntil(lambda: window.frame.findChild(QWidget, "migrate_dialog") is None)

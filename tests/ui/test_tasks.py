@@ -130,6 +130,7 @@ def test_cancel_by_mouse(qtbot: QtBot, task_list: TaskList, heard: _Heard) -> No
     bar = child(task_list, QProgressBar, "task_progress")
     assert bar.value() == 420
     button = child(task_list, QPushButton, "task_cancel")
+    qtbot.waitUntil(button.isVisible)
     click(button)
     assert heard.cancelled == [(plan.plan_id, 0)]
     assert not button.isEnabled()
@@ -145,7 +146,9 @@ def test_a_failure_stays_with_its_sentence_and_details(qtbot: QtBot, task_list: 
     remark = child(task_list, QLabel, "task_remark")
     assert remark.text() == sentence
     assert remark.textFormat() is Qt.TextFormat.PlainText
-    click(child(task_list, QPushButton, "task_details"))
+    details = child(task_list, QPushButton, "task_details")
+    qtbot.waitUntil(details.isVisible)
+    click(details)
     assert heard.details == [(sentence, "internal error")]
     click(child(task_list, QPushButton, "task_clear"))
     qtbot.waitUntil(lambda: child(task_list, QLabel, "task_empty").isVisible())

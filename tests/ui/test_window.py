@@ -18,6 +18,7 @@ from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import MigrateStep, Plan
 from hpconsole.ui.actions import ALL, Selection
+from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
 from hpconsole.ui.window_state import WindowState
@@ -50,23 +51,23 @@ def test_a_snapshot_is_shown(qtbot: QtBot, window: MainWindow, console: FakeCons
     show(qtbot, window, console, a_cluster())
     assert names(window) == ["off-1", "trade-1", "web-1"]
     assert window.hosts.model.rowCount() == 2
-    assert "2 hosts   ·   3 VMs, 2 running" in child(window, QLabel, "cluster_summary").text()
-    assert child(window, QLabel, "vm_table_count").text() == "3"
+    assert "2 hosts   ·   3 VMs, 2 running" in child(window.frame, QLabel, "cluster_summary").text()
+    assert child(window.frame, QLabel, "vm_table_count").text() == "3"
 
 
 def test_search_by_keyboard_finds_and_goes_there(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
     show(qtbot, window, console, a_cluster())
-    press(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
-    search = child(window, QLineEdit, "search")
+    press(window.frame, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    search = child(window.frame, QLineEdit, "search")
     qtbot.waitUntil(search.hasFocus)
     type_text(search, "trade host-a")
     assert names(window) == ["trade-1"]
     assert [window.hosts.model.key_at(i) for i in range(window.hosts.model.rowCount())] == ["host-a"]
-    assert child(window, QLabel, "vm_table_count").text() == "1 of 3 found"
+    assert child(window.frame, QLabel, "vm_table_count").text() == "1 of 3 found"
     press(search, Qt.Key.Key_Down)
     assert window.vms.view.hasFocus()
     assert [vm.name for vm in window.selection.vms] == ["trade-1"]
-    press(window, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    press(window.frame, Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
     press(search, Qt.Key.Key_Escape)
     assert len(names(window)) == 3
     assert [vm.name for vm in window.selection.vms] == ["trade-1"]
@@ -108,26 +109,26 @@ def test_age_of_data_goes_on_without_snapshots(qtbot: QtBot, window: MainWindow,
 
 def test_first_start_invites_to_add_a_host(qtbot: QtBot, state: WindowState, themes: ThemeKeeper) -> None:
     console = FakeConsole()
-    window = MainWindow(console, state, themes)
-    qtbot.addWidget(window)
-    window.show()
-    assert not child(window, QWidget, "empty_state").isVisible(), "whether there are hosts is not known yet"
+    window = MainWindow(Frame(state), console, state, themes)
+    qtbot.addWidget(window.frame)
+    window.frame.show()
+    assert not child(window.frame, QWidget, "empty_state").isVisible(), "whether there are hosts is not known yet"
     console.start()
-    qtbot.waitUntil(child(window, QWidget, "empty_state").isVisible, timeout=3000)
-    click(child(window, QPushButton, "empty_add_host"))
-    dialog = child(window, QWidget, "add_host_dialog")
+    qtbot.waitUntil(child(window.frame, QWidget, "empty_state").isVisible, timeout=3000)
+    click(child(window.frame, QPushButton, "empty_add_host"))
+    dialog = child(window.frame, QWidget, "add_host_dialog")
     type_text(child(dialog, QLineEdit, "host_uri"), "qemu+ssh://root@host-9/system")
     click(child(dialog, QPushButton, "host_accept"))
     qtbot.waitUntil(lambda: ("add_host", "host-9", "qemu+ssh://root@host-9/system") in console.calls)
-    qtbot.waitUntil(lambda: not child(window, QWidget, "empty_state").isVisible())
-    window.close()
+    qtbot.waitUntil(lambda: not child(window.frame, QWidget, "empty_state").isVisible())
+    window.frame.close()
 
 
 def test_a_refused_host_is_a_sentence(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
     console.failure = HpconsoleError("The database is full.")
     window._add_host("x", "qemu+ssh://x/system")
     qtbot.waitUntil(lambda: "The database is full." in window.messages.shown)
-    box = child(window, QMessageBox, "message_box")
+    box = child(window.frame, QMessageBox, "message_box")
     assert box.textFormat() is Qt.TextFormat.PlainText
     box.close()
 
@@ -136,11 +137,11 @@ def test_hosts_are_removed_only_after_a_yes(qtbot: QtBot, window: MainWindow, co
     show(qtbot, window, console, a_cluster())
     click_row(window.hosts.view, 1)
     action(window, "remove_host").trigger()
-    box = child(window, QMessageBox, "message_box")
+    box = child(window.frame, QMessageBox, "message_box")
     box.button(QMessageBox.StandardButton.Cancel).click()
     assert not [call for call in console.calls if call[0] == "remove_host"]
     action(window, "remove_host").trigger()
-    click(child(window.findChildren(QMessageBox, "message_box")[-1], QPushButton, "yes"))
+    click(child(window.frame.findChildren(QMessageBox, "message_box")[-1], QPushButton, "yes"))
     qtbot.waitUntil(lambda: ("remove_host", "host-b") in console.calls)
 
 
@@ -164,21 +165,21 @@ def test_vms_of_a_host(qtbot: QtBot, window: MainWindow, console: FakeConsole) -
 def test_notices_wait_for_the_reader(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
     for sentence in ("<b>host-b</b> is lost.", "The database is read-only.", "<b>host-b</b> is lost."):
         console.store.report(Notice(NOW, "warning", sentence))
-    qtbot.waitUntil(lambda: child(window, QWidget, "notice_bar").isVisible())
-    text = child(window, QLabel, "notice_text")
-    qtbot.waitUntil(lambda: child(window, QLabel, "notice_count").text() == "1 more")
+    qtbot.waitUntil(lambda: child(window.frame, QWidget, "notice_bar").isVisible())
+    text = child(window.frame, QLabel, "notice_text")
+    qtbot.waitUntil(lambda: child(window.frame, QLabel, "notice_count").text() == "1 more")
     assert text.text() == "<b>host-b</b> is lost."
     assert text.textFormat() is Qt.TextFormat.PlainText
-    dismiss = child(window, QToolButton, "notice_dismiss")
+    dismiss = child(window.frame, QToolButton, "notice_dismiss")
     click(dismiss)
     assert text.text() == "The database is read-only."
     click(dismiss)
-    assert not child(window, QWidget, "notice_bar").isVisible()
+    assert not child(window.frame, QWidget, "notice_bar").isVisible()
 
 
 def test_an_info_goes_to_the_status_bar(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
     console.store.report(Notice(NOW, "info", "host-b is back."))
-    qtbot.waitUntil(lambda: window.statusBar().currentMessage() == "host-b is back.")
+    qtbot.waitUntil(lambda: window.frame.statusBar().currentMessage() == "host-b is back.")
 
 
 def a_plan() -> Plan:
@@ -188,11 +189,13 @@ def a_plan() -> Plan:
 
 
 def test_a_submitted_plan_opens_the_task_list(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
-    assert not child(window, QWidget, "task_list").isVisible()
+    assert not child(window.frame, QWidget, "task_list").isVisible()
     console.store.report(PlanSubmitted(NOW, a_plan()))
-    qtbot.waitUntil(child(window, QWidget, "task_list").isVisible)
+    qtbot.waitUntil(child(window.frame, QWidget, "task_list").isVisible)
     assert action(window, "show_tasks").isChecked()
-    qtbot.waitUntil(lambda: child(window, QWidget, "dock_tasks").windowTitle() == "Tasks   1 migration under way, 0 %")
+    qtbot.waitUntil(
+        lambda: child(window.frame, QWidget, "dock_tasks").windowTitle() == "Tasks   1 migration under way, 0 %"
+    )
 
 
 def test_cancel_of_a_selected_vm(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
@@ -202,7 +205,7 @@ def test_cancel_of_a_selected_vm(qtbot: QtBot, window: MainWindow, console: Fake
     click_row(window.vms.view, 1)
     action(window, "cancel_migration").trigger()
     assert "was not started by this console" in window.messages.shown[-1]
-    child(window, QMessageBox, "message_box").close()
+    child(window.frame, QMessageBox, "message_box").close()
     console.store.report(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
     qtbot.waitUntil(lambda: window.docks.running_count() == 1)
     action(window, "cancel_migration").trigger()
@@ -214,40 +217,41 @@ def test_closing_with_migrations_under_way_is_asked_once(
 ) -> None:
     console.store.report(PlanSubmitted(NOW, a_plan()))
     qtbot.waitUntil(lambda: window.docks.running_count() == 1)
-    window.close()
-    assert window.isVisible()
+    window.frame.close()
+    assert window.frame.isVisible()
     assert "1 migration under way. Quit anyway?" in window.messages.shown
-    click(child(child(window, QMessageBox, "message_box"), QPushButton, "yes"))
-    qtbot.waitUntil(lambda: not window.isVisible())
+    click(child(child(window.frame, QMessageBox, "message_box"), QPushButton, "yes"))
+    qtbot.waitUntil(lambda: not window.frame.isVisible())
 
 
 def test_what_the_user_arranged_is_remembered(
     qtbot: QtBot, console: FakeConsole, themes: ThemeKeeper, tmp_path: Path
 ) -> None:
     path = tmp_path / "some" / "window.ini"
-    first = MainWindow(console, WindowState(path), themes)
-    qtbot.addWidget(first)
-    first.show()
-    first.resize(700, 520)
+    state = WindowState(path)
+    first = MainWindow(Frame(state), console, state, themes)
+    qtbot.addWidget(first.frame)
+    first.frame.show()
+    first.frame.resize(700, 520)
     first.vms.view.horizontalHeader().resizeSection(2, 333)
     first.vms.view.sortByColumn(5, Qt.SortOrder.DescendingOrder)
     first.docks.show_load()
     first._on_theme_chosen(ThemeChoice.DARK)
-    first.close()
+    first.frame.close()
     assert path.exists()
     state = WindowState(path)
     assert state.theme is ThemeChoice.DARK
-    second = MainWindow(console, state, themes)
-    qtbot.addWidget(second)
-    second.show()
-    assert (second.width(), second.height()) == (700, 520)
+    second = MainWindow(Frame(state), console, state, themes)
+    qtbot.addWidget(second.frame)
+    second.frame.show()
+    assert (second.frame.width(), second.frame.height()) == (700, 520)
     header = second.vms.view.horizontalHeader()
     assert header.sectionSize(2) == 333
     assert (header.sortIndicatorSection(), header.sortIndicatorOrder()) == (5, Qt.SortOrder.DescendingOrder)
-    assert child(second, QWidget, "dock_load").isVisible()
+    assert child(second.frame, QWidget, "dock_load").isVisible()
     show(qtbot, second, console, a_cluster())
     assert second.vms.model.row_at(0).vm.memory_kib >= second.vms.model.row_at(1).vm.memory_kib
-    second.close()
+    second.frame.close()
 
 
 def test_a_broken_settings_file_is_no_obstacle(
@@ -255,31 +259,32 @@ def test_a_broken_settings_file_is_no_obstacle(
 ) -> None:
     path = tmp_path / "window.ini"
     path.write_bytes(b"[General]\ngeometry=@ByteArray(\\0\\0)\ntheme=purple\nlayout=7\n\xff\xfe")
-    window = MainWindow(console, WindowState(path), themes)
-    qtbot.addWidget(window)
-    window.show()
-    assert window.isVisible()
-    window.close()
+    state = WindowState(path)
+    window = MainWindow(Frame(state), console, state, themes)
+    qtbot.addWidget(window.frame)
+    window.frame.show()
+    assert window.frame.isVisible()
+    window.frame.close()
 
 
 def test_every_action_has_its_method_and_its_own_shortcut(window: MainWindow) -> None:
     shortcuts = [spec.shortcut for spec in ALL if spec.shortcut]
     assert len(set(shortcuts)) == len(shortcuts)
     for spec in ALL:
-        assert window.findChild(QAction, f"action_{spec.name}") is not None
+        assert window.frame.findChild(QAction, f"action_{spec.name}") is not None
         assert not spec.why_not(Selection(("h",), (a_vm(), a_vm("m", is_migrating=True))))
 
 
 def test_theme_menu_changes_everything_at_once(qapp: QApplication, window: MainWindow) -> None:
-    dark = window.findChild(QAction, "action_theme_dark")
+    dark = window.frame.findChild(QAction, "action_theme_dark")
     assert dark is not None
     dark.trigger()
     assert window._state.theme is ThemeChoice.DARK
-    light = window.findChild(QAction, "action_theme_light")
+    light = window.frame.findChild(QAction, "action_theme_light")
     assert light is not None
     light.trigger()
 
 
 def test_refresh_asks_every_host_off_the_gui_thread(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
-    press(window, Qt.Key.Key_F5)
+    press(window.frame, Qt.Key.Key_F5)
     qtbot.waitUntil(lambda: ("refresh", None) in console.calls)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMessageBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from hpconsole.core.events import Event
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
@@ -114,4 +114,4 @@ class Docks(QObject):
             self._background.run(lambda: executor.cancel(plan_id, index), failed=self._messages.error)
 
     def _show_details(self, sentence: str, detail: str) -> None:
-        self._messages.box(QMessageBox.Icon.Information, sentence, detail)
+        self._messages.information(sentence, detail)

@@ -1,4 +1,4 @@
-"""The main window: follows snapshots and events, and turns gestures into plans that the program runs.
+"""What the main window does: follows snapshots and events, and turns gestures into plans that the program runs.
 
 It asks no host anything; what takes time runs on a worker thread. Knows of no other window.
 """
@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QMainWindow, QMessageBox, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from hpconsole import __version__
 from hpconsole.core.errors import HpconsoleError
@@ -23,9 +22,9 @@ from hpconsole.ui.actions import Actions, Selection
 from hpconsole.ui.bridge import Background, EventBridge, StoreBridge
 from hpconsole.ui.console import Console
 from hpconsole.ui.main_window import menus
-from hpconsole.ui.main_window.add_host_dialog import AddHostDialog
 from hpconsole.ui.main_window.docks import Docks
 from hpconsole.ui.main_window.empty_state import EmptyState
+from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
 from hpconsole.ui.main_window.vm_rows import VmRows
@@ -42,10 +41,11 @@ _BREATH_MS = 15  # between the parts of a snapshot: keys and mouse come first
 _ACTION_NAMES = tuple(spec.name for spec in actions.ALL)
 
 
-class MainWindow(QMainWindow):
-    """The window of one console.
+class MainWindow(QObject):
+    """The window of one console, inside a frame that is on the screen already.
 
     Args:
+        frame: Where everything goes.
         console: The program behind it, not started yet.
         state: What is remembered between runs.
         themes: Light or dark.
@@ -53,10 +53,9 @@ class MainWindow(QMainWindow):
 
     snapshot_shown = Signal(object)  # ClusterSnapshot
 
-    def __init__(self, console: Console, state: WindowState, themes: ThemeKeeper) -> None:
-        super().__init__()
-        self.setObjectName("main_window")
-        self.setWindowTitle("hpconsole")
+    def __init__(self, frame: Frame, console: Console, state: WindowState, themes: ThemeKeeper) -> None:
+        super().__init__(frame)
+        self.frame = frame
         self._console = console
         self._state = state
         self._themes = themes
@@ -65,10 +64,10 @@ class MainWindow(QMainWindow):
         self._dialogs: list[QWidget] = []
         self._is_leaving = False
         self._is_warm = False
-        self.messages = Messages(self, self.statusBar())
+        self.messages = Messages(frame, frame.statusBar())
         self._background = Background(self)
-        self.actions_ = Actions({spec: getattr(self, f"on_{spec}") for spec in _ACTION_NAMES}, self)
-        self.docks = Docks(self, console, self.messages, self.actions_)
+        self.actions_ = Actions({spec: getattr(self, f"on_{spec}") for spec in _ACTION_NAMES}, frame)
+        self.docks = Docks(frame, console, self.messages, self.actions_)
         self._build()
         self._restore()
         themes.changed.connect(self._on_theme)
@@ -83,13 +82,16 @@ class MainWindow(QMainWindow):
         self._age_timer = QTimer(self, interval=_AGE_TICK_MS)
         self._age_timer.timeout.connect(self._on_second)
         self._age_timer.start()
+        frame.may_close = self._may_close
+        frame.closing.connect(self._on_closing)
 
     # Building
 
     def _build(self) -> None:
+        frame = self.frame
         self.search = menus.SearchBox()
-        self.toolbar = menus.build_toolbar(self, self.actions_, self.search)
-        menus.build_menus(self, self.actions_, self._themes.choice, self._on_theme_chosen)
+        self.toolbar = menus.build_toolbar(frame, self.actions_, self.search)
+        menus.build_menus(frame, self.actions_, self._themes.choice, self._on_theme_chosen)
         self.hosts = HostPanel()
         self.vms = VmPanel()
         self._splitter = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
@@ -110,11 +112,11 @@ class MainWindow(QMainWindow):
         layout.setSpacing(8)
         layout.addWidget(self.notices)
         layout.addWidget(self._pages, 1)
-        self.setCentralWidget(central)
+        frame.setCentralWidget(central)
         self._summary = TextLabel(name="cluster_summary", tone=Tone.MUTED)
         self._summary.setContentsMargins(0, 0, 8, 0)
-        self.statusBar().addPermanentWidget(self._summary)
-        self.statusBar().setSizeGripEnabled(False)
+        frame.statusBar().addPermanentWidget(self._summary)
+        frame.statusBar().setSizeGripEnabled(False)
         self._connect()
 
     def _connect(self) -> None:
@@ -126,8 +128,7 @@ class MainWindow(QMainWindow):
         menus.attach_context_menu(self.vms.view, self.actions_, menus.VM_MENU, self)
 
     def _restore(self) -> None:
-        self.resize(1280, 760)
-        self._state.restore_window(self)
+        self._state.restore_layout(self.frame)
         if not self._state.restore_splitter(self._splitter):
             self._splitter.setSizes([300, 380])
         self._state.restore_columns(self.hosts.view)
@@ -241,7 +242,9 @@ class MainWindow(QMainWindow):
 
     def on_add_host(self) -> None:
         """Ask for a host, and add it."""
-        dialog = AddHostDialog(tuple(self._console.hosts), self)
+        from hpconsole.ui.main_window.add_host_dialog import AddHostDialog
+
+        dialog = AddHostDialog(tuple(self._console.hosts), self.frame)
         dialog.host_accepted.connect(self._add_host)
         self._open(dialog)
 
@@ -281,7 +284,7 @@ class MainWindow(QMainWindow):
         presenter = MigratePresenter(
             tuple(vm.uuid for vm in vms), self._snapshot, lambda: self._console.policy, self._console.reservations
         )
-        dialog = MigrateDialog(presenter, self._themes.theme, self)
+        dialog = MigrateDialog(presenter, self._themes.theme, self.frame)
         self._store_bridge.snapshot_changed.connect(dialog.refresh)
         self._themes.changed.connect(dialog.set_theme)
         dialog.plan_accepted.connect(self._submit)
@@ -312,14 +315,13 @@ class MainWindow(QMainWindow):
 
     def on_about(self) -> None:
         """Say what this is."""
-        self.messages.box(
-            QMessageBox.Icon.Information,
+        self.messages.information(
             f"hpconsole {__version__}\n\nA desktop console for high-performance virtual machines on KVM/libvirt hosts.",
         )
 
     def on_quit(self) -> None:
         """Close the window."""
-        self.close()
+        self.frame.close()
 
     def _open(self, dialog: QWidget) -> None:
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -327,18 +329,21 @@ class MainWindow(QMainWindow):
         dialog.destroyed.connect(lambda: self._dialogs.remove(dialog))
         dialog.show()
 
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def _may_close(self) -> bool:
+        """Asked by the frame; where it is no, the user has been asked why not."""
         running = self.docks.running_count()
-        if running and not self._is_leaving:
-            event.ignore()
-            self.messages.ask(
-                f"{fmt.count(running, 'migration')} under way. Quit anyway?",
-                "Migrations between hosts go on without the console, and the next start shows how they ended. "
-                "What still waits for its turn is not started.",
-                "Quit",
-                self._leave,
-            )
-            return
+        if not running or self._is_leaving:
+            return True
+        self.messages.ask(
+            f"{fmt.count(running, 'migration')} under way. Quit anyway?",
+            "Migrations between hosts go on without the console, and the next start shows how they ended. "
+            "What still waits for its turn is not started.",
+            "Quit",
+            self._leave,
+        )
+        return False
+
+    def _on_closing(self) -> None:
         self._remember()
         self._store_bridge.close()
         self._event_bridge.close()
@@ -346,14 +351,13 @@ class MainWindow(QMainWindow):
         self._next_part.stop()
         self._background.close()
         self.docks.close()
-        super().closeEvent(event)
 
     def _leave(self) -> None:
         self._is_leaving = True
-        self.close()
+        self.frame.close()
 
     def _remember(self) -> None:
-        self._state.save_window(self)
+        self._state.save_window(self.frame)
         self._state.save_splitter(self._splitter)
         self._state.save_columns(self.hosts.view)
         self._state.save_columns(self.vms.view)

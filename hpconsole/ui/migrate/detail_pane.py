@@ -34,8 +34,8 @@ def _part_tone(part: _Part) -> Tone:
 
 
 _PART_COLUMNS: tuple[Column[_Part], ...] = (
-    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=148),
-    Column("Rank × factor", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=108),
+    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=136),
+    Column("Rank × factor", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=120),
     Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=60),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyle, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QStyledItemDelegate, QStyleOptionViewItem
 
 from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
@@ -30,6 +30,8 @@ class BarDelegate(QStyledItemDelegate):
         self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> None:
         """Draw the cell."""
+        from PySide6.QtWidgets import QStyle  # slow to load, and not needed before there are rows
+
         drawn = QStyleOptionViewItem(option)
         self.initStyleOption(drawn, index)
         text, drawn.text = drawn.text, ""
