@@ -20,7 +20,7 @@ from hpconsole.core.history import LoadHistory
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.hypervisor.uri import parse_uri
-from hpconsole.core.model.host import HostStatus
+from hpconsole.core.model.host import HostLink, HostStatus, LinkState
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.polling import Poller
 from hpconsole.core.store import Store
@@ -72,7 +72,8 @@ class App:
         self.store = Store()
         self.history = LoadHistory()
         self.store.subscribe(self.history.record)
-        self.pool = ConnectionPool(opener)
+        self._links: dict[str, LinkState] = {}
+        self.pool = ConnectionPool(opener, on_change=self._on_link)
         self.poller = Poller(self.pool, self.store, interval_s=interval_s, statuses=lambda: self._statuses)
 
     @property
@@ -139,6 +140,18 @@ class App:
     def notify(self, severity: str, sentence: str, subject: str = "") -> None:
         """Tell the user something that belongs to no plan."""
         self.store.report(Notice(datetime.now(UTC), severity, sentence, subject))
+
+    def _on_link(self, name: str, link: HostLink) -> None:
+        """Say when a host is lost and when it is back; a host that never answered says so in its row."""
+        before = self._links.get(name)
+        self._links[name] = link.state
+        if link.state in (before, LinkState.CONNECTING):
+            # on the way back: what it was before is what the next state is compared with
+            self._links[name] = before or link.state
+        elif link.state is not LinkState.CONNECTED and before is LinkState.CONNECTED:
+            self.notify("info", f"{name} is {link.state.value}. {link.problem}".strip(), name)
+        elif link.state is LinkState.CONNECTED and before not in (None, LinkState.CONNECTING):
+            self.notify("info", f"{name} answers again.", name)
 
     def add_host(self, name: str, uri: str) -> None:
         """Add a host to this run and remember it.

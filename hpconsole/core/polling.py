@@ -6,6 +6,7 @@ never waits for a host.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -126,7 +127,14 @@ class Poller:
             feed.deafen()
 
     def refresh(self, host: str | None = None) -> None:
-        """Read everything of this host (None: all hosts) again, at once. Threads: any."""
+        """Read everything of this host (None: all hosts) again, at once. Threads: any.
+
+        Hosts that are not connected are tried at once: a refused one is by nobody else.
+        """
+        for name in self._pool.names():
+            if host in (None, name):
+                with contextlib.suppress(HostUnreachable):  # removed meanwhile
+                    self._pool.retry(name)
         with self._lock:
             for feed in self._feeds.values():
                 if host in (None, feed.name):

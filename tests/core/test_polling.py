@@ -233,6 +233,16 @@ def test_a_refused_host_says_why(make: Callable[..., Cluster]) -> None:
     cluster.wait(lambda seen: seen.hosts["a"].is_candidate)
 
 
+def test_refresh_is_the_way_out_of_a_refused_link(make: Callable[..., Cluster]) -> None:
+    cluster = make("b")
+    cluster.errors["b"] = AuthenticationFailed("b refuses this key.")
+    cluster.poller.start()
+    cluster.wait(lambda seen: "b" in seen.hosts and seen.hosts["b"].link.state is LinkState.REFUSED)
+    del cluster.errors["b"]
+    cluster.poller.refresh()
+    cluster.wait_answered()
+
+
 def test_a_host_with_unreadable_capabilities_takes_no_vms(make: Callable[..., Cluster]) -> None:
     cluster = make("a")
     cluster.hosts["a"].capabilities = "<nothing/>"

@@ -1,0 +1,128 @@
+"""The composition root over the simulated cluster: it starts, says what happens to hosts, remembers, and ends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hpconsole.app import App, hosts_from_arguments
+from hpconsole.core.errors import HpconsoleError, UriRefused
+from hpconsole.core.events import Event, Notice
+from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
+from hpconsole.core.model.host import LinkState
+
+
+class Console:
+    """An app over a simulated cluster, and ways to wait for it."""
+
+    def __init__(self, data: Path | None, hosts: dict[str, str] | None = None) -> None:
+        self.cluster = SimulatedCluster.demo()
+        self.app = App(self.cluster.uris() if hosts is None else hosts, opener=self.cluster.open, data=data)
+        self.notices: list[str] = []
+        self._changed = threading.Condition()
+        self.app.store.subscribe(lambda _snapshot: self._wake())
+        self.app.store.subscribe_events(self._on_event)
+        self.app.start()
+        assert self.app.wait_ready(20)
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self.notices.append(event.sentence)
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def wait(self, is_wanted: Callable[[], bool]) -> None:
+        with self._changed:
+            assert self._changed.wait_for(is_wanted, 20)
+
+    def link(self, name: str) -> LinkState | None:
+        host = self.app.store.snapshot.hosts.get(name)
+        return host.link.state if host else None
+
+    def close(self) -> None:
+        self.app.close()
+        self.cluster.close()
+
+
+@pytest.fixture
+def console() -> Iterator[Callable[..., Console]]:
+    made: list[Console] = []
+
+    def make(data: Path | None = None, hosts: dict[str, str] | None = None) -> Console:
+        made.append(Console(data, hosts))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_lost_host_is_said_and_so_is_its_return(console: Callable[..., Console]) -> None:
+    one = console()
+    one.wait(lambda: one.link("host-03") is LinkState.CONNECTED)
+    one.cluster.crash("host-03")
+    one.wait(lambda: any(sentence.startswith("host-03 is ") for sentence in one.notices))
+    one.cluster.boot("host-03")
+    one.app.poller.refresh("host-03")
+    one.wait(lambda: "host-03 answers again." in one.notices)
+    assert not any("host-04" in sentence for sentence in one.notices)
+
+
+def test_hosts_are_remembered_until_they_are_removed(console: Callable[..., Console], tmp_path: Path) -> None:
+    first = console(tmp_path, {})
+    with pytest.raises(UriRefused):
+        first.app.add_host("x", "qemu+ext://kvm1/system?command=/bin/evil")
+    first.app.add_host("kvm1", "qemu+ssh://root@192.0.2.1/system")
+    with pytest.raises(HpconsoleError, match="already"):
+        first.app.add_host("kvm1", "qemu+ssh://root@192.0.2.2/system")
+    first.close()
+    second = console(tmp_path, {})
+    assert dict(second.app.hosts) == {"kvm1": "qemu+ssh://root@192.0.2.1/system"}
+    second.app.remove_host("kvm1")
+    second.close()
+    assert dict(console(tmp_path, {}).app.hosts) == {}
+
+
+def test_it_works_without_a_database_and_says_so(console: Callable[..., Console], tmp_path: Path) -> None:
+    (tmp_path / "hpconsole.sqlite3").write_bytes(b"no database at all" * 100)
+    one = console(tmp_path)
+    one.wait(lambda: bool(one.notices))
+    assert one.app.database is None
+    one.wait(lambda: one.link("host-01") is LinkState.CONNECTED)
+    assert one.app.executor is not None
+
+
+def test_closing_twice_or_at_once_is_harmless() -> None:
+    cluster = SimulatedCluster.demo()
+    app = App(cluster.uris(), opener=cluster.open)
+    app.start()
+    app.close()
+    app.close()
+    cluster.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "hosts"),
+    [
+        (["qemu+ssh://root@kvm1/system"], {"kvm1": "qemu+ssh://root@kvm1/system"}),
+        (["a=qemu+tls://kvm1/system"], {"a": "qemu+tls://kvm1/system"}),
+        (["qemu:///system"], {"localhost": "qemu:///system"}),
+        (
+            ["qemu+tls://kvm1/system?pkipath=/etc/own"],
+            {"kvm1": "qemu+tls://kvm1/system?pkipath=/etc/own"},
+        ),
+    ],
+)
+def test_hosts_of_the_command_line(words: list[str], hosts: dict[str, str]) -> None:
+    assert hosts_from_arguments(words) == hosts
+
+
+def test_two_hosts_of_one_name_are_refused() -> None:
+    with pytest.raises(HpconsoleError, match="Two hosts"):
+        hosts_from_arguments(["qemu+ssh://root@kvm1/system", "qemu+tls://kvm1/system"])
