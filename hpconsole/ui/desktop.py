@@ -55,8 +55,10 @@ def run(
     start = _Start(app, state, ThemeKeeper(application, state.theme), on_window)
     start.is_short = QUIT_AFTER_FIRST_SNAPSHOT in arguments
     start.frame.show()
-    code = application.exec()
-    start.close()
+    try:
+        code = application.exec()
+    finally:
+        start.close()
     if start.error is not None:
         raise start.error
     return code
