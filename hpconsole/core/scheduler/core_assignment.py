@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hpconsole.core.scheduler.core_keeping import seats_kept
+from hpconsole.core.scheduler.core_keeping import most_kept
 from hpconsole.core.scheduler.core_search import NO_WISHES, TooLarge, Wishes, search, wishes_met
 from hpconsole.core.scheduler.demand import Block, CoreRule
+from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.room import CoreCost, FreeCore, NodeRoom
 
 Seats = list[tuple[Block, FreeCore]]
@@ -31,9 +32,14 @@ def cost_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost
     if not blocks:
         return CoreCost(0, 0, 0)
     here = wishes_here(room, blocks, wishes)
-    if here is NO_WISHES and len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
-        owners = len({owner for block in blocks for owner in block.owners})
-        return CoreCost(owners, _parts_in_one_bank(room, blocks), 0)
+    if len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
+        kept: int | None = 0
+        if here is not NO_WISHES:
+            found = most_kept(room, blocks, here, is_rough=_is_large(room, blocks)) if not here.wide else None
+            kept = None if found is None else found[0]
+        if kept is not None:
+            owners = len({owner for block in blocks for owner in block.owners})
+            return CoreCost(owners, _parts_in_one_bank(room, blocks), -kept)
     return _solve(room, blocks, here)[0]
 
 
@@ -59,15 +65,34 @@ def wishes_here(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Wish
     return Wishes(narrow, homes, wishes.wide if homes else ()) if narrow or homes else NO_WISHES
 
 
-def least_part_cores(rooms: Sequence[NodeRoom], blocks: Sequence[Block]) -> int:
-    """A lower bound of the part cores of these blocks (SIBLINGS) anywhere in these nodes."""
-    widths = {room.tables.core_width(room.position) for room in rooms if room.free_bits}
-    if len(widths) != 1 or not all(_is_plain(room, blocks) for room in rooms if room.free_bits):
-        return 0
-    width, threads = widths.pop(), rooms[0].threads
-    cores = [core for room in rooms for core in room.cores]
-    part = sorted((core.free // threads for core in cores if core.free < width), reverse=True)
-    return _part_cores(len(blocks), sum(1 for core in cores if core.free == width), part, width // threads)
+def part_core_tables(rooms: Sequence[NodeRoom]) -> list[list[int]] | None:
+    """For each node the least part cores of 0, 1, 2 ... (SIBLINGS) blocks on it; None where no formula is exact."""
+    widths = [room.tables.core_width(room.position) for room in rooms]
+    if not all(
+        width and width % room.threads == 0 for width, room in zip(widths, rooms, strict=True) if room.free_bits
+    ):
+        return None
+    return [[_parts_of(room, n) for n in range(room.capacity + 1)] if room.free_bits else [0] for room in rooms]
+
+
+def least_part_cores(tables: Sequence[Sequence[int]], sizes: Sequence[int]) -> int:
+    """A lower bound of the part cores of needs with so many blocks each, packed into the nodes of these tables.
+
+    Exact but for which needs make up the number on a node: only the numbers that some of them can make count.
+    """
+    possible = 1
+    for size in sizes:
+        possible |= possible << size
+    least = {0: 0}
+    for table in tables:
+        prices = [(n, table[n]) for n in positions(possible) if n < len(table)]
+        more: dict[int, int] = {}
+        for have, cost in least.items():
+            for n, price in prices:
+                if cost + price < more.get(have + n, 1 << 30):
+                    more[have + n] = cost + price
+        least = more
+    return least.get(sum(sizes), 0)
 
 
 def measure(seats: Seats, rule: CoreRule, wishes: Wishes) -> CoreCost:
@@ -109,9 +134,9 @@ def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[Cor
         if not wishes.narrow:
             return cost, direct
         if len(room.tables.banks[room.position]) == 1:
-            kept = seats_kept(room, blocks, wishes)
+            kept = most_kept(room, blocks, wishes, is_rough=_is_large(room, blocks))
             if kept is not None:
-                return measure(kept, room.rule, wishes), kept
+                return cost._replace(kept=-kept[0]), kept[1]
     is_for_keeping = is_optimal and wishes is not NO_WISHES
     if is_for_keeping and _is_large(room, blocks):
         return cost, direct
@@ -173,15 +198,19 @@ def _is_plain(room: NodeRoom, blocks: Sequence[Block]) -> bool:
 def _parts_in_one_bank(room: NodeRoom, blocks: Sequence[Block]) -> int:
     if room.rule is CoreRule.WHOLE_CORES:
         return 0
-    width = room.tables.core_width(room.position)
     if room.rule is CoreRule.SHAPE:
+        width = room.tables.core_width(room.position)
         return sum(1 for block in blocks if block.size < width)
-    per_core = width // room.threads
+    return _parts_of(room, len(blocks))
+
+
+def _parts_of(room: NodeRoom, blocks: int) -> int:
+    """SIBLINGS: the least part cores of so many blocks, the node taken as one cache bank."""
+    per_core = room.tables.core_width(room.position) // room.threads
     if room.is_untouched:
-        return int(len(blocks) % per_core != 0)
-    whole = sum(1 for core in room.cores if core.free == width)
-    part = sorted((core.free // room.threads for core in room.cores if core.free < width), reverse=True)
-    return _part_cores(len(blocks), whole, part, per_core)
+        return int(blocks % per_core != 0)
+    whole, part = room.whole_and_part
+    return _part_cores(blocks, whole, part, per_core)
 
 
 def _part_cores(blocks: int, whole: int, part: Sequence[int], per_core: int) -> int:

@@ -15,12 +15,15 @@ from hpconsole.core.scheduler.room import FreeCore, NodeRoom
 Seats = list[tuple[Block, FreeCore]]
 
 
-def seats_kept(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats | None:
-    """The cheapest assignment that keeps the most vCPUs; None where no direct way is exact.
+def most_kept(
+    room: NodeRoom, blocks: Sequence[Block], wishes: Wishes, *, is_rough: bool = False
+) -> tuple[int, Seats] | None:
+    """(vCPUs that stay, assignment) of the cheapest assignment that keeps most; None where no direct way is exact.
 
-    The node has one cache bank and cores of one width; the blocks fit.
+    The node has one cache bank and cores of one width; the blocks fit. `is_rough`: a block whose vCPUs are on several
+    cores now counts on the first of them only; the assignment is as cheap, but may keep fewer than it could.
     """
-    stays = _stays(room, blocks, wishes)
+    stays = _stays(room, blocks, wishes, is_rough=is_rough)
     if stays is None:
         return None
     if room.rule is CoreRule.SIBLINGS:
@@ -28,7 +31,9 @@ def seats_kept(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats
     return _one_per_core(room, blocks, stays)
 
 
-def _stays(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> dict[int, list[tuple[int, Block]]] | None:
+def _stays(
+    room: NodeRoom, blocks: Sequence[Block], wishes: Wishes, *, is_rough: bool
+) -> dict[int, list[tuple[int, Block]]] | None:
     """Core (by its free CPUs) -> (vCPUs that stay, block), most first; None if a block could stay on two cores."""
     stays: dict[int, list[tuple[int, Block]]] = {}
     for block in blocks:
@@ -42,8 +47,10 @@ def _stays(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> dict[int,
             if core.bits & wanted:
                 count = wishes_met(block, core, room.rule, wishes)
                 if count:
-                    if found:
+                    if found and not is_rough:
                         return None
+                    if found:
+                        break
                     found = True
                     stays.setdefault(core.bits, []).append((count, block))
     for items in stays.values():
@@ -51,16 +58,20 @@ def _stays(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> dict[int,
     return stays
 
 
-def _one_per_core(room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list[tuple[int, Block]]]) -> Seats | None:
+def _one_per_core(
+    room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list[tuple[int, Block]]]
+) -> tuple[int, Seats] | None:
     """WHOLE_CORES and SHAPE: one block to a core, so every core keeps the block that gains most by it."""
     is_whole = room.rule is CoreRule.WHOLE_CORES
     cores = {core.bits: core for core in room.cores if not is_whole or core.free == core.width}
     seats: Seats = []
+    count = 0
     for bits, items in stays.items():
         if bits in cores:
-            fitting = [block for _, block in items if is_whole or block.size <= cores[bits].free]
+            fitting = [item for item in items if is_whole or item[1].size <= cores[bits].free]
             if fitting:
-                seats.append((fitting[0], cores.pop(bits)))
+                count += fitting[0][0]
+                seats.append((fitting[0][1], cores.pop(bits)))
     kept = {block.roles for block, _ in seats}
     rest = sorted((block for block in blocks if block.roles not in kept), key=lambda block: (-block.size, block.roles))
     free = sorted(cores.values(), key=lambda core: (core.free, core.bits & -core.bits))
@@ -70,27 +81,50 @@ def _one_per_core(room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list
             return None  # a small block stays where a large one must go
         free.remove(core)
         seats.append((block, core))
-    return seats
+    return count, seats
 
 
-def _siblings(room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list[tuple[int, Block]]]) -> Seats | None:
+def _siblings(
+    room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list[tuple[int, Block]]]
+) -> tuple[int, Seats] | None:
     """Whole cores are filled completely: those where most stays. What does not fill one goes where most of it stays."""
     width = room.tables.core_width(room.position)
     per_core = width // room.threads
     whole = [core for core in room.cores if core.free == width]
+    whole.sort(key=lambda core: (-_gain(core, per_core, stays), core.bits & -core.bits))
     full, rest = divmod(len(blocks), per_core)
     if len(blocks) > len(whole) * per_core:
-        return None
+        plan = _beyond_whole_cores(room, len(blocks), whole, per_core, stays)
+        return None if plan is None else (_total(plan, stays), _seated(blocks, plan, stays))
     best: tuple[int, list[tuple[FreeCore, int]]] | None = None
     for last in _last_cores(room, whole, rest, full):
-        others = sorted(whole, key=lambda core: (-_gain(core, per_core, stays), core.bits & -core.bits))
-        chosen = [(core, per_core) for core in others if core is not last][:full]
+        chosen = [(core, per_core) for core in whole if core is not last][:full]
         if last is not None:
             chosen.append((last, rest))
-        total = sum(_gain(core, slots, stays) for core, slots in chosen)
-        if best is None or total > best[0]:
-            best = total, chosen
-    return _seated(blocks, best[1], stays) if best is not None else None
+        count = _total(chosen, stays)
+        if best is None or count > best[0]:
+            best = count, chosen
+    return (best[0], _seated(blocks, best[1], stays)) if best is not None else None
+
+
+def _beyond_whole_cores(
+    room: NodeRoom, count: int, whole: Sequence[FreeCore], per_core: int, stays: dict[int, list[tuple[int, Block]]]
+) -> list[tuple[FreeCore, int]] | None:
+    """All whole cores, and for the rest the cores beside other VMs where most stays, if these are all alike."""
+    part = [core for core in room.cores if core not in whole and core.free >= room.threads]
+    slots = {core.free // room.threads for core in part}
+    if len(slots) != 1:
+        return None
+    each = slots.pop()
+    if each > 1:
+        return None
+    part.sort(key=lambda core: (-_gain(core, each, stays), core.bits & -core.bits))
+    rest = count - len(whole) * per_core
+    return [(core, per_core) for core in whole] + [(core, 1) for core in part[:rest]]
+
+
+def _total(plan: Sequence[tuple[FreeCore, int]], stays: dict[int, list[tuple[int, Block]]]) -> int:
+    return sum(_gain(core, slots, stays) for core, slots in plan)
 
 
 def _last_cores(room: NodeRoom, whole: Sequence[FreeCore], rest: int, full: int) -> list[FreeCore | None]:

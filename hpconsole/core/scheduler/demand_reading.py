@@ -48,7 +48,7 @@ def demand_of(vm: Vm, source: HostTopology | None = None, *, host: str = "") -> 
     problems = _contradictions(vm, pins, per_host)
     if problems:
         return Demand(vm, problems=problems)
-    tables = tables_of(source) if source is not None and source.cpus else None
+    tables = tables_of(source) if source is not None and (source.cpus or source.nodes) else None
     policy = vm.intent.cpu_pinning_policy
     if policy is CpuPinningPolicy.KEEP_SHAPE:
         return shape_of(vm, pins, tables)

@@ -14,7 +14,7 @@ import numpy as np
 from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.node_costs import NodeCosts
 from hpconsole.core.scheduler.node_order import Ground, device_distance, least, tightest
-from hpconsole.core.scheduler.node_sets import EMPTY_SET, Sets, family_of, grown, members, sums
+from hpconsole.core.scheduler.node_sets import EMPTY_SET, Sets, family_of, grown, members, sets_of_size, sums
 from hpconsole.core.scheduler.seating import UNFIT, seat
 
 PART = 1 << 20  # one cache bank outweighs any number of part cores, one part core any number of vCPUs kept
@@ -36,12 +36,20 @@ def holding_family(fits: Sequence[int], size: int) -> int:
     return family
 
 
+def _holding_sets(fits: Sequence[int], size: int) -> Sets:
+    """The members of `holding_family`."""
+    if len(set(fits)) == 1 and len(fits) <= size:
+        every = sets_of_size(size, len(fits))
+        within: Sets = every[(every & ~fits[0]) == 0]
+        return within
+    return members(holding_family(fits, size))
+
+
 def match(fits: Sequence[int], ground: Ground, costs: NodeCosts) -> tuple[int, ...] | None:
     """The node of each need (`fits`: nodes with room for it, a mask); None if they cannot all have one of their own."""
-    family = holding_family(fits, ground.size)
-    if not family:
+    sets = _holding_sets(fits, ground.size)
+    if not len(sets):
         return None
-    sets = members(family)
     if len(sets) > 1:
         sets = least(sets, ground.spread[sets])
     reach = int(np.bitwise_or.reduce(sets))

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
+import numpy as np
+
 from hpconsole.core.scheduler.demand import NodeNeed
 from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.node_costs import NodeCosts, total
 from hpconsole.core.scheduler.node_order import Ground, device_distance
-from hpconsole.core.scheduler.node_sets import Sets, lowest_first, sets_of_size, sums
+from hpconsole.core.scheduler.node_sets import Sets, lowest_first, membership, sets_of_size, sums
 from hpconsole.core.scheduler.room import CoreCost, NodeRoom
-from hpconsole.core.scheduler.set_packing import BUDGET, NEVER_BETTER, Option, SetPacking
+from hpconsole.core.scheduler.set_packing import BUDGET, NEVER_BETTER, Option, SetPacking, an_option
 
 
 class Packer:
@@ -41,14 +43,25 @@ class Packer:
             sum(1 << i for i, node in enumerate(ground.rooms) if costs.wish_masks[j] >> node.position & 1)
             for j in self.order
         ]
+        self.banks = [
+            {option.nodes: self._banks_alone(place, option.nodes) for option in options}
+            for place, options in enumerate(self.options)
+        ]
         self.steps = 0  # packings judged so far, over all sets
 
     def best(self) -> tuple[int, ...] | None:
         """The nodes (a mask) of each seeker; None if they cannot be packed."""
         if not all(self.options):
             return None
-        widest = sum(max(option.nodes.bit_count() for option in options) for options in self.options)
-        for extra in range(0 if self.base else 1, min(widest, self.ground.size) + 1):
+        reach = {_union(option.nodes for option in options) for options in self.options}
+        self.reach = reach
+        # Nodes that must be in every set, and those that may be.
+        self.base |= _union(nodes for nodes in reach if nodes & nodes - 1 == 0)
+        self.useful = [i for i in positions(_union(reach)) if not self.base >> i & 1]
+        demands = list(self._demands())
+        self.offers = np.array([offered for offered, _ in demands], dtype=np.float64).T.reshape(self.ground.size, -1)
+        self.floors = np.array([needed for _, needed in demands], dtype=np.float64)
+        for extra in range(self._least_extra(), len(self.useful) + 1):
             sets = self._promising(extra)
             while len(sets):
                 distances = self.ground.spread[sets]
@@ -60,6 +73,15 @@ class Packer:
                 sets = sets[~nearest]
         return None
 
+    def _least_extra(self) -> int:
+        """With fewer nodes besides the base, not even the largest ones would be enough."""
+        have = self.offers[list(positions(self.base))].sum(axis=0)
+        largest = -np.sort(-self.offers[self.useful], axis=0)
+        for extra in range(len(self.useful) + 1):
+            if (extra or self.base) and (have + largest[:extra].sum(axis=0) >= self.floors).all():
+                return extra
+        return len(self.useful) + 1
+
     def any_packing(self) -> tuple[int, ...] | None:
         """Some packing on any number of nodes: whether there is one, without looking for the best."""
         if not all(self.options):
@@ -69,11 +91,6 @@ class Packer:
             return None
         by_seeker = dict(zip(self.order, result[1], strict=True))
         return tuple(by_seeker[j] for j in range(len(by_seeker)))
-
-    def kind_in(self, place: int, nodes: int) -> tuple[int, int]:
-        """What needs must share to be interchangeable within these nodes. `place`: index into `order`."""
-        j = self.order[place]
-        return (1, j) if self.wish_masks[place] & nodes else (0, self.costs.prepared.kinds[j])
 
     def could_keep(self, place: int, nodes: int) -> int:
         """At most so many vCPUs of a need stay on these nodes."""
@@ -94,16 +111,34 @@ class Packer:
 
     def _promising(self, extra: int) -> Sets:
         """The sets of `extra` nodes besides `base` that are large enough on the whole."""
-        reach = [_union(option.nodes for option in options) for options in self.options]
-        sets: Sets = sets_of_size(self.ground.size, extra)
-        sets = sets[(sets & (self.base | ~_union(reach))) == 0] | self.base
+        chosen = sets_of_size(len(self.useful), extra)
+        have = self.offers[list(positions(self.base))].sum(axis=0)
+        member = membership(len(self.useful), extra)
+        chosen = chosen[(member @ self.offers[self.useful] + have >= self.floors).all(axis=1)]
+        sets = np.full(len(chosen), self.base, dtype=np.int64)
+        for i, node in enumerate(self.useful):
+            sets |= (chosen >> i & 1) << node
+        for nodes in self.reach:
+            sets = sets[(sets & nodes) != 0]
+        return sets
+
+    def _demands(self) -> Iterator[tuple[list[int], int]]:
+        """(what each node offers, how much is needed in all): necessary for any packing.
+
+        Every resource as a sum; and for every need, so many needs that ask for at least as much of everything.
+        """
+        least = [min(option.amounts for option in options) for options in self.options]
         for resource in range(len(self.capacities[0])):
             needed = sum(min(o.amounts[resource] * o.nodes.bit_count() for o in options) for options in self.options)
             if needed:
-                sets = sets[sums(sets, [capacity[resource] for capacity in self.capacities]) >= needed]
-        for nodes in set(reach):
-            sets = sets[(sets & nodes) != 0]
-        return sets
+                yield [capacity[resource] for capacity in self.capacities], needed
+        if any(option.nodes & option.nodes - 1 for options in self.options for option in options):
+            return
+        for amounts in set(least):
+            if any(amounts):
+                asked = [(r, amount) for r, amount in enumerate(amounts) if amount]
+                offered = [min([capacity[r] // amount for r, amount in asked]) for capacity in self.capacities]
+                yield offered, sum(1 for own in least if all(a >= b for a, b in zip(own, amounts, strict=True)))
 
     def _best_of(self, sets: Sets) -> list[int] | None:
         """The best packing in any of these equally near sets."""
@@ -131,12 +166,13 @@ class Packer:
     def _goal(self, nodes: int) -> CoreCost | None:
         """A lower bound of the cost in this set; None if some need fits nowhere in it."""
         banks = kept = 0
-        for place, options in enumerate(self.options):
-            least = [self._banks_alone(place, option.nodes) for option in options if not option.nodes & ~nodes]
+        for place, by_option in enumerate(self.banks):
+            least = [cost for option, cost in by_option.items() if not option & ~nodes]
             if not least:
                 return None
             banks += min(least)
-            kept += self.could_keep(place, nodes)
+            if self.wish_masks[place] & nodes:
+                kept += self.could_keep(place, nodes)
         return CoreCost(banks, 0, -kept)
 
     def _banks_alone(self, place: int, nodes: int) -> int:
@@ -150,7 +186,7 @@ class Packer:
         if not need.takes_all_allowed:
             amounts = self._amounts(need, pages, 1)
             for node in positions(fits):
-                yield Option(1 << node, amounts)
+                yield an_option((node,), amounts)
             if need.span == 1:
                 return
         everywhere = list(positions(allowed))
@@ -160,7 +196,7 @@ class Packer:
                 rooms = [self.ground.rooms[i] for i in chosen]
                 has_cpus = sum(room.capacity for room in rooms) >= need.cpus_needed
                 if has_cpus and all(room.has_memory(need, width) for room in rooms):
-                    yield Option(sum(1 << i for i in chosen), self._amounts(need, pages, width))
+                    yield an_option(chosen, self._amounts(need, pages, width))
 
     def _amounts(self, need: NodeNeed, pages: Mapping[int, int], width: int) -> tuple[int, ...]:
         blocks = len(need.blocks) if self.rule.takes_cpus else 0

@@ -37,6 +37,8 @@ def grown(family: int, size: int, node: int) -> int:
 
 def members(family: int) -> Sets:
     """The sets of a family, ascending."""
+    if not family:
+        return np.zeros(0, dtype=np.int64)
     if family.bit_count() <= 8:
         found = []
         while family:
@@ -62,10 +64,8 @@ def family_of(sets: Sets) -> int:
 
 def sums(sets: Sets, values: Sequence[int]) -> Sets:
     """The sum of the members' values for each set."""
-    total = np.zeros(len(sets), dtype=np.int64)
-    for node, value in enumerate(values):
-        if value:
-            total += (sets >> node & 1) * value
+    nodes = np.arange(len(values), dtype=np.int64)
+    total: Sets = ((sets[:, None] >> nodes & 1) * np.array(values, dtype=np.int64)).sum(axis=1)
     return total
 
 
@@ -88,6 +88,13 @@ def spread_table(pair_distance: Sequence[Sequence[int]]) -> Sets:
 def sets_of_size(size: int, count: int) -> Sets:
     """Every set of `count` out of `size` nodes, in the order of their sorted members (lowest nodes first)."""
     return np.array([sum(1 << node for node in chosen) for chosen in combinations(range(size), count)], dtype=np.int64)
+
+
+@lru_cache(maxsize=256)
+def membership(size: int, count: int) -> NDArray[np.float64]:
+    """Row by row of `sets_of_size`: 1 for every node in the set."""
+    nodes = np.arange(size, dtype=np.int64)
+    return (sets_of_size(size, count)[:, None] >> nodes & 1).astype(np.float64)
 
 
 def lowest_first(item: int, size: int) -> int:

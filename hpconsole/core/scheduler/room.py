@@ -35,7 +35,7 @@ class CoreCost(NamedTuple):
 class NodeRoom:
     """One host node as one demand sees it. `free_bits` are the CPUs it could take (or, FLOATING, use)."""
 
-    __slots__ = ("_at_least", "_cores", "capacity", "free_bits", "free_kib", "free_pages",
+    __slots__ = ("_at_least", "_cores", "_whole_and_part", "capacity", "free_bits", "free_kib", "free_pages",
                  "is_untouched", "position", "rule", "tables", "threads", "usable_bits")  # fmt: skip
 
     def __init__(self, tables: HostTables, position: int, occupancy: Occupancy, rule: CoreRule, threads: int) -> None:
@@ -57,6 +57,7 @@ class NodeRoom:
         self.is_untouched = self.free_bits == bits
         self._cores: tuple[FreeCore, ...] | None = None
         self._at_least: tuple[int, ...] | None = None
+        self._whole_and_part: tuple[int, list[int]] | None = None
         self.capacity = self._capacity()
 
     def part(self, bits: int) -> NodeRoom:
@@ -64,7 +65,7 @@ class NodeRoom:
         part = copy(self)
         part.free_bits &= bits
         part.is_untouched = part.is_untouched and not self.tables.node_bits[self.position] & ~bits
-        part._cores = part._at_least = None
+        part._cores = part._at_least = part._whole_and_part = None
         part.capacity = part._capacity()
         return part
 
@@ -79,6 +80,22 @@ class NodeRoom:
                 if core.bits & free
             )
         return self._cores
+
+    @property
+    def whole_and_part(self) -> tuple[int, list[int]]:
+        """(completely free cores, the blocks of `threads` CPUs that each other core has room for, most first)."""
+        if self._whole_and_part is None:
+            whole, part = 0, []
+            free = self.free_bits
+            for core in self.tables.cores[self.position]:
+                count = (core.bits & free).bit_count()
+                if count == core.width:
+                    whole += 1
+                elif count:
+                    part.append(count // self.threads)
+            part.sort(reverse=True)
+            self._whole_and_part = (whole, part)
+        return self._whole_and_part
 
     @property
     def keepable_bits(self) -> int:

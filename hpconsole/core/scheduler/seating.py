@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 UNFIT = 1 << 60  # the cost of a place that does not fit
-_BY_SUBSETS = 8  # up to so many seats the table of all subsets is quicker than the Hungarian method
+_BY_SUBSETS = 4  # up to so many seats the table of all subsets is quicker than the Hungarian method
 
 
 def seat(costs: Sequence[Sequence[int]]) -> tuple[int, ...]:
@@ -14,15 +14,15 @@ def seat(costs: Sequence[Sequence[int]]) -> tuple[int, ...]:
 
     Of equal sums the one that gives the first rows the lowest seats. There must be an assignment without UNFIT.
     """
-    if len(costs) <= _BY_SUBSETS:
-        return _by_subsets(costs)
-    # The tie rule as the low digits of the costs.
     size = len(costs)
+    if size <= _BY_SUBSETS:
+        return _by_subsets(costs)
+    # The tie rule as the low digits of the costs; only differences within a row matter, so numbers stay small.
     scale = size**size
-    weighted = [
-        [cost * scale + column * size ** (size - 1 - row) for column, cost in enumerate(line)]
-        for row, line in enumerate(costs)
-    ]
+    weighted: list[list[int]] = []
+    for row, line in enumerate(costs):
+        low, digit = min(line), size ** (size - 1 - row)
+        weighted.append([(cost - low) * scale + column * digit for column, cost in enumerate(line)])
     return _hungarian(weighted)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from hpconsole.core.scheduler.core_assignment import least_part_cores
+from hpconsole.core.scheduler.core_assignment import least_part_cores, part_core_tables
 from hpconsole.core.scheduler.demand import CoreRule
 from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.room import CoreCost
@@ -12,59 +13,99 @@ from hpconsole.core.scheduler.room import CoreCost
 if TYPE_CHECKING:
     from hpconsole.core.scheduler.node_packing import Packer
 
-BUDGET = 1500  # packings judged once there is one, over all sets; whether there is one is never cut short
+BUDGET = 400  # packings judged once there is one, over all sets; whether there is one is never cut short
+KEEPING_BUDGET = 32  # packings judged in one set only to let more vCPUs stay
 NEVER_BETTER = CoreCost(1 << 30, 0, 0)  # as a goal: any packing will do
+
+# Amounts of several resources as one number: a field for each, its top bit set in what is left. Taking too much of any
+# resource clears that bit, so that one subtraction and one comparison answer for all of them.
+_FIELD = 48
+_TOP = 1 << _FIELD - 1
 
 
 class Option(NamedTuple):
-    """One way for one need: these nodes, so much of each resource on every one of them."""
+    """One way for one need: these nodes (as a mask and one by one), so much of each resource on every one of them."""
 
     nodes: int
+    places: tuple[int, ...]
     amounts: tuple[int, ...]
+    packed: int
+
+
+def an_option(places: tuple[int, ...], amounts: tuple[int, ...]) -> Option:
+    """The option of these nodes and amounts."""
+    return Option(sum(1 << i for i in places), places, amounts, packed(amounts))
+
+
+def packed(amounts: Sequence[int]) -> int:
+    """Amounts as one number."""
+    return sum(min(amount, _TOP - 1) << _FIELD * r for r, amount in enumerate(amounts))
 
 
 class SetPacking:
-    """One search. `goal`: a lower bound of the cost in this set."""
+    """One search. `goal`: a lower bound of the cost in this set.
+
+    First without regard to where vCPUs are now, so that needs of one kind are interchangeable; then, with what that
+    found, for packings as good that let more vCPUs stay.
+    """
 
     def __init__(self, packer: Packer, nodes: int, goal: CoreCost) -> None:
         self.packer = packer
         self.options = [[o for o in options if not o.nodes & ~nodes] for options in packer.options]
-        self.left = {i: list(packer.capacities[i]) for i in positions(nodes)}
-        self.holds: dict[int, list[int]] = {i: [] for i in self.left}
-        kinds = [packer.kind_in(place, nodes) for place in range(len(self.options))]
-        # Needs of one kind are interchangeable: the later one never goes to a lower node.
+        self.nodes = list(positions(nodes))
+        resources = len(packer.capacities[0])
+        self.tops = sum(_TOP << _FIELD * r for r in range(resources))
+        self.left = [0] * packer.ground.size
+        for i in self.nodes:
+            self.left[i] = packed([max(0, amount) for amount in packer.capacities[i]]) + self.tops
+        self.holds: dict[int, list[int]] = {i: [] for i in self.nodes}
+        kinds = [packer.costs.prepared.kinds[j] for j in packer.order]
+        # The later one of two of a kind never goes to a lower node.
         self.follows = [place > 0 and kinds[place] == kinds[place - 1] for place in range(len(kinds))]
         self.wishes = [mask & nodes for mask in packer.wish_masks]
-        for options, wishes in zip(self.options, self.wishes, strict=True):
-            if wishes:  # first where vCPUs might stay
-                options.sort(key=lambda option: not option.nodes & wishes)
-        self.keepable = [0] * (len(kinds) + 1)  # vCPUs that might stay of this need and all later ones
+        self.keepable = [0] * (len(kinds) + 1)  # vCPUs of this need and all later ones that might stay
         for place in range(len(kinds) - 1, -1, -1):
-            self.keepable[place] = self.keepable[place + 1] + packer.could_keep(place, nodes)
+            more = packer.could_keep(place, nodes) if self.wishes[place] else 0
+            self.keepable[place] = self.keepable[place + 1] + more
         self.goal = goal
+        self.is_shape = packer.rule is CoreRule.SHAPE
+        self.is_keeping = False
+        self.part_floors: dict[int, list[int]] = {}
         self.best: tuple[CoreCost, list[int]] | None = None
         self.chosen: list[int] = []
+        self.tries = 0
         self.is_done = False
-        self.dead: set[tuple[object, ...]] = set()
+        self.dead: set[tuple[int, ...]] = set()
 
     def run(self) -> tuple[CoreCost, list[int]] | None:
         """(cost, nodes of each need); None if they cannot be packed."""
-        if self.packer.rule is CoreRule.SIBLINGS and self.goal is not NEVER_BETTER:
-            rooms = [self.packer.ground.rooms[i] for i in self.left]
-            blocks = [block for blocks in self.packer.costs.prepared.blocks for block in blocks]
-            self.goal = self.goal._replace(part_cores=least_part_cores(rooms, blocks))
         self._place(0, 0)
+        if self.best is not None and self.goal is not NEVER_BETTER and -self.best[0].kept < self.keepable[0]:
+            self._let_stay(self.best[0])
         return self.best
+
+    def _let_stay(self, best: CoreCost) -> None:
+        self.is_keeping, self.is_done = True, False
+        self.goal = CoreCost(best.banks, best.part_cores, -self.keepable[0])
+        for place, wishes in enumerate(self.wishes):
+            if wishes:
+                self.follows[place] = False
+                if place + 1 < len(self.follows):
+                    self.follows[place + 1] = False
+                self.options[place].sort(key=lambda option: not option.nodes & wishes)
+        self._place(0, 0)
 
     def _place(self, place: int, kept: int) -> bool:
         """Whether any packing exists from this need on. `kept`: vCPUs of earlier needs that might stay."""
         if place == len(self.options):
             self._judge()
             return True
-        if self._is_hopeless(kept + self.keepable[place]):
+        if self.is_keeping and self.best is not None and kept + self.keepable[place] <= -self.best[0].kept:
+            return True  # no more stay than in the best so far
+        if self.part_floors and self._is_worse():
             return True
         floor = self.chosen[-1] if self.follows[place] else 0
-        state = (place, floor, *map(tuple, self.left.values()))
+        state = (place, floor, *self.left)
         if state in self.dead:
             return False
         exists = False
@@ -72,52 +113,70 @@ class SetPacking:
             if option.nodes < floor or not self._take(place, option):
                 continue
             self.chosen.append(option.nodes)
-            more = self.packer.could_keep(place, option.nodes) if self.wishes[place] & option.nodes else 0
+            more = 0
+            if self.is_keeping and self.wishes[place] & option.nodes:
+                more = self.packer.could_keep(place, option.nodes)
             exists = self._place(place + 1, kept + more) or exists
             self.chosen.pop()
-            self._give_back(option)
+            for i in option.places:
+                self.left[i] += option.packed
+                self.holds[i].pop()
             if self.is_done:
                 return True
-        if not exists and self.packer.rule is not CoreRule.SHAPE:
+        if not exists and not self.is_shape:
             self.dead.add(state)
         return exists
 
-    def _is_hopeless(self, most_kept: int) -> bool:
-        """Whether all that could still be bettered is how many vCPUs stay, and that cannot be."""
-        best = self.best
-        return best is not None and best[0][:2] <= self.goal[:2] and most_kept <= -best[0].kept
-
     def _take(self, place: int, option: Option) -> bool:
-        nodes = tuple(positions(option.nodes))
-        for i in nodes:
-            for have, amount in zip(self.left[i], option.amounts, strict=True):
-                if have < amount:
-                    return False
-        if self.packer.rule is CoreRule.SHAPE:  # one number does not tell which cores are left
-            order, needs = self.packer.order, self.packer.costs.prepared.demand.node_needs
-            together = [needs[order[other]] for other in (*self.holds[nodes[0]], place)]
-            if not self.packer.ground.rooms[nodes[0]].fits_all(together):
+        tops = self.tops
+        for i in option.places:
+            if (self.left[i] - option.packed) & tops != tops:
                 return False
-        for i in nodes:
-            left = self.left[i]
-            for r, amount in enumerate(option.amounts):
-                left[r] -= amount
+        if self.is_shape:  # one number does not tell which cores are left
+            order, needs = self.packer.order, self.packer.costs.prepared.demand.node_needs
+            together = [needs[order[other]] for other in (*self.holds[option.places[0]], place)]
+            if not self.packer.ground.rooms[option.places[0]].fits_all(together):
+                return False
+        for i in option.places:
+            self.left[i] -= option.packed
             self.holds[i].append(place)
         return True
-
-    def _give_back(self, option: Option) -> None:
-        for i in positions(option.nodes):
-            left = self.left[i]
-            for r, amount in enumerate(option.amounts):
-                left[r] += amount
-            self.holds[i].pop()
 
     def _judge(self) -> None:
         if self.goal is NEVER_BETTER:
             self.best, self.is_done = (self.goal, list(self.chosen)), True
             return
         self.packer.steps += 1
+        self.tries += self.is_keeping
         cost = self.packer.cost_of_packing(self.chosen, self.holds)
+        if self.best is None:
+            self._raise_goal(cost)
         if self.best is None or cost < self.best[0]:
             self.best = cost, list(self.chosen)
-        self.is_done = self.best[0] <= self.goal or self.packer.steps > BUDGET
+        is_enough = self.best[0] <= self.goal if self.is_keeping else self.best[0][:2] <= self.goal[:2]
+        self.is_done = is_enough or self.packer.steps > BUDGET or self.tries > KEEPING_BUDGET
+
+    def _raise_goal(self, first: CoreCost) -> None:
+        """Look closer at what is possible, if the first packing is not as good as it might be."""
+        blocks = self.packer.costs.prepared.blocks
+        is_full = all(len(block.roles) == block.size for own in blocks for block in own)
+        if self.packer.rule is not CoreRule.SIBLINGS or first[:2] <= self.goal[:2] or not is_full:
+            return
+        tables = part_core_tables([self.packer.ground.rooms[i] for i in self.nodes])
+        if tables is None:
+            return
+        self.goal = self.goal._replace(part_cores=least_part_cores(tables, [len(own) for own in blocks]))
+        for table in tables:  # what more blocks cannot mend any more
+            for n in range(len(table) - 2, -1, -1):
+                table[n] = min(table[n], table[n + 1])
+        self.part_floors = dict(zip(self.nodes, tables, strict=True))
+
+    def _is_worse(self) -> bool:
+        """Whether the nodes so far are already as bad as the best packing."""
+        best = self.best
+        if best is None or best[0].banks > self.goal.banks:
+            return False
+        parts = 0
+        for i, table in self.part_floors.items():
+            parts += table[len(table) - 1 - (self.left[i] & _TOP - 1)]
+        return parts >= best[0].part_cores + self.is_keeping

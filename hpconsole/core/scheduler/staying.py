@@ -19,6 +19,11 @@ def staying(room: HostRoom, present: Present) -> Placement | None:
     if not roles or any(role not in present.cpu_of for role in roles):
         return None
     cpus = {role: present.cpu_of[role] for role in roles}
+    free = 0
+    for place in room.nodes:
+        free |= place.free_bits
+    if any(not free >> cpu & 1 for cpu in cpus.values()):
+        return None
     if len(set(cpus.values())) != len(cpus):
         return None
     nodes = [_node_of(room, cpus, need.blocks) for need in demand.node_needs]

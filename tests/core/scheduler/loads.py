@@ -56,7 +56,9 @@ def pinned_vm(
     for i, size in enumerate(sizes):
         first = len(pins)
         node = topology.nodes[i % len(topology.nodes)]
-        cpus = list(node.cpus)[: 2 * size]
+        siblings = {cpu.siblings for cpu in topology.cpus if cpu.node_id == node.node_id}
+        by_core = sorted(siblings, key=lambda core: core.first)
+        cpus = [cpu for core in by_core for cpu in core] if threads > 1 else [core.first for core in by_core]
         pins += [(first + v, CpuSet.of([cpus[v]])) for v in range(size)]
         nodes.append(
             VirtualNumaNode(
