@@ -54,7 +54,9 @@ def a_pinned_vm(host: Host, nodes: int = 4, *, name: str = "the-vm") -> Vm:
     virtual, pinning = [], []
     for i in range(nodes):
         node = host.topology.nodes[i]
-        cpus = [c.cpu_id for c in host.topology.cpus if c.node_id == node.node_id and c.siblings.first == c.cpu_id][-each:]
+        cpus = [c.cpu_id for c in host.topology.cpus if c.node_id == node.node_id and c.siblings.first == c.cpu_id][
+            -each:
+        ]
         virtual.append(
             VirtualNumaNode(
                 i, CpuSet.of(range(i * each, i * each + each)), 8192 * MIB, (node.node_id,), NumaMode.STRICT, 2048

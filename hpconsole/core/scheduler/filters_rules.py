@@ -166,10 +166,10 @@ def _accepts_versions(question: Question) -> Bools:
         with np.errstate(invalid="ignore"):
             if source.hypervisor_version is not None:
                 qemu = question.columns.number("hypervisor_version")
-                accepted &= ~(qemu // 1000 < source.hypervisor_version // 1000)
+                accepted &= ~(qemu < source.hypervisor_version // 1000 * 1000)
             if source.libvirt_version is not None:
                 libvirt = question.columns.number("libvirt_version")
-                accepted &= ~(libvirt // 1_000_000 < source.libvirt_version // 1_000_000)
+                accepted &= ~(libvirt < source.libvirt_version // 1_000_000 * 1_000_000)
     return accepted
 
 

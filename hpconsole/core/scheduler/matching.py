@@ -61,23 +61,25 @@ def _hall(masks: NDArray[np.uint8], needs: int, slots: Ints | None) -> Bools:
     """Hall's condition with room for `slots` needs per node (None: one each), over all subsets of needs.
 
     Nodes are counted by mask; sums over subsets then give, for every set of needs, the nodes that suit none of it.
+    Hosts are the last dimension throughout, so that every step runs along memory.
     """
     hosts, nodes = masks.shape
     size = 1 << needs
-    keys = (np.arange(hosts, dtype=np.int64) * size)[:, None] + masks
-    weights = None if slots is None else slots.ravel()
-    counts = np.bincount(keys.ravel(), weights, hosts * size).reshape(hosts, size)
-    total = np.full(hosts, nodes) if slots is None else slots.sum(axis=1)
-    within = counts.reshape(hosts, *([2] * needs))
-    for axis in range(1, needs + 1):
-        low = within.take(0, axis)
-        index: list[slice | int] = [slice(None)] * (needs + 1)
-        index[axis] = 1
-        within[tuple(index)] += low
+    keys = masks.T.astype(np.int64) * hosts + np.arange(hosts)
+    if slots is None:
+        counts = np.bincount(keys.ravel(), minlength=size * hosts).astype(np.int16)
+        total = np.full(hosts, nodes, np.int16)
+    else:
+        useful = np.minimum(slots, needs).T  # more room than there are needs changes nothing
+        counts = np.bincount(keys.ravel(), useful.ravel(), size * hosts).astype(np.int16)
+        total = useful.sum(axis=0, dtype=np.int16)
+    for bit in range(needs):
+        pairs = counts.reshape(size >> bit + 1, 2, (1 << bit) * hosts)
+        pairs[:, 1] += pairs[:, 0]
     # The mask of a complement is its mirror image: what suits none of S lies within the complement of S.
-    unsuited = within.reshape(hosts, size)[:, ::-1]
-    wanted = np.array([subset.bit_count() for subset in range(size)])
-    good: Bools = (unsuited + wanted <= total[:, None]).all(axis=1)
+    unsuited = counts.reshape(size, hosts)[::-1]
+    wanted = np.array([subset.bit_count() for subset in range(size)], np.int16)
+    good: Bools = np.logical_and.reduce(unsuited + wanted[:, None] <= total, axis=0)
     return good
 
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from hpconsole.core.scheduler.account import NodeAccount
 from hpconsole.core.scheduler.demand import CoreRule, Demand, NodeNeed
 from hpconsole.core.scheduler.node_judge import NodeJudge
 from hpconsole.core.scheduler.question import Question
@@ -25,7 +24,14 @@ class _Lack:
 
     gap: float
     node_id: int
-    shortage: Shortage
+    what: str
+    needed: float
+    available: float
+    unit: str = ""
+
+    def shortage(self) -> Shortage:
+        """As a number for people."""
+        return Shortage(f"free {self.what} on node {self.node_id}", self.needed, self.available, self.unit)
 
 
 def missing_nodes(question: Question, row: int, demand: Demand) -> Refusal:
@@ -140,37 +146,32 @@ class _Reason:
             nearest.setdefault(lack.node_id, []).append(lack)
         order = sorted(nearest.values(), key=lambda lacks: (sum(lack.gap for lack in lacks), lacks[0].node_id))
         missing = max(1, len(self.chosen) - len(self.suited))
-        found = [lack.shortage for lacks in order[:missing] for lack in lacks]
+        found = [lack.shortage() for lacks in order[:missing] for lack in lacks]
         there = len(self.suited) + len(nearest)
         if there < len(self.chosen) and not self.needs[self.chosen[0]].allowed_nodes:
             found.append(Shortage("NUMA nodes", len(self.chosen), there))
         return tuple(found)
 
     def _lacks(self, need: NodeNeed) -> list[_Lack]:
-        return [
-            lack
-            for position, node in enumerate(self.host.nodes)
-            if _may(need, node.node_id)
-            for lack in self._of_node(need, node, position)
-        ]
-
-    def _of_node(self, need: NodeNeed, node: NodeAccount, position: int) -> list[_Lack]:
+        """What each allowed node lacks."""
         lacks: list[_Lack] = []
-        pages = dict(node.pages)
-        for size, count in need.page_needs if self.memory else ():
-            free = pages.get(size, 0)
-            if free < count:
-                shortage = Shortage(f"free {page(size)} pages on node {node.node_id}", count, free)
-                lacks.append(_Lack((count - free) / count, node.node_id, shortage))
-        if self.memory and need.memory_kib > node.free_kib:
-            needed, free_mib = need.memory_kib / 1024, node.free_kib / 1024
-            shortage = Shortage(f"free memory on node {node.node_id}", needed, free_mib, "MiB")
-            lacks.append(_Lack(1 - node.free_kib / need.memory_kib, node.node_id, shortage))
-        for needed_cpus, room in self.judge.cpu_needs(need) if self.cpus else ():
-            have = int(room[self.row, position])
-            if have < needed_cpus:
-                shortage = Shortage(f"free {self._unit(need)} on node {node.node_id}", needed_cpus, have)
-                lacks.append(_Lack((needed_cpus - have) / needed_cpus, node.node_id, shortage))
+        pages = need.page_needs if self.memory else ()
+        kib = need.memory_kib if self.memory else 0
+        cpus = [(needed, room[self.row].tolist()) for needed, room in self.judge.cpu_needs(need)] if self.cpus else []
+        for position, node in enumerate(self.host.nodes):
+            if not _may(need, node.node_id):
+                continue
+            for size, count in pages:
+                free = next((number for known, number in node.pages if known == size), 0)
+                if free < count:
+                    lacks.append(_Lack(1 - free / count, node.node_id, f"{page(size)} pages", count, free))
+            if kib > node.free_kib:
+                gap = 1 - node.free_kib / kib
+                lacks.append(_Lack(gap, node.node_id, "memory", kib / 1024, node.free_kib / 1024, "MiB"))
+            for needed, room in cpus:
+                have = room[position]
+                if have < needed:
+                    lacks.append(_Lack(1 - have / needed, node.node_id, self._unit(need), needed, have))
         return lacks
 
     def _unit(self, need: NodeNeed) -> str:

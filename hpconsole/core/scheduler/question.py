@@ -42,6 +42,24 @@ class Configuration:
 
 
 DEFAULT_CONFIGURATION = Configuration()
+_KEPT_DEMANDS = 256
+_demands: dict[tuple[int, int], tuple[Vm, HostTopology | None, Demand]] = {}
+
+
+def known_demand(vm: Vm, source: HostTopology | None) -> Demand:
+    """The demand of a VM, read once while VM and topology are the same objects: windows ask again at every poll.
+
+    Threads: any; at worst two read the same demand.
+    """
+    key = (id(vm), id(source))
+    known = _demands.get(key)
+    if known is not None and known[0] is vm and known[1] is source:
+        return known[2]
+    demand = demand_of(vm, source)
+    if len(_demands) >= _KEPT_DEMANDS:
+        _demands.clear()
+    _demands[key] = (vm, source, demand)  # both are held, so their identities stay their own
+    return demand
 
 
 @dataclass(frozen=True)
@@ -97,7 +115,7 @@ class Question:
     @cached_property
     def demands(self) -> tuple[Demand, ...]:
         """What each VM asks of any host."""
-        return tuple(demand_of(vm, self.topologies.get(vm.host or "")) for vm in self.vms)
+        return tuple(known_demand(vm, self.topologies.get(vm.host or "")) for vm in self.vms)
 
     @cached_property
     def fits(self) -> tuple[Fit, ...]:
