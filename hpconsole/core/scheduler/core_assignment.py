@@ -45,7 +45,14 @@ def cost_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost
 
 def seats_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats:
     """The assignment that `cost_of` speaks of."""
-    return _solve(room, blocks, wishes_here(room, blocks, wishes))[1]
+    here = wishes_here(room, blocks, wishes)
+    if len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
+        if here is NO_WISHES:
+            return _fill(room, _bank(room, room.cores), blocks)
+        found = None if here.wide else most_kept(room, blocks, here, is_rough=_is_large(room, blocks))
+        if found is not None:
+            return found[1]
+    return _solve(room, blocks, here)[1]
 
 
 def wishes_here(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Wishes:

@@ -38,6 +38,8 @@ def positions(bits: int) -> Iterator[int]:
 class HostTables:
     """See the module. `node_ids[i]`, `node_bits[i]`, `cores[i]`, `banks[i]` describe the node at position i.
 
+    `is_even`: every node has one cache bank and all cores have the same width.
+
     A host that tells no NUMA nodes has one node, 0, with all its CPUs.
     """
 
@@ -53,6 +55,7 @@ class HostTables:
             tuple(self._cores_within(bits, banks)) for bits, banks in zip(self.node_bits, self.banks, strict=True)
         )
         self._widths = tuple(cores[0].width if len({core.width for core in cores}) == 1 else 0 for cores in self.cores)
+        self.is_even = 0 not in self._widths and len(set(self._widths)) == 1 and all(len(b) == 1 for b in self.banks)
         self._untouched: dict[tuple[int, CoreRule, int], int] = {}
         self.distance = tuple(tuple(node.distance_to(other) for other in self.node_ids) for node in nodes)
         # Both ways, because firmware tables need not be symmetric.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hpconsole.core.scheduler.demand import CoreRule
 from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.node_costs import NodeCosts
 from hpconsole.core.scheduler.node_order import Ground, device_distance, least, tightest
@@ -53,18 +54,18 @@ def match(fits: Sequence[int], ground: Ground, costs: NodeCosts) -> tuple[int, .
     if len(sets) > 1:
         sets = least(sets, ground.spread[sets])
     reach = int(np.bitwise_or.reduce(sets))
-    prices = [
-        {i: (cost := costs.alone(ground.rooms[i], j)).banks * PART + cost.part_cores for i in positions(mask & reach)}
-        for j, mask in enumerate(fits)
-    ]
+    prices = _prices(fits, reach, ground, costs)
     if len(sets) > 1:
         sets = _cheapest(sets, prices, ground.size)
     if len(sets) > 1 and ground.device_rings:
         sets = least(sets, device_distance(sets, ground))
-    stays = any(mask & _host_mask(reach, ground) for mask in costs.wish_masks)
-    if stays:
+    wishes = [_local_mask(mask, ground) for mask in costs.wish_masks]
+    if any(mask & reach for mask in wishes):
         prices = [
-            {i: price * PART + costs.alone(ground.rooms[i], j).kept for i, price in row.items()}
+            {
+                i: price * PART + (costs.alone(ground.rooms[i], j).kept if wishes[j] >> i & 1 else 0)
+                for i, price in row.items()
+            }
             for j, row in enumerate(prices)
         ]
         if len(sets) > 1:
@@ -74,9 +75,22 @@ def match(fits: Sequence[int], ground: Ground, costs: NodeCosts) -> tuple[int, .
     return _seat(int(sets[0]), prices)
 
 
-def _host_mask(nodes: int, ground: Ground) -> int:
-    """A mask over the ground as one over the host's nodes."""
-    return sum(1 << ground.rooms[i].position for i in positions(nodes))
+def _prices(fits: Sequence[int], reach: int, ground: Ground, costs: NodeCosts) -> Weights:
+    """Cache banks and part cores of each need on each node within `reach` that it fits, as one number."""
+    room = ground.rooms[0]
+    if room.tables.is_even and room.rule is not CoreRule.SIBLINGS:  # the same everywhere, whatever it is
+        return [dict.fromkeys(positions(mask & reach), 0) for mask in fits]
+    return [
+        {i: (cost := costs.alone(ground.rooms[i], j)).banks * PART + cost.part_cores for i in positions(mask & reach)}
+        for j, mask in enumerate(fits)
+    ]
+
+
+def _local_mask(nodes: int, ground: Ground) -> int:
+    """A mask over the host's nodes as one over the ground."""
+    if ground.is_whole:
+        return nodes
+    return sum(1 << i for i, room in enumerate(ground.rooms) if nodes >> room.position & 1)
 
 
 def _cheapest(sets: Sets, prices: Weights, size: int) -> Sets:

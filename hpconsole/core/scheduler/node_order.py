@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -14,18 +15,17 @@ from hpconsole.core.scheduler.room import HostRoom, NodeRoom
 Rings = tuple[tuple[int, int], ...]  # of one device: (distance, nodes at that distance), nearest first
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ground:
     """The nodes of one host (or the candidates among them) for one VM. Masks are over positions in here.
 
     A *bare* ground has too many nodes for a table of all sets: it can only answer whether there is any way.
     """
 
+    demand: Demand
     rooms: tuple[NodeRoom, ...]
     spread: Sets  # for every set, the sum of distances between each two of its nodes
     device_rings: tuple[Rings, ...]
-    free_cpus: tuple[int, ...]
-    free_kib: tuple[int, ...]
 
     @property
     def is_bare(self) -> bool:
@@ -42,6 +42,16 @@ class Ground:
         """Number of nodes."""
         return len(self.rooms)
 
+    @cached_property
+    def free_cpus(self) -> tuple[int, ...]:
+        """Free CPUs of each node, as tightness counts them."""
+        return tuple(free_cpus(self.demand, node) for node in self.rooms)
+
+    @cached_property
+    def free_kib(self) -> tuple[int, ...]:
+        """Free memory of each node, as tightness counts it."""
+        return tuple(free_memory(self.demand, node) for node in self.rooms)
+
 
 _spreads: dict[tuple[int, tuple[int, ...]], tuple[HostTables, Sets]] = {}
 _KEPT = 64
@@ -50,16 +60,17 @@ _NO_TABLE: Sets = np.zeros(0, dtype=np.int64)
 
 def ground_of(room: HostRoom, candidates: tuple[int, ...], *, bare: bool = False) -> Ground:
     """The ground of these nodes (positions, ascending); always bare if there are more than `LIMIT`."""
-    rooms = tuple(room.nodes[i] for i in candidates)
     return Ground(
-        rooms=rooms,
+        demand=room.demand,
+        rooms=tuple(room.nodes[i] for i in candidates),
         spread=_NO_TABLE if bare or len(candidates) > LIMIT else _spread_of(room.tables, candidates),
         device_rings=device_rings(room, candidates),
-        free_cpus=tuple(
-            node.free_bits.bit_count() if room.demand.rule is not CoreRule.NOTHING else 0 for node in rooms
-        ),
-        free_kib=tuple(free_memory(room.demand, node) for node in rooms),
     )
+
+
+def free_cpus(demand: Demand, node: NodeRoom) -> int:
+    """CPUs free on a node; none count for a VM whose CPUs are named."""
+    return 0 if demand.rule is CoreRule.NOTHING else node.free_bits.bit_count()
 
 
 def free_memory(demand: Demand, node: NodeRoom) -> int:

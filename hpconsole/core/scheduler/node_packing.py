@@ -43,6 +43,7 @@ class Packer:
             sum(1 << i for i, node in enumerate(ground.rooms) if costs.wish_masks[j] >> node.position & 1)
             for j in self.order
         ]
+        self.is_even = ground.rooms[0].tables.is_even and self.rule.takes_cpus
         self.banks = [
             {option.nodes: self._banks_alone(place, option.nodes) for option in options}
             for place, options in enumerate(self.options)
@@ -176,6 +177,9 @@ class Packer:
         return CoreCost(banks, 0, -kept)
 
     def _banks_alone(self, place: int, nodes: int) -> int:
+        if self.is_even:  # a bank for each virtual node, wherever it goes
+            owners = {owner for block in self.costs.prepared.blocks[self.order[place]] for owner in block.owners}
+            return len(owners)
         rooms = [self.ground.rooms[i] for i in positions(nodes)]
         if len(rooms) == 1:
             return self.costs.alone(rooms[0], self.order[place]).banks

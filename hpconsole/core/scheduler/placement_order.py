@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.scheduler.demand import NO_OWNER, CoreRule, Demand
-from hpconsole.core.scheduler.node_order import device_nodes, free_memory
+from hpconsole.core.scheduler.node_order import device_nodes, free_cpus, free_memory
 from hpconsole.core.scheduler.room import HostRoom
 
 
@@ -35,7 +35,6 @@ def order_of(room: HostRoom, placement: Placement) -> Order:
     used = used_nodes(room, placement, sets)
     devices = device_nodes(room) if used else ()
     now = {vcpu: cpus.bits for vcpu, cpus in demand.vm.pinning.vcpus}
-    counts_cpus = demand.rule is not CoreRule.NOTHING
     return Order(
         host_nodes=len(used),
         distance=tables.spread(used),
@@ -43,7 +42,7 @@ def order_of(room: HostRoom, placement: Placement) -> Order:
         part_cores=_part_cores(room, sets),
         device_distance=sum(min(tables.distance[node][device] for node in used) for device in devices),
         moved_vcpus=sum(1 for vcpu, bits in sets.items() if now.get(vcpu) != bits),
-        free_cpus=sum(room.nodes[i].free_bits.bit_count() for i in used) if counts_cpus else 0,
+        free_cpus=sum(free_cpus(demand, room.nodes[i]) for i in used),
         free_kib=sum(free_memory(demand, room.nodes[i]) for i in used),
     )
 

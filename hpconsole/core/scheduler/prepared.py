@@ -13,7 +13,7 @@ _KEPT = 32
 class Prepared:
     """See the module. Lists go by need."""
 
-    __slots__ = ("blocks", "demand", "kinds", "pages", "present", "shape", "stand_in", "wanted")
+    __slots__ = ("blocks", "demand", "kinds", "pages", "present", "stand_in", "wanted")
 
     def __init__(self, demand: Demand) -> None:
         self.demand = demand  # held, so that its identity stays its own
@@ -25,7 +25,6 @@ class Prepared:
         self.stand_in = [first.setdefault(kind, j) for j, kind in enumerate(self.kinds)]  # the first need of its kind
         self.blocks = [counted_blocks(need) for need in needs]
         self.pages = [need.page_needs for need in needs]
-        self.shape = [_cumulated(need) for need in needs]
         self.wanted = [self._wanted(need) for need in needs]  # CPUs (bits) that some vCPU would stay on
 
     def _wanted(self, need: NodeNeed) -> int:
@@ -44,17 +43,6 @@ def _kind_of(need: NodeNeed) -> tuple[object, ...]:
         need.memory_kib, need.page_needs, need.cpus_needed, signature(need.blocks), len(need.vcpus),
         len(need.vcpu_owners), need.usable_needed, need.allowed_nodes, need.takes_all_allowed, need.span,
     )  # fmt: skip
-
-
-def _cumulated(need: NodeNeed) -> tuple[tuple[int, int], ...]:
-    """(size, blocks of at least this size) for each different block size, largest first."""
-    result: list[tuple[int, int]] = []
-    for count, block in enumerate(sorted(need.blocks, key=lambda block: -block.size), start=1):
-        if result and result[-1][0] == block.size:
-            result[-1] = (block.size, count)
-        else:
-            result.append((block.size, count))
-    return tuple(result)
 
 
 _prepared: dict[int, Prepared] = {}

@@ -126,14 +126,6 @@ class NodeRoom:
         """RESIZED: the cores after the node's first, none of whose CPUs is another VM's own."""
         return tuple(core for core in self.tables.cores[self.position][1:] if not core.bits & ~self.free_bits)
 
-    def fits(self, need: NodeNeed) -> bool:
-        """Whether this need alone has room here (its pin list aside)."""
-        return (
-            self.has_memory(need)
-            and self.has_cpus(need.cpus_needed, need.blocks)
-            and (not need.usable_needed or self.usable_bits.bit_count() >= need.usable_needed)
-        )
-
     def fits_all(self, needs: Sequence[NodeNeed]) -> bool:
         """Whether these needs together have room here."""
         pages: dict[int, int] = {}
@@ -159,24 +151,15 @@ class NodeRoom:
     def has_cpus(self, cpus_needed: int, blocks: Sequence[Block]) -> bool:
         """Whether so many CPUs, or these blocks, have room here by the rule."""
         if self.rule is CoreRule.SHAPE:
-            return self._holds_shape(blocks)
+            return self.holds_shape(shape_counts(blocks))
         if self.rule.takes_cpus:
             return len(blocks) <= self.capacity
         return cpus_needed <= self.capacity
 
-    def _holds_shape(self, blocks: Sequence[Block]) -> bool:
-        if len(blocks) > self.capacity:
-            return False
-        counts = self.at_least
-        wanted: dict[int, int] = {}
-        for block in blocks:
-            wanted[block.size] = wanted.get(block.size, 0) + 1
-        together = 0
-        for size in sorted(wanted, reverse=True):
-            together += wanted[size]
-            if size >= len(counts) or counts[size] < together:
-                return False
-        return True
+    def holds_shape(self, counts: Sequence[tuple[int, int]]) -> bool:
+        """Whether there are cores for blocks of these `shape_counts`."""
+        have = self.at_least
+        return all(size < len(have) and have[size] >= count for size, count in counts)
 
     def _capacity(self) -> int:
         """Blocks (SIBLINGS, WHOLE_CORES), cores (SHAPE) or CPUs (FLOATING, RESIZED) there is room for."""
@@ -255,7 +238,31 @@ class HostRoom:
     def fit_mask(self, need: NodeNeed) -> int:
         """The nodes that are allowed and have room for this need alone, as a bit mask."""
         mask, allowed = 0, self.allowed(need)
+        memory_kib, pages, shape = need.memory_kib, need.page_needs, None
+        if self.demand.rule is CoreRule.SHAPE:
+            shape = shape_counts(need.blocks)
+        count = len(need.blocks) if self.demand.rule.takes_cpus else need.cpus_needed
         for node in self.nodes:
-            if allowed >> node.position & 1 and node.fits(need):
-                mask |= 1 << node.position
+            if not allowed >> node.position & 1 or node.capacity < count or node.free_kib < memory_kib:
+                continue
+            if pages and any(node.free_pages.get(size, 0) < number for size, number in pages):
+                continue
+            if shape is not None and not node.holds_shape(shape):
+                continue
+            if need.usable_needed and node.usable_bits.bit_count() < need.usable_needed:
+                continue
+            mask |= 1 << node.position
         return mask
+
+
+def shape_counts(blocks: Iterable[Block]) -> tuple[tuple[int, int], ...]:
+    """(size, blocks of at least this size) for each different block size, largest first."""
+    sizes: dict[int, int] = {}
+    for block in blocks:
+        sizes[block.size] = sizes.get(block.size, 0) + 1
+    result: list[tuple[int, int]] = []
+    together = 0
+    for size in sorted(sizes, reverse=True):
+        together += sizes[size]
+        result.append((size, together))
+    return tuple(result)
