@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hpconsole.core.scheduler.units import Refusal, Shortage, WeightPart
@@ -108,5 +109,9 @@ _NUMERIC = frozenset(
 
 def _raise(shortage: Shortage) -> str:
     missing = f"{shortage.missing:,.0f}"
-    unit = f" {shortage.unit}" if shortage.unit and shortage.unit not in shortage.what else ""
-    return f"{missing} more{unit} of {shortage.what}" if unit else f"{missing} more {shortage.what}"
+    what = shortage.what
+    if missing == "1":
+        what = re.sub(r"\b(core|CPU|page|node|thread)s\b", r"\1", what, count=1)
+    if shortage.unit and shortage.unit not in shortage.what:
+        return f"{missing} more {shortage.unit} of {what}"
+    return f"{missing} more {what}"

@@ -180,11 +180,16 @@ def _because_cpu(question: Question, row: int) -> Refusal:
         return Refusal("CPU", f"{host.name} does not tell how many {word}s it has.", "NOT_ENOUGH_CORES")
     taken = float(_unavailable_cpus(question)[row])
     need = float(_shared_need(question)[row])
-    sentence = (
-        f"{host.name} has {counted(total, word)}, {taken:.0f} of them for VMs with CPUs of their own; "
-        f"{need:.0f} must be left for the largest VM without."
-    )
-    return Refusal("CPU", sentence, "NOT_ENOUGH_CORES", (Shortage(f"{word}s", need + taken, total, f"{word}s"),))
+    if not taken:
+        sentence = f"{host.name} has {counted(total, word)}, {need:.0f} are needed."
+        shortage = Shortage(f"{word}s", need, total, f"{word}s")
+    else:
+        sentence = (
+            f"{host.name} has {counted(total, word)}; VMs with CPUs of their own would take {taken:.0f}, "
+            f"and {need:.0f} must be left for the largest VM without."
+        )
+        shortage = Shortage(f"{word}s not taken by VMs with CPUs of their own", need + taken, total, f"{word}s")
+    return Refusal("CPU", sentence, "NOT_ENOUGH_CORES", (shortage,))
 
 
 # CPUOverloaded

@@ -110,11 +110,9 @@ class _Reason:
         self.host = question.account(row)
         self.demand, self.needs, self.memory, self.cpus = demand, needs, memory, cpus
         self.judge, self.row = NodeJudge(question.columns, demand), row
-        known: dict[object, list[_Lack]] = {}
-        for need in needs:
-            if _kind(need) not in known:
-                known[_kind(need)] = self._lacks(need)
-        self.lacks = [known[_kind(need)] for need in needs]
+        kinds = [_kind(need) for need in needs]
+        known = {kind: self._lacks(need) for kind, need in dict(zip(kinds, needs, strict=True)).items()}
+        self.lacks = [known[kind] for kind in kinds]
         fits = [
             {node.node_id for node in self.host.nodes if _may(need, node.node_id)} - {lack.node_id for lack in lacks}
             for need, lacks in zip(needs, self.lacks, strict=True)
@@ -206,6 +204,10 @@ def _kind(need: NodeNeed) -> object:
 
 def _violator(fits: Sequence[set[int]]) -> tuple[int, ...]:
     """The smallest set of needs with fewer nodes than needs, and whoever needs the same nodes; empty: there is none."""
+    if not fits:
+        return ()
+    if all(nodes == fits[0] for nodes in fits):
+        return tuple(range(len(fits))) if len(fits[0]) < len(fits) else ()
     for size in range(1, min(len(fits), _SEARCHED) + 1):
         for chosen in combinations(range(len(fits)), size):
             suited = set().union(*(fits[i] for i in chosen))

@@ -125,7 +125,7 @@ class Ranking:
         if not host.is_candidate:
             state = host.status.value if host.status.value != "up" else host.link.state.value
             detail = host.status_reason or host.link.problem
-            sentence = f"{name} is {state}." + (f" {detail}" if detail else "")
+            sentence = f"{name} is not available ({state})." + (f" {detail}" if detail else "")
             reasons.append(Refusal(HOST_STATUS, sentence, "HOST_NOT_UP"))
         if name in self.request.excluded_hosts:
             reasons.append(Refusal(HOST_CHOICE, f"{name} was excluded from the choice.", "EXCLUDED"))
@@ -135,11 +135,10 @@ class Ranking:
 
     def why(self, better: str, other: str) -> str:
         """One sentence: why this host and not that one."""
-        if self._row(other) not in self._place_of or not self._fits(self._row(other)):
-            reasons = self.refusals(other)
-            return f"{other} cannot take the VM: {reasons[0].sentence}" if reasons else f"{other} is not ranked."
-        if self._row(better) not in self._place_of:
-            return f"{better} cannot take the VM at all."
+        for name in (other, better):
+            if self._row(name) not in self._place_of or not self._fits(self._row(name)):
+                reasons = self.refusals(name)
+                return f"{name} cannot take the VM: {reasons[0].sentence}" if reasons else f"{name} is not ranked."
         return why_better(better, self.parts(better), other, self.parts(other))
 
     def would_help(self, host: str) -> str:
