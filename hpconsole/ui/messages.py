@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 
 from hpconsole.core.errors import HpconsoleError
+from hpconsole.ui.widgets.text_label import ElidedLabel
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QMessageBox, QStatusBar, QWidget
@@ -24,13 +25,17 @@ class Messages:
 
     def __init__(self, window: QWidget, status_bar: QStatusBar) -> None:
         self._window = window
-        self._status_bar = status_bar
+        self._line = ElidedLabel(name="status_line")  # showMessage() would cut a long sentence without a sign
+        self._end = QTimer(window, singleShot=True, interval=_LONG_MS)
+        self._end.timeout.connect(lambda: self._line.setText(""))
+        status_bar.addWidget(self._line, 1)
         self.shown: list[str] = []
 
     def status(self, sentence: str) -> None:
         """Say it in the status bar for some seconds."""
         self.shown.append(sentence)
-        self._status_bar.showMessage(sentence, _LONG_MS)
+        self._line.setText(sentence)
+        self._end.start()
 
     def error(self, error: HpconsoleError) -> None:
         """Say what failed, in a box that can be read and copied."""

@@ -21,6 +21,7 @@ from hpconsole.ui.actions import ALL, Selection
 from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
+from hpconsole.ui.widgets.text_label import ElidedLabel
 from hpconsole.ui.window_state import WindowState
 from tests.builders import NOW, a_host, a_snapshot, a_vm
 from tests.ui.fakes import FakeConsole
@@ -179,7 +180,8 @@ def test_notices_wait_for_the_reader(qtbot: QtBot, window: MainWindow, console: 
 
 def test_an_info_goes_to_the_status_bar(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
     console.store.report(Notice(NOW, "info", "host-b is back."))
-    qtbot.waitUntil(lambda: window.frame.statusBar().currentMessage() == "host-b is back.")
+    line = child(window.frame, ElidedLabel, "status_line")
+    qtbot.waitUntil(lambda: line.full_text() == "host-b is back.")
 
 
 def a_plan() -> Plan:

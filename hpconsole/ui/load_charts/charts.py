@@ -35,7 +35,10 @@ class _AgoAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
 
 class LoadCharts(QWidget):
-    """Two plots side by side, and a legend of the hosts."""
+    """Two plots side by side, and a legend of the hosts.
+
+    A plot takes tens of milliseconds to make: the second one comes with `complete`, in a turn of its own.
+    """
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -43,58 +46,52 @@ class LoadCharts(QWidget):
         pg.setConfigOptions(antialias=False)
         self.setMinimumWidth(460)
         self._theme = theme
-        self._curves: dict[str, tuple[pg.PlotCurveItem, pg.PlotCurveItem]] = {}
-        self._legend: dict[str, tuple[QWidget, ElidedLabel]] = {}
-        self._cpu = self._plot("plot_cpu")
-        self._memory = self._plot("plot_memory")
-        self._legend_grid = QGridLayout()
-        self._legend_grid.setHorizontalSpacing(8)
-        self._legend_grid.setVerticalSpacing(1)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(10)
-        for title, plot in (("CPU %", self._cpu), ("Memory %", self._memory)):
-            column = QVBoxLayout()
-            column.setSpacing(2)
-            column.addWidget(TextLabel(title, tone=Tone.MUTED))
-            column.addWidget(plot, 1)
-            layout.addLayout(column, 1)
-        side = QVBoxLayout()
-        side.addLayout(self._legend_grid)
-        side.addStretch(1)
-        layout.addLayout(side)
-        self.set_theme(theme)
+        self._hosts: tuple[str, ...] = ()
+        self._plots = [_Plot("CPU %", "plot_cpu", theme)]
+        self._legend = _Legend()
+        self._layout = QHBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(10)
+        self._layout.addWidget(self._plots[0], 1)
+        self._layout.addWidget(self._legend)
+
+    def complete(self) -> None:
+        """Make the second plot."""
+        memory = _Plot("Memory %", "plot_memory", self._theme)
+        memory.set_hosts(self._hosts, self._theme)
+        self._plots.append(memory)
+        self._layout.insertWidget(1, memory, 1)
 
     def plot(self, series: Mapping[str, Series]) -> None:
         """Draw these hosts and no others. Cheap enough for every poll: decimated, without anti-aliasing."""
-        if list(series) != list(self._curves):
+        if tuple(series) != self._hosts:
             self._set_hosts(tuple(series))
-        columns = max(50, self._cpu.width())
-        longest = 0.0
-        for name, (seconds, cpu, memory) in series.items():
-            if not len(seconds):
-                continue
-            ago = np.asarray(seconds, dtype=float) - float(seconds[-1])
-            longest = max(longest, -float(ago[0]))
-            for curve, values in zip(self._curves[name], (cpu, memory), strict=True):
-                curve.setData(*decimate(ago, np.asarray(values, dtype=float), columns), connect="finite")
+        longest = max((-float(seconds[0]) for seconds, _, _ in series.values() if len(seconds)), default=0.0)
         span = next((s for s in _SPANS if longest <= s), _HOUR_S)
-        for plot in (self._cpu, self._memory):
-            plot.setXRange(-span, 0, padding=0)
+        for place, plot in enumerate(self._plots, start=1):
+            plot.draw({name: (values[0], values[place]) for name, values in series.items()}, span)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
         self._theme = theme
-        for plot in (self._cpu, self._memory):
-            plot.setBackground(QColor(theme.base))
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(QColor(theme.border))
-                axis.setTextPen(QColor(theme.muted))
-        self._set_hosts(tuple(self._curves))
+        for plot in self._plots:
+            plot.set_theme(theme)
+        self._set_hosts(self._hosts)
 
-    def _plot(self, name: str) -> pg.PlotWidget:
-        plot = pg.PlotWidget(axisItems={"bottom": _AgoAxis("bottom")})
+    def _set_hosts(self, hosts: tuple[str, ...]) -> None:
+        self._hosts = hosts
+        for plot in self._plots:
+            plot.set_hosts(hosts, self._theme)
+        self._legend.set_hosts(hosts, self._theme)
+
+
+class _Plot(QWidget):
+    """One quantity in percent over the last while."""
+
+    def __init__(self, title: str, name: str, theme: Theme) -> None:
+        super().__init__()
+        self._curves: dict[str, pg.PlotCurveItem] = {}
+        plot = self._plot = pg.PlotWidget(axisItems={"bottom": _AgoAxis("bottom")})
         plot.setObjectName(name)
         plot.setMouseEnabled(False, False)
         plot.setMenuEnabled(False)
@@ -109,35 +106,75 @@ class LoadCharts(QWidget):
         plot.getPlotItem().layout.setContentsMargins(0, 6, 18, 0)
         plot.setMinimumHeight(80)
         plot.setFrameShape(plot.Shape.NoFrame)
-        return plot
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(TextLabel(title, tone=Tone.MUTED))
+        layout.addWidget(plot, 1)
+        self.set_theme(theme)
 
-    def _set_hosts(self, names: tuple[str, ...]) -> None:
-        for curves in self._curves.values():
-            for plot, curve in zip((self._cpu, self._memory), curves, strict=True):
-                plot.removeItem(curve)
-        for swatch, label in self._legend.values():
-            swatch.deleteLater()
-            label.deleteLater()
-        self._curves, self._legend = {}, {}
-        for place, name in enumerate(names):
-            color = self._theme.curves[place % len(self._theme.curves)]
-            # A curve alone: pyqtgraph's plot() would make a scatter item for each as well, at three times the cost.
-            pen = pg.mkPen(QColor(color), width=1)
-            self._curves[name] = (pg.PlotCurveItem(pen=pen), pg.PlotCurveItem(pen=pen))
-            for plot, curve in zip((self._cpu, self._memory), self._curves[name], strict=True):
-                plot.addItem(curve)
-            self._add_to_legend(place, name, color)
+    def draw(self, curves: Mapping[str, tuple[Curve, Curve]], span_s: float) -> None:
+        """Seconds before now (ascending to 0) and percent, for each host."""
+        columns = max(50, self._plot.width())
+        for name, (seconds, values) in curves.items():
+            if len(seconds):
+                points = decimate(seconds, np.asarray(values, dtype=float), columns)
+                self._curves[name].setData(*points, connect="finite")
+        self._plot.setXRange(-span_s, 0, padding=0)
 
-    def _add_to_legend(self, place: int, name: str, color: str) -> None:
-        swatch = QWidget()
-        swatch.setFixedSize(10, 3)
-        swatch.setAutoFillBackground(True)
-        palette = swatch.palette()
-        palette.setColor(swatch.backgroundRole(), QColor(color))
-        swatch.setPalette(palette)
-        label = ElidedLabel(name, tone=Tone.MUTED)
-        label.setFixedWidth(label.fontMetrics().averageCharWidth() * 14)
-        row, column = place % _LEGEND_ROWS, place // _LEGEND_ROWS * 2
-        self._legend_grid.addWidget(swatch, row, column, Qt.AlignmentFlag.AlignVCenter)
-        self._legend_grid.addWidget(label, row, column + 1)
-        self._legend[name] = (swatch, label)
+    def set_hosts(self, hosts: tuple[str, ...], theme: Theme) -> None:
+        """A curve for each host, in the theme's colours."""
+        for curve in self._curves.values():
+            self._plot.removeItem(curve)
+        # A curve alone: pyqtgraph's plot() would make a scatter item for each as well, at three times the cost.
+        self._curves = {
+            name: pg.PlotCurveItem(pen=pg.mkPen(QColor(color_of(place, theme)), width=1))
+            for place, name in enumerate(hosts)
+        }
+        for curve in self._curves.values():
+            self._plot.addItem(curve)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take colours from this theme."""
+        self._plot.setBackground(QColor(theme.base))
+        for side in ("left", "bottom"):
+            axis = self._plot.getAxis(side)
+            axis.setPen(QColor(theme.border))
+            axis.setTextPen(QColor(theme.muted))
+
+
+class _Legend(QWidget):
+    """Which colour is which host."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._grid)
+        layout.addStretch(1)
+
+    def set_hosts(self, hosts: tuple[str, ...], theme: Theme) -> None:
+        """Show these hosts."""
+        while (item := self._grid.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.deleteLater()
+        for place, name in enumerate(hosts):
+            swatch = QWidget()
+            swatch.setFixedSize(10, 3)
+            swatch.setAutoFillBackground(True)
+            palette = swatch.palette()
+            palette.setColor(swatch.backgroundRole(), QColor(color_of(place, theme)))
+            swatch.setPalette(palette)
+            label = ElidedLabel(name, tone=Tone.MUTED)
+            label.setFixedWidth(label.fontMetrics().averageCharWidth() * 14)
+            row, column = place % _LEGEND_ROWS, place // _LEGEND_ROWS * 2
+            self._grid.addWidget(swatch, row, column, Qt.AlignmentFlag.AlignVCenter)
+            self._grid.addWidget(label, row, column + 1)
+
+
+def color_of(place: int, theme: Theme) -> str:
+    """The colour of the curve at this place."""
+    return theme.curves[place % len(theme.curves)]

@@ -91,7 +91,12 @@ class LoadPanel(QWidget):
         self._charts = charts(self._theme)
         self._note.hide()
         self._layout.addWidget(self._charts)
-        QTimer.singleShot(0, self, self._draw)  # the curves in a turn of their own: keys and mouse come in between
+        QTimer.singleShot(0, self, self._complete)  # in turns: keys and mouse come in between
+
+    def _complete(self) -> None:
+        if self._charts is not None:
+            self._charts.complete()
+            QTimer.singleShot(0, self, self._draw)
 
     def _draw(self) -> None:
         if self._is_active and self._charts is not None:

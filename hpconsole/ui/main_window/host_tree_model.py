@@ -106,7 +106,7 @@ class HostTreeModel(QAbstractItemModel):
         return len(self.columns)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        row = self._row(index)
+        row = None if role in cell.SILENT_ROLES else self._row(index)
         return None if row is None else cell.data(self.columns[index.column()], row, role, self._theme)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

@@ -93,7 +93,7 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         return 0 if parent.isValid() else len(self.columns)
 
     def data(self, index: QModelIndex | QPersistentModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if not index.isValid() or index.row() >= len(self._arrangement):
+        if role in cell.SILENT_ROLES or not index.isValid() or index.row() >= len(self._arrangement):
             return None
         return cell.data(self.columns[index.column()], self._arrangement.row(index.row()), role, self._theme)
 
