@@ -48,7 +48,8 @@ class Packer:
             {option.nodes: self._banks_alone(place, option.nodes) for option in options}
             for place, options in enumerate(self.options)
         ]
-        self.steps = 0  # packings judged so far, over all sets
+        self.steps = self.tries = 0  # packings judged so far, over all sets; and of these only to let vCPUs stay
+        self.has_floats = any(need.vcpus for need in needs)
 
     def best(self) -> tuple[int, ...] | None:
         """The nodes (a mask) of each seeker; None if they cannot be packed."""
@@ -103,7 +104,7 @@ class Packer:
         """What a whole packing costs: `chosen` the nodes of each need, `holds[i]` the needs on node i (places)."""
         parts = [
             self.costs.floating([self.ground.rooms[i] for i in positions(nodes)], self.order[place])
-            for place, nodes in enumerate(chosen)
+            for place, nodes in enumerate(chosen if self.has_floats else ())
         ]
         for node, places in holds.items():
             if places:

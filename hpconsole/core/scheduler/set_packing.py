@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hpconsole.core.scheduler.node_packing import Packer
 
 BUDGET = 400  # packings judged once there is one, over all sets; whether there is one is never cut short
-KEEPING_BUDGET = 32  # packings judged in one set only to let more vCPUs stay
+KEEPING_BUDGET = 64  # of these, packings judged only to let more vCPUs stay
 NEVER_BETTER = CoreCost(1 << 30, 0, 0)  # as a goal: any packing will do
 
 # Amounts of several resources as one number: a field for each, its top bit set in what is left. Taking too much of any
@@ -73,14 +73,15 @@ class SetPacking:
         self.part_floors: dict[int, list[int]] = {}
         self.best: tuple[CoreCost, list[int]] | None = None
         self.chosen: list[int] = []
-        self.tries = 0
         self.is_done = False
         self.dead: set[tuple[int, ...]] = set()
 
     def run(self) -> tuple[CoreCost, list[int]] | None:
         """(cost, nodes of each need); None if they cannot be packed."""
         self._place(0, 0)
-        if self.best is not None and self.goal is not NEVER_BETTER and -self.best[0].kept < self.keepable[0]:
+        if self.best is None or self.goal is NEVER_BETTER or self.packer.tries > KEEPING_BUDGET:
+            return self.best
+        if -self.best[0].kept < self.keepable[0]:
             self._let_stay(self.best[0])
         return self.best
 
@@ -147,14 +148,14 @@ class SetPacking:
             self.best, self.is_done = (self.goal, list(self.chosen)), True
             return
         self.packer.steps += 1
-        self.tries += self.is_keeping
+        self.packer.tries += self.is_keeping
         cost = self.packer.cost_of_packing(self.chosen, self.holds)
         if self.best is None:
             self._raise_goal(cost)
         if self.best is None or cost < self.best[0]:
             self.best = cost, list(self.chosen)
         is_enough = self.best[0] <= self.goal if self.is_keeping else self.best[0][:2] <= self.goal[:2]
-        self.is_done = is_enough or self.packer.steps > BUDGET or self.tries > KEEPING_BUDGET
+        self.is_done = is_enough or self.packer.steps > BUDGET or self.packer.tries > KEEPING_BUDGET
 
     def _raise_goal(self, first: CoreCost) -> None:
         """Look closer at what is possible, if the first packing is not as good as it might be."""
