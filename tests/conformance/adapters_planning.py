@@ -235,7 +235,7 @@ def migrate_several(case: Case) -> Answer:
         )
         for uuid in requested
     ]
-    return _valid(migration_checks.check_several(len(requested), facts))
+    return _valid(migration_checks.check_several(len(requested), facts, is_forced=bool(case.get("force"))))
 
 
 def upgrade_readiness(case: Case) -> Answer:

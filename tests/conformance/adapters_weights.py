@@ -26,11 +26,12 @@ def weigh(name: str, question: Question) -> Answer:
 
 
 def of(name: str) -> Adapter:
-    """A weight asked about one VM and these hosts."""
+    """A weight asked about one VM (or `vms`) and these hosts."""
 
     def adapter(case: Case) -> Answer:
-        vm = case["vm"]
-        return weigh(name, question_of(case, [vm_of(vm)], case["hosts"], loads={vm.get("id", "vm"): load_of(vm)}))
+        given = case.get("vms") or [case["vm"]]
+        loads = {vm.get("id", "vm"): load_of(vm) for vm in given}
+        return weigh(name, question_of(case, [vm_of(vm) for vm in given], case["hosts"], loads=loads))
 
     return adapter
 
@@ -60,6 +61,9 @@ def ranking_helper(case: Case) -> Answer:
         placed = sorted(zip(scores(lists), case["values"], strict=True), key=lambda pair: pair[0])
         return {"sorted": [value for _, value in placed]}
     values = case["values"]
+    if "compare" in case["operation"]:
+        first, second = scores([tuple(value) for value in values])
+        return {"sign": (first > second) - (first < second)}
     if values and isinstance(values[0], list):
         values = [tuple(value) for value in values]
     better = sorted(values, reverse=case.get("order") == "descending")

@@ -33,6 +33,7 @@ Case = Mapping[str, Any]
 MIB = 1024
 SOURCE = "(source host)"
 _STATES = {"down": VmState.SHUT_OFF, "paused": VmState.PAUSED, "suspended": VmState.SHUT_OFF}
+_RUNNING = ("up", "running", "powering_up", "paused", "migrating_from", "migrating_to", "reboot_in_progress")
 NO_OVERHEADS = Overheads(0, 0, 0)
 PARAMETERS = {
     "high_utilization": "HighUtilization",
@@ -89,7 +90,7 @@ def page_size(vm: Case) -> int | None:
 
 def vm_of(vm: Case) -> Vm:
     host = vm.get("running_on")
-    if host is None and vm.get("running"):
+    if host is None and (vm.get("running") or vm.get("status") in _RUNNING):
         host = SOURCE
     shape = topology(vm)
     policy = CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none")
@@ -213,7 +214,7 @@ def question_of(
 ) -> Question:
     """A question about these VMs and hosts. Hosts keep their order."""
     pending = NOTHING_PENDING.add(*(pending_record(record) for record in case.get("pending") or ()))
-    columns = HostColumns([account_of(host, pending) for host in hosts])
+    columns = HostColumns([account_of(_with_guests(host, case), pending) for host in hosts])
     overhead_mb = case.get("vm_memory_overhead_mb") or 0
     parameters = {
         PARAMETERS[name]: value
@@ -232,6 +233,13 @@ def question_of(
         config=configuration(case, overheads=Overheads(0, int(overhead_mb * MIB), 0)),
         may_stay=True,
     )
+
+
+def _with_guests(host: Case, case: Case) -> Case:
+    """A host with the vCPUs of its shared VMs, where the case lists all VMs and not the sum."""
+    guests = [vm for vm in case.get("vms") or () if vm.get("running_on") == host["id"]]
+    shared = [vm for vm in guests if not CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none").is_exclusive]
+    return {"shared_vcpus": sum(vm.get("vcpus") or topology(vm).vcpus for vm in shared), **host}
 
 
 def load_of(vm: Case) -> VmLoad:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from hpconsole.core.model.vm import MigrationMode
 
+# What the user may override: a VM that is only to be migrated by hand.
+FORCEABLE = "ACTION_TYPE_FAILED_VM_IS_NON_MIGRTABLE_AND_IS_NOT_FORCED_BY_USER_TO_MIGRATE"
+
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
@@ -62,12 +65,13 @@ def check_one(vm: VmFacts) -> Obstacle | None:
     return next((Obstacle(kind, sentence) for is_broken, kind, sentence in rules if is_broken), None)
 
 
-def check_several(requested: int, vms: Sequence[VmFacts]) -> Obstacle | None:
+def check_several(requested: int, vms: Sequence[VmFacts], *, is_forced: bool = False) -> Obstacle | None:
     """Several VMs in one go: one that cannot be migrated stops all, one that finds no host only itself.
 
     Args:
         requested: how many VMs were asked for.
         vms: the facts of those asked for, gone ones included.
+        is_forced: the user wants VMs moved that are only to be migrated by hand.
     """
     if not requested:
         return Obstacle("ACTION_TYPE_FAILED_NO_VMS_SPECIFIED", "No VM was chosen.")
@@ -81,7 +85,7 @@ def check_several(requested: int, vms: Sequence[VmFacts]) -> Obstacle | None:
     if len(known) < requested:
         return Obstacle("ACTION_TYPE_FAILED_VMS_NOT_FOUND", "Some of the VMs do not exist any more.")
     for vm in known:
-        if vm.migrate_error is not None:
+        if vm.migrate_error is not None and not (is_forced and vm.migrate_error == FORCEABLE):
             return Obstacle(vm.migrate_error, "One of the VMs cannot be migrated as it is.")
     if not any(vm.has_possible_host for vm in known):
         return Obstacle("", "No host can take any of the VMs.")
