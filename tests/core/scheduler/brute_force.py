@@ -6,6 +6,9 @@ Written from the rules, not from the engine: it shares no code with `hpconsole.c
 
 from __future__ import annotations
 
+import argparse
+import sys
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, permutations, product
@@ -418,3 +421,28 @@ class Shape:
                 ]
                 for parts in product(*each):
                     yield {role: cpu for part in parts for role, cpu in part.items()}
+
+
+def main() -> None:
+    """Compare many cases and say what came of it."""
+    from tests.core.scheduler.comparing import compare  # it needs this module: only the program needs both
+
+    parser = argparse.ArgumentParser(description="Compare the placement engine with brute force.")
+    parser.add_argument("--cases", type=int, default=100_000)
+    parser.add_argument("--from", dest="first", type=int, default=0, help="number of the first case")
+    options = parser.parse_args()
+    began = time.monotonic()
+    summary = compare(range(options.first, options.first + options.cases))
+    lines = [
+        f"{options.cases} cases from number {options.first} in {time.monotonic() - began:.0f} s",
+        f"{summary.fitting} placed ({summary.compared_fully} compared in every criterion), {summary.misfits} misfits",
+        ", ".join(f"{name} {count}" for name, count in sorted(summary.by_policy.items())),
+        f"{len(summary.differences)} differences",
+        *summary.differences[:20],
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.exit(bool(summary.differences))
+
+
+if __name__ == "__main__":
+    main()

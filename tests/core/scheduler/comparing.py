@@ -1,6 +1,9 @@
-"""Holds the engine's answer to one case against brute force."""
+"""Holds the engine's answers against brute force."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import CpuPinningPolicy
@@ -9,10 +12,39 @@ from hpconsole.core.scheduler.placement import Misfit, place
 from hpconsole.core.scheduler.placement_order import order_of
 from hpconsole.core.scheduler.room import HostRoom
 from tests.core.scheduler.brute_force import OWN, Case
+from tests.core.scheduler.random_cases import random_case
 
 EVERY = 8
 UP_TO_DEVICES = 5
 UP_TO_DISTANCE = 2
+
+
+@dataclass
+class Summary:
+    """What a run of comparisons came to."""
+
+    fitting: int = 0
+    misfits: int = 0
+    compared_fully: int = 0
+    by_policy: dict[str, int] = field(default_factory=dict)
+    differences: list[str] = field(default_factory=list)
+
+
+def compare(seeds: Iterable[int]) -> Summary:
+    """Compares the cases of these numbers."""
+    summary = Summary()
+    for seed in seeds:
+        case = random_case(seed)
+        wrong = difference(case)
+        summary.by_policy[case.policy.value] = summary.by_policy.get(case.policy.value, 0) + 1
+        if wrong is not None:
+            summary.differences.append(f"{seed} ({case.policy.value}): {wrong}")
+        elif isinstance(place(case.vm, case.taken, source=case.source), Misfit):
+            summary.misfits += 1
+        else:
+            summary.fitting += 1
+            summary.compared_fully += compared(case) == EVERY
+    return summary
 
 
 def difference(case: Case) -> str | None:

@@ -50,7 +50,7 @@ def pinned_vm(
     pages_per_vcpu: int = 1024,
     threads: int = 1,
 ) -> Vm:
-    """A VM of `len(sizes)` virtual nodes with so many vCPUs each, one to one on as many nodes of its host, 2-MiB pages."""
+    """A VM of `len(sizes)` virtual nodes with so many vCPUs each, pinned one to one on as many host nodes."""
     nodes: list[VirtualNumaNode] = []
     pins: list[tuple[int, CpuSet]] = []
     for i, size in enumerate(sizes):
