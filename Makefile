@@ -5,7 +5,6 @@
 # make bench  the benchmarks         make frozen  the one-folder program        make format  ruff's formatter
 .PHONY: demo run test lab check bench frozen format setup clean
 PY := .venv/bin/python
-export PYTHONDONTWRITEBYTECODE = 1
 
 demo:
 	@tools/setup run

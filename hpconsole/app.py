@@ -203,26 +203,6 @@ class App:
             self.database.close()
 
 
-def hosts_from_arguments(texts: list[str]) -> dict[str, str]:
-    """`NAME=URI` or `URI` (named after its host) into names and URIs.
-
-    Raises:
-        UriRefused: a URI is not accepted.
-        HpconsoleError: two hosts have one name.
-    """
-    hosts: dict[str, str] = {}
-    for text in texts:
-        name, equals, uri = text.partition("=")
-        if not equals or "/" in name or "?" in name:
-            name, uri = "", text
-        parsed = parse_uri(uri)
-        name = name or parsed.host or "localhost"
-        if name in hosts:
-            raise HpconsoleError(f"Two hosts are named {name}: give them names, as in --connect NAME=URI.")
-        hosts[name] = parsed.text
-    return hosts
-
-
 def default_data_folder() -> Path:
     """The user's data folder, or what HPCONSOLE_DATA names (tests, portable use)."""
     from hpconsole.paths import data_folder

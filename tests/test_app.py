@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hpconsole.app import App, hosts_from_arguments
+from hpconsole.app import App
+from hpconsole.cli.options import hosts_from_arguments
 from hpconsole.core.errors import HpconsoleError, UriRefused
 from hpconsole.core.events import Event, Notice
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster

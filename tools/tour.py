@@ -22,7 +22,8 @@ from PySide6.QtCore import QObject, QPoint, QTimer
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QLabel, QLineEdit, QPushButton, QRadioButton, QWidget
 
-from hpconsole.cli.session import Options, build_app
+from hpconsole.cli.options import Options
+from hpconsole.cli.session import build_app
 from hpconsole.core.model.vm import Vm
 from hpconsole.ui.desktop import run
 from hpconsole.ui.main_window.window import MainWindow

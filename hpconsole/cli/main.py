@@ -8,11 +8,15 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpconsole import __version__
 from hpconsole.cli.exit_codes import ExitCode
-from hpconsole.cli.session import Options
+from hpconsole.cli.options import Options, hosts_from_arguments
 from hpconsole.core.errors import HpconsoleError
+
+if TYPE_CHECKING:
+    from hpconsole.app import App
 
 _EPILOG = """\
 exit codes: 0 done; 1 something failed, the message says what and where the VM is; 2 wrong usage or input;
@@ -57,8 +61,10 @@ def _answer(options: argparse.Namespace) -> ExitCode | int:
 
 
 def _session_options(options: argparse.Namespace) -> Options:
+    if options.demo and options.connect:
+        raise HpconsoleError("--demo and --connect exclude each other: the simulated cluster has its own hosts.")
     return Options(
-        connect=tuple(options.connect),
+        hosts=hosts_from_arguments(options.connect),
         demo_seed=options.demo_seed if options.demo else None,
         data=options.data_folder,
         timeout_s=options.timeout,
@@ -66,11 +72,17 @@ def _session_options(options: argparse.Namespace) -> Options:
 
 
 def _open_window(options: argparse.Namespace) -> int:
-    from hpconsole.cli.session import build_app
     from hpconsole.ui.desktop import run as show_window
 
-    app = build_app(_session_options(options))
-    return show_window(app, arguments=["--quit-after-first-snapshot"] if options.quit_after_first_snapshot else [])
+    chosen = _session_options(options)
+
+    def build() -> App:
+        # only now: the window is on the screen by then
+        from hpconsole.cli.session import build_app
+
+        return build_app(chosen)
+
+    return show_window(build, arguments=["--quit-after-first-snapshot"] if options.quit_after_first_snapshot else [])
 
 
 def _common(parser: argparse.ArgumentParser, *, is_sub: bool) -> None:

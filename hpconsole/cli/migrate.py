@@ -8,8 +8,9 @@ import sys
 
 from hpconsole.app import App
 from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.options import Options
 from hpconsole.cli.output import Json, placement_json, print_json, print_ranking, ranking_json
-from hpconsole.cli.session import Options, find_vm, session
+from hpconsole.cli.session import find_vm, session
 from hpconsole.core.errors import PlanningError
 from hpconsole.core.events import Event, PlanFinished, StepFinished, StepOutcome, StepProgressed, StepStarted
 from hpconsole.core.model.vm import Vm

@@ -6,10 +6,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-from hpconsole.app import App, default_data_folder, hosts_from_arguments
+from hpconsole.app import App, default_data_folder
+from hpconsole.cli.options import Options
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.model.host import Host, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
@@ -19,30 +18,14 @@ from hpconsole.core.model.vm import Vm
 _TELL_THEIR_LOAD = ("QEMU", "Xen")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What every command has in common."""
-
-    connect: tuple[str, ...] = ()
-    demo_seed: int | None = None
-    data: Path | None = None
-    timeout_s: float = 15.0
-
-
 def build_app(options: Options) -> App:
-    """The app these options ask for, not yet started.
-
-    Raises:
-        UriRefused, HpconsoleError: the hosts cannot be meant.
-    """
+    """The app these options ask for, not yet started."""
     if options.demo_seed is not None:
-        if options.connect:
-            raise HpconsoleError("--demo and --connect exclude each other: the simulated cluster has its own hosts.")
         from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 
         cluster = SimulatedCluster.demo(options.demo_seed)
         return App(cluster.uris(), opener=cluster.open, data=options.data)
-    return App(hosts_from_arguments(list(options.connect)), data=options.data or default_data_folder())
+    return App(options.hosts, data=options.data or default_data_folder())
 
 
 @contextmanager

@@ -16,12 +16,6 @@ from hpconsole.ui.window_state import WindowState
 from tests.ui.fakes import FakeConsole
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The offscreen platform says this of windows and menus; it means nothing."""
-    for item in items:
-        item.add_marker(pytest.mark.qt_log_ignore("This plugin does not support"))
-
-
 @pytest.fixture(autouse=True)
 def no_waiting_dialogs(qapp: QApplication, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dialog that is waited for would hang a test, and the window."""
