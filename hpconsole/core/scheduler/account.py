@@ -219,12 +219,12 @@ def pages_left(free: Mapping[int, int], promised: Mapping[int, int]) -> tuple[tu
 def _nodes(host: Host, taken: Occupancy) -> Iterator[NodeAccount]:
     tables = tables_of(host.topology)
     cores, sockets = _core_masks(tables)
+    told = {node.node_id: node.memory_kib for node in host.topology.nodes}
     for position, node_id in enumerate(tables.node_ids):
-        told = host.topology.node(node_id)
         yield NodeAccount(
             node_id=node_id,
             free_kib=taken.free_kib.get(node_id, 0),
-            total_kib=told.memory_kib if told is not None else host.memory_kib or 0,
+            total_kib=told.get(node_id, host.memory_kib or 0),
             cpu_bits=tables.node_bits[position],
             core_bits=cores[position],
             core_sockets=sockets[position],

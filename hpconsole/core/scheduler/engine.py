@@ -12,6 +12,7 @@ import numpy as np
 
 from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
 from hpconsole.core.scheduler import filters as filter_list
 from hpconsole.core.scheduler import selectors
 from hpconsole.core.scheduler import weights as weight_list
@@ -106,6 +107,14 @@ def _question(
     if len(vms) < len(set(request.vm_uuids)) or not vms:
         unknown = [uuid for uuid in request.vm_uuids if uuid not in snapshot.vms]
         raise InvalidEdit("vm", f"There is no VM {', '.join(unknown)} any more." if unknown else "No VM was named.")
+    question = question_about(vms, snapshot, policy, promises)
+    return replace(question, ignore_hard_vm_affinity=request.ignore_hard_vm_affinity, may_stay=request.may_stay)
+
+
+def question_about(
+    vms: tuple[Vm, ...], snapshot: ClusterSnapshot, policy: Policy, promises: Sequence[Reservation] = ()
+) -> Question:
+    """The question about these VMs on every host of a snapshot, as the units see it."""
     promised: dict[str, tuple[str, ...]] = {}
     for promise in promises:
         promised[promise.vm_uuid] = (*promised.get(promise.vm_uuid, ()), promise.host)
@@ -120,8 +129,6 @@ def _question(
         affinity_groups=with_labelled(groups, snapshot.vms, snapshot.hosts) if groups else (),
         known_vms=snapshot.vms,
         promised=promised,
-        ignore_hard_vm_affinity=request.ignore_hard_vm_affinity,
-        may_stay=request.may_stay,
         topologies={vm.host: host.topology for vm in vms if (host := snapshot.hosts.get(vm.host or "")) and vm.host},
     )
     return replace(question, now_s=snapshot.taken_at.timestamp()) if snapshot.taken_at is not None else question
