@@ -12,8 +12,10 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QItemSelectionModel, QPersistentModelIndex, Qt
+from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QPaintEvent, QRegion
 from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from hpconsole.ui import format as fmt
@@ -227,3 +229,41 @@ def test_a_hundred_thousand_rows_are_sorted_and_filtered_at_once(qtbot: QtBot) -
         assert _best_ms(partial(_sort_next, model, column, orders)) < 150
     texts = iter(["7", "vm 99", "x", "12 3", "vm-5"] * 2)
     assert _best_ms(lambda: model.search(next(texts))) < 150
+
+
+class _Painted(QObject):
+    """What was drawn of a widget."""
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self.region = QRegion()
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QPaintEvent):
+            self.region |= event.region()
+        return False
+
+
+@pytest.mark.parametrize("first", [0, 10, 490])
+def test_a_poll_draws_what_changed_and_is_in_sight(qtbot: QtBot, first: int) -> None:
+    """Qt itself draws everything in sight where the last changed row is out of sight."""
+    rows = [Row((f"vm-{i:03}", i), 1.0) for i in range(500)]
+    model = a_model(rows)
+    view = table_view(model, "t", "t")
+    qtbot.addWidget(view)
+    view.resize(600, 300)
+    view.show()
+    qtbot.waitExposed(view)
+    view.verticalScrollBar().setValue(5)
+    qtbot.wait(50)
+    painted = _Painted(view.viewport())
+    model.set_rows([row._replace(load=row.load + (i >= first)) for i, row in enumerate(rows)])
+    qtbot.wait(50)
+    drawn = painted.region.boundingRect()
+    if first == 490:
+        assert drawn.isEmpty(), "nothing of it can be seen"
+        return
+    assert drawn.left() >= view.columnViewportPosition(2), "a column that did not change was drawn"
+    assert drawn.top() == max(0, view.rowViewportPosition(first))
+    assert drawn.bottom() == view.viewport().rect().bottom()

@@ -51,7 +51,10 @@ class KeyedSelection(QObject):
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys of the selected rows that are shown, in the order of the view."""
-        rows = {index.row() for index in self._view.selectionModel().selectedRows() if not index.parent().isValid()}
+        # not selectedRows(): it asks a tree's model for the flags of every cell of every selected row
+        selected = self._view.selectionModel().selection()
+        spans = [span for span in map(selected.at, range(selected.size())) if not span.parent().isValid()]
+        rows = {row for span in spans for row in range(span.top(), span.bottom() + 1)}
         return tuple(self._model.key_at(row) for row in sorted(rows))
 
     @property

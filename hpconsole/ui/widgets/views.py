@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QSize, Qt
+from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -18,6 +19,8 @@ from PySide6.QtWidgets import (
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.widgets.bar_delegate import BarDelegate
 from hpconsole.ui.widgets.columns import Column
+
+Index = QModelIndex | QPersistentModelIndex
 
 _DESIGN_FONT_PX = 13  # widths of columns are given for a font of this height
 
@@ -33,9 +36,44 @@ class _RoomyDelegate(QStyledItemDelegate):
         return QSize(super().sizeHint(option, index).width(), self._height)
 
 
+# Where a change ends out of sight, Qt draws everything that is in sight anew, other columns too. A poll changes one
+# column of all rows: these views look at the rows in sight only, so that no more than that column is drawn.
+
+
+class _Table(QTableView):
+    def dataChanged(self, first: Index, last: Index, roles: Sequence[int] = ()) -> None:
+        super().dataChanged(*_in_sight(self, first, last), roles)
+
+
+class _Tree(QTreeView):
+    def dataChanged(self, first: Index, last: Index, roles: Sequence[int] = ()) -> None:
+        super().dataChanged(*_in_sight(self, first, last), roles)
+
+
+def _in_sight(view: QTableView | QTreeView, first: Index, last: Index) -> tuple[Index, Index]:
+    """The part of a range of top-level rows that can be seen; the range as it is where that cannot be told."""
+    if not first.isValid() or not last.isValid() or first.parent().isValid():
+        return first, last
+    model = view.model()
+    top = _top_level_row(view.indexAt(QPoint(0, 0)), 0)
+    bottom = _top_level_row(view.indexAt(QPoint(0, view.viewport().height() - 1)), model.rowCount() - 1)
+    if bottom < first.row() or last.row() < top:
+        return first, first  # nothing: one cell out of sight costs nothing
+    return (
+        model.index(max(first.row(), top), first.column()),
+        model.index(min(last.row(), bottom), last.column()),
+    )
+
+
+def _top_level_row(index: QModelIndex, otherwise: int) -> int:
+    while index.parent().isValid():
+        index = index.parent()
+    return index.row() if index.isValid() else otherwise
+
+
 def table_view(model: Any, name: str, accessible_name: str, parent: QWidget | None = None) -> QTableView:
     """A table over a `TableModel`."""
-    view = QTableView(parent)
+    view = _Table(parent)
     view.setModel(model)
     view.setShowGrid(False)
     view.setWordWrap(False)
@@ -50,7 +88,7 @@ def table_view(model: Any, name: str, accessible_name: str, parent: QWidget | No
 
 def tree_view(model: Any, name: str, accessible_name: str, parent: QWidget | None = None) -> QTreeView:
     """A tree over a model with `columns`."""
-    view = QTreeView(parent)
+    view = _Tree(parent)
     view.setModel(model)
     view.setUniformRowHeights(True)
     view.setAnimated(False)
