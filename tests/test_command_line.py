@@ -100,9 +100,7 @@ def test_bad_words_get_a_sentence(words: list[str], code: ExitCode, capsys: pyte
     assert "Traceback" not in out + err
 
 
-def test_schedule_from_a_saved_snapshot_is_the_same_answer(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_schedule_from_a_saved_snapshot_is_the_same_answer(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file = tmp_path / "cluster.json"
     assert run(["snapshot", "save", str(file), "--demo"]) == ExitCode.DONE
     capsys.readouterr()

@@ -1,4 +1,4 @@
-"""What every command and the window have in common: which hosts, whose data, how long to wait. Nothing heavy in here."""
+"""What every command and the window have in common: which hosts, whose data, how long to wait. Nothing heavy here."""
 
 from __future__ import annotations
 
