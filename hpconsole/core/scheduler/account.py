@@ -164,7 +164,8 @@ def _cpu_facts(host: Host, vms: Sequence[Vm], pending: PendingResources, taken: 
     topology, usage, tables = host.topology, host.usage, tables_of(host.topology)
     cores = [core for node in tables.cores for core in node]
     exclusive = taken.exclusive.bits & tables.online
-    running = [vm for vm in vms if not needs.is_exclusive(vm)]
+    owners = {user.vm_uuid for user in taken.users if user.is_exclusive}
+    running = [vm for vm in vms if vm.uuid not in owners]
     return {
         "sockets": topology.sockets,
         "cores": topology.cores,

@@ -15,7 +15,6 @@ from hpconsole.core.model.vm import MigrationMode, Vm
 from hpconsole.core.scheduler import cpu_load
 from hpconsole.core.scheduler.columns import Bools, Floats, Ints, known
 from hpconsole.core.scheduler.filters_cpu import HIGH_UTILIZATION, OVERLOAD_DURATION
-from hpconsole.core.scheduler.needs import is_exclusive
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Parameter
 from hpconsole.core.scheduler.weights_load import HIGH_FREE_MEMORY, LOW_FREE_MEMORY, MANAGER_GRACE, MIB, VCPU_RATIO
@@ -120,8 +119,8 @@ def _moves(question: Question, sources: Ints, destinations: Ints, limits: _Limit
     for source in sources.tolist():
         host = question.account(source).name
         for vm in sorted(_movable(question, host), key=question.load_pct):
-            taken = cpu_load.exclusive_cpus_needed(question, vm) if is_exclusive(vm) else np.zeros(question.size)
-            added = 0.0 if is_exclusive(vm) else question.load_pct(vm)
+            taken = cpu_load.exclusive_cpus_needed(question, vm)
+            added = question.load_pct(vm) if question.own_demand(vm) is None else 0.0
             fits = _stays_calm(load + added, cpus - taken, limits.high_pct)
             fits &= free_mib - vm.memory_kib / MIB > limits.low_memory_mib
             names = [question.account(row).name for row in destinations.tolist() if row != source and fits[row]]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpconsole.core.model.vm import CpuPinningPolicy, Vm
+from hpconsole.core.model.vm import Vm
 from hpconsole.core.scheduler.columns import Bools, Floats
-from hpconsole.core.scheduler.needs import is_exclusive
+from hpconsole.core.scheduler.demand import CoreRule
 from hpconsole.core.scheduler.question import Question
 
 
@@ -49,7 +49,7 @@ def added_load(question: Question) -> Floats:
     """What the shared VMs of the question add to each host they are not on yet."""
     added = np.zeros(question.size)
     for vm in question.vms:
-        if not is_exclusive(vm):
+        if question.own_demand(vm) is None:
             added += np.where(question.is_here(vm), 0, question.load_pct(vm))
     return added
 
@@ -58,7 +58,7 @@ def added_shared_vcpus(question: Question) -> Floats:
     """Their vCPUs."""
     added = np.zeros(question.size)
     for vm in question.vms:
-        if not is_exclusive(vm):
+        if question.own_demand(vm) is None:
             added += np.where(question.is_here(vm), 0, vm.vcpus)
     return added
 
@@ -67,17 +67,20 @@ def added_exclusive_cpus(question: Question) -> Floats:
     """CPUs that VMs of the question will take for their own on each host they are not on yet."""
     added = np.zeros(question.size)
     for vm in question.vms:
-        if is_exclusive(vm):
+        if question.own_demand(vm) is not None:
             added += np.where(question.is_here(vm), 0, exclusive_cpus_needed(question, vm))
     return added
 
 
 def exclusive_cpus_needed(question: Question, vm: Vm) -> Floats:
-    """CPUs one VM takes for its own: one for each vCPU, or a whole core for each with isolated threads."""
-    policy = vm.intent.cpu_pinning_policy
+    """CPUs one VM takes for its own on each host: what its blocks need, a whole core for each with isolated threads."""
+    demand = question.own_demand(vm)
     columns = question.columns
-    if policy is CpuPinningPolicy.ISOLATE_THREADS:
-        return np.where(columns.flag("has_topology"), vm.vcpus * columns.number("threads_per_core"), 0)
-    if policy is CpuPinningPolicy.KEEP_SHAPE and vm.pinning.vcpus:
-        return np.where(columns.flag("has_topology"), len(vm.pinning.all_vcpu_cpus), 0)
-    return np.where(columns.flag("has_topology"), vm.vcpus, 0)
+    if demand is None:
+        return np.zeros(question.size)
+    if demand.rule is CoreRule.WHOLE_CORES:
+        cpus: Floats | float = demand.blocks_needed * columns.number("threads_per_core")
+    else:
+        blocks = [*(block for need in demand.node_needs for block in need.blocks), *sum(demand.sockets, ())]
+        cpus = float(sum(block.size for block in blocks))
+    return np.where(columns.flag("has_topology"), cpus, 0)

@@ -14,7 +14,7 @@ from hpconsole.core.model.vm import CpuPinningPolicy, VcpuTopology
 
 @dataclass(frozen=True, slots=True)
 class CpuUnit:
-    """One CPU of a host and who is pinned to it. Numbers may repeat (upstream fixtures do); the place in the list is it."""
+    """One CPU of a host and who is pinned to it. Numbers may repeat; what counts is the place in the list."""
 
     node_id: int
     socket_id: int

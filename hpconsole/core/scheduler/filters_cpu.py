@@ -7,7 +7,7 @@ import numpy as np
 from hpconsole.core.model.vm import CpuPinningPolicy, Vm
 from hpconsole.core.scheduler import cpu_load
 from hpconsole.core.scheduler.columns import Bools, Floats
-from hpconsole.core.scheduler.needs import cores, is_exclusive
+from hpconsole.core.scheduler.needs import cores
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Filter, Parameter, Refusal, Shortage
 from hpconsole.core.scheduler.wording import counted, listed
@@ -156,7 +156,7 @@ def _shared_need(question: Question) -> Floats:
     columns = question.columns
     need = np.maximum(1, np.maximum(columns.number("shared_vm_cores"), columns.number("pending_shared_cores")))
     for vm in question.vms:
-        if not is_exclusive(vm):
+        if question.own_demand(vm) is None:
             need = np.maximum(need, cores(vm))
     return need
 

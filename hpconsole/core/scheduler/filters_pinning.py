@@ -17,7 +17,9 @@ from hpconsole.core.scheduler.units import Filter, Refusal
 
 def is_bound(demand: Demand) -> bool:
     """Whether any memory of the VM is bound to host nodes (to any one, or to named ones)."""
-    return bool(demand.bound) or (demand.tune is not None and demand.tune.nodes is not None)
+    if demand.bound or any(need.memory_kib or need.page_needs for need in demand.node_needs):
+        return True
+    return demand.tune is not None and demand.tune.nodes is not None
 
 
 def _accepts_numa(question: Question) -> Bools:

@@ -80,11 +80,6 @@ def page_kib_from_property(custom_properties: str) -> int | None:
     return None
 
 
-def is_exclusive(vm: Vm) -> bool:
-    """Whether its CPUs are its own."""
-    return vm.intent.cpu_pinning_policy.is_exclusive
-
-
 def cores(vm: Vm) -> int:
     """Virtual cores of the running topology: threads do not count."""
     per_core = max(1, vm.topology.threads)

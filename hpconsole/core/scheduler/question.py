@@ -117,6 +117,16 @@ class Question:
         """What each VM asks of any host."""
         return tuple(known_demand(vm, self.topologies.get(vm.host or "")) for vm in self.vms)
 
+    def own_demand(self, vm: Vm) -> Demand | None:
+        """The demand of a VM that takes CPUs for itself; None for one that does not.
+
+        A policy alone says too little: a kept shape that lies over whole nodes takes none.
+        """
+        if not vm.intent.cpu_pinning_policy.is_exclusive:
+            return None
+        demand = known_demand(vm, self.topologies.get(vm.host or ""))
+        return demand if demand.is_exclusive else None
+
     @cached_property
     def fits(self) -> tuple[Fit, ...]:
         """Where each VM's bound memory and pinned CPUs have room; a VM always fits where it runs."""

@@ -35,6 +35,14 @@ def disagreements(seed: int) -> list[str]:
     return found
 
 
+# 3156 and 3532: memory that follows a VM without virtual nodes is the NUMA filter's to judge as well.
+SEEN = (3156, 3532, 3972, 4326)
+
+
+def test_what_was_wrong_once() -> None:
+    assert [line for seed in SEEN for line in disagreements(seed)] == []
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_filters_and_engine_agree(block: int) -> None:
     found = [line for seed in range(block * 40, block * 40 + 40) for line in disagreements(seed)]
