@@ -35,7 +35,7 @@ def cost_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> CoreCost
     if len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
         kept: int | None = 0
         if here is not NO_WISHES:
-            found = most_kept(room, blocks, here, is_rough=_is_large(room, blocks)) if not here.wide else None
+            found = most_kept(room, blocks, here, is_rough=_is_large(room, blocks))
             kept = None if found is None else found[0]
         if kept is not None:
             owners = len({owner for block in blocks for owner in block.owners})
@@ -49,7 +49,7 @@ def seats_of(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> Seats:
     if len(room.tables.banks[room.position]) == 1 and _is_plain(room, blocks):
         if here is NO_WISHES:
             return _fill(room, _bank(room, room.cores), blocks)
-        found = None if here.wide else most_kept(room, blocks, here, is_rough=_is_large(room, blocks))
+        found = most_kept(room, blocks, here, is_rough=_is_large(room, blocks))
         if found is not None:
             return found[1]
     return _solve(room, blocks, here)[1]
@@ -138,7 +138,7 @@ def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[Cor
         same = _as_now(room, blocks, wishes)
         if same is not None and (as_now := measure(same, room.rule, wishes))[:2] == cost[:2]:
             return as_now._replace(kept=as_now.kept - _wide_inside(blocks, wishes)), same
-        if not wishes.narrow:
+        if not wishes.narrow and not wishes.wide:
             return cost, direct
         if len(room.tables.banks[room.position]) == 1:
             kept = most_kept(room, blocks, wishes, is_rough=_is_large(room, blocks))
@@ -151,7 +151,13 @@ def _solve(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[Cor
         found = search(room.cores, blocks, room.rule, room.threads, wishes)
     except TooLarge:
         return cost, direct
-    return (measure(found, room.rule, wishes), found) if found is not None else (cost, direct)
+    if found is None:
+        return cost, direct
+    cost = measure(found, room.rule, wishes)
+    same = _as_now(room, blocks, wishes) if wishes.wide else None
+    if same is not None and (as_now := measure(same, room.rule, wishes))[:2] == cost[:2]:
+        return as_now._replace(kept=as_now.kept - _wide_inside(blocks, wishes)), same
+    return cost, found
 
 
 def _is_large(room: NodeRoom, blocks: Sequence[Block]) -> bool:

@@ -23,12 +23,53 @@ def most_kept(
     The node has one cache bank and cores of one width; the blocks fit. `is_rough`: a block whose vCPUs are on several
     cores now counts on the first of them only; the assignment is as cheap, but may keep fewer than it could.
     """
-    stays = _stays(room, blocks, wishes, is_rough=is_rough)
+    if wishes.wide and room.rule is CoreRule.SIBLINGS:
+        return None
+    wide: tuple[int, Seats] = _wide_stays(room, blocks, wishes) if wishes.wide else (0, [])
+    fixed = {block.roles for block, _ in wide[1]}
+    stays = _stays(room, [block for block in blocks if block.roles not in fixed], wishes, is_rough=is_rough)
     if stays is None:
         return None
     if room.rule is CoreRule.SIBLINGS:
         return _siblings(room, blocks, stays)
-    return _one_per_core(room, blocks, stays)
+    return _one_per_core(room, blocks, stays, wide)
+
+
+def _wide_stays(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes) -> tuple[int, Seats]:
+    """(vCPUs that stay, seats) for vCPUs that lie over several blocks: those of one set of CPUs stay together.
+
+    Sets of more vCPUs go first; a set stays if all its blocks can, beside those that stay already.
+    """
+    sets: dict[int, int] = {}
+    for roles in wishes.wide:
+        sets[roles] = sets.get(roles, 0) + 1
+    seats: dict[tuple[int, ...], tuple[Block, FreeCore]] = {}
+    count = 0
+    for roles in sorted(sets, key=lambda roles: (-sets[roles], roles)):
+        members = [block for block in blocks if any(roles >> role & 1 for role in block.roles)]
+        if sum(1 for block in members for role in block.roles if roles >> role & 1) < roles.bit_count():
+            continue  # some of it is on another node
+        taken = {core.bits for block, core in seats.values() if block not in members}
+        found = _seats_now(room, members, wishes, taken)
+        if found:
+            seats.update((block.roles, (block, core)) for block, core in found)
+            count += sets[roles]
+    count += sum(wishes_met(block, core, room.rule, wishes) for block, core in seats.values())
+    return count, list(seats.values())
+
+
+def _seats_now(room: NodeRoom, blocks: Sequence[Block], wishes: Wishes, taken: set[int]) -> Seats:
+    """Each block on a free core of its own that has its present CPUs; nothing if that is not possible for all."""
+    seats: Seats = []
+    used = set(taken)
+    for block in blocks:
+        home = wishes.homes.get(block.roles[0], 0)
+        core = next((core for core in room.cores if home and not home & ~core.bits), None)
+        if core is None or core.bits in used:
+            return []
+        used.add(core.bits)
+        seats.append((block, core))
+    return seats
 
 
 def _stays(
@@ -59,13 +100,17 @@ def _stays(
 
 
 def _one_per_core(
-    room: NodeRoom, blocks: Sequence[Block], stays: dict[int, list[tuple[int, Block]]]
+    room: NodeRoom,
+    blocks: Sequence[Block],
+    stays: dict[int, list[tuple[int, Block]]],
+    wide: tuple[int, Seats],
 ) -> tuple[int, Seats] | None:
     """WHOLE_CORES and SHAPE: one block to a core, so every core keeps the block that gains most by it."""
     is_whole = room.rule is CoreRule.WHOLE_CORES
     cores = {core.bits: core for core in room.cores if not is_whole or core.free == core.width}
-    seats: Seats = []
-    count = 0
+    count, seats = wide[0], list(wide[1])
+    for _, core in seats:
+        del cores[core.bits]
     for bits, items in stays.items():
         if bits in cores:
             fitting = [item for item in items if is_whole or item[1].size <= cores[bits].free]
@@ -76,11 +121,11 @@ def _one_per_core(
     rest = sorted((block for block in blocks if block.roles not in kept), key=lambda block: (-block.size, block.roles))
     free = sorted(cores.values(), key=lambda core: (core.free, core.bits & -core.bits))
     for block in rest:  # the tightest core that holds it
-        core = next((core for core in free if is_whole or core.free >= block.size), None)
-        if core is None:
+        tightest = next((core for core in free if is_whole or core.free >= block.size), None)
+        if tightest is None:
             return None  # a small block stays where a large one must go
-        free.remove(core)
-        seats.append((block, core))
+        free.remove(tightest)
+        seats.append((block, tightest))
     return count, seats
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import NodeBinding, Placement
-from hpconsole.core.model.vm import CpuPinning, NumaTune
+from hpconsole.core.model.vm import CpuPinning, NumaMode, NumaTune
 from hpconsole.core.scheduler.core_assignment import Seats, seats_of
 from hpconsole.core.scheduler.demand import CoreRule, Demand, Helper, HelperKind, Tune
 from hpconsole.core.scheduler.floating import counted_blocks, used_bits
@@ -106,7 +106,10 @@ def _numa_tune(
         nodes = {node for j in tune.needs for node in choice.nodes[j]}
     elif demand.bound:
         nodes = {node for bound in demand.bound for j in bound.needs for node in choice.nodes[j]}
-    return NumaTune(tune.mode, CpuSet.of(ids[i] for i in nodes))
+    chosen = sorted(nodes)
+    if tune.mode is NumaMode.PREFERRED:
+        chosen = chosen[:1]  # libvirt knows only one preferred node
+    return NumaTune(tune.mode, CpuSet.of(ids[i] for i in chosen))
 
 
 def _used_nodes(room: HostRoom, choice: Choice, sets: Mapping[int, int]) -> tuple[int, ...]:

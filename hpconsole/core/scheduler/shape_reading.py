@@ -132,6 +132,8 @@ def _homes(
         if pin is None:
             continue
         now = tuple(sorted({source.index[i] for i in node.host_nodes if i in source.index}))
+        if pin.mode is NumaMode.PREFERRED:
+            now = now[:1]  # libvirt knows only one preferred node
         if not now:  # not bound yet: with most of its vCPUs
             count: dict[int, int] = {}
             for vcpu, cpus in pinned.items():

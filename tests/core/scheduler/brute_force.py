@@ -352,6 +352,8 @@ class Shape:
             if v.node_id in case.pins
         }
         for v in case.vm.virtual_nodes:
+            if v.node_id in self.homes and case.pins[v.node_id].mode is NumaMode.PREFERRED and self.homes[v.node_id]:
+                self.homes[v.node_id] = (min(self.homes[v.node_id]),)
             if v.node_id in self.homes and not self.homes[v.node_id]:
                 self.homes[v.node_id] = self._with_most_vcpus(v)
 

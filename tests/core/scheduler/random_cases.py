@@ -193,13 +193,16 @@ def _random_pinning(rng: Random, vcpus: int, source: HostTopology, policy: CpuPi
     online = [cpu.cpu_id for cpu in source.cpus]
     if not online or (policy is not CpuPinningPolicy.KEEP_SHAPE and rng.random() < 0.3):
         return CpuPinning()
-    style = rng.choice(["one", "one", "one", "sets", "core", "node"])
+    style = rng.choice(["one", "one", "one", "sets", "pairs", "core", "node"])
     cpus = rng.sample(online, min(len(online), vcpus))
     pairs: list[tuple[int, CpuSet]] = []
     for vcpu in range(vcpus):
         own = CpuSet.of([cpus[vcpu % len(cpus)]])
         if style == "sets":
             own = CpuSet.of(cpus[: rng.randint(1, min(2, len(cpus)))])
+        elif style == "pairs":
+            here = next(node.cpus for node in source.nodes if cpus[0] in node.cpus)
+            own = CpuSet.of(list(here)[vcpu // 2 * 2 % len(here) :][:2])
         elif style == "core":
             own = next(cpu.siblings for cpu in source.cpus if cpu.cpu_id == own.first)
         elif style == "node" and rng.random() < 0.6:
