@@ -199,6 +199,22 @@ def test_a_poll_tells_only_of_nodes_in_sight(qtbot: QtBot) -> None:
     assert told == ["hosts", "host-4"]
 
 
+def test_a_poll_draws_only_what_is_live(qtbot: QtBot) -> None:
+    model = a_model()
+    hosts = [a_host(f"host-{i}", cpu_load_pct=1) for i in range(3)]
+    model.set_rows(rows(*hosts))
+    told: list[tuple[str, str]] = []
+    model.dataChanged.connect(lambda first, last: told.append((TITLES[first.column()], TITLES[last.column()])))
+    # what a poll brings: the same topology, equal in everything else that the other columns say
+    polled = [replace(host, usage=replace(host.usage, cpu_pct=2.0)) for host in hosts]
+    model.set_rows(rows(*polled))
+    assert told == [("CPU load", "Updated")]
+    told.clear()
+    polled[1] = replace(polled[1], link=HostLink(LinkState.DISCONNECTED))
+    model.set_rows(rows(*polled))
+    assert told == [(TITLES[0], TITLES[-1])]
+
+
 def test_search_looks_at_name_state_and_address() -> None:
     model = a_model()
     away = HostLink(LinkState.DISCONNECTED)

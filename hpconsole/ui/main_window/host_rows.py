@@ -69,6 +69,15 @@ def key(row: HostRow) -> str:
     return row.host.name
 
 
+def facts(row: HostRow) -> object:
+    """The part polls rarely change: what the columns that are not live are made from."""
+    host, link = row.host, row.host.link
+    connection = link.state, link.problem, link.is_encrypted, row.is_fresh
+    decision = host.status, host.status_reason
+    versions = host.uri, host.libvirt_version, host.hypervisor_version, host.cpu.model
+    return host.name, connection, decision, versions, host.topology
+
+
 def haystack(row: HostRow) -> str:
     """What the search looks at."""
     host = row.host

@@ -37,7 +37,7 @@ class HostTreeModel(QAbstractItemModel):
         self._node_counts: dict[str, int] = {}
         self._arranger = Arranger(self.columns, host_rows.key, host_rows.haystack)
         self._arrangement: Arrangement[HostRow] = self._arranger.arrange()
-        self._rearranger = Rearranger(self, self.columns, self._show)
+        self._rearranger = Rearranger(self, self.columns, self._show, host_rows.facts)
 
     def set_rows(self, rows: Sequence[HostRow]) -> None:
         """Show these hosts."""

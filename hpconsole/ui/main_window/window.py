@@ -155,6 +155,7 @@ class MainWindow(QObject):
         self.hosts.model.set_rows(rows)
         self._summary.setText(cluster_summary(rows, self._snapshot))
         self._show_page()
+        self._age_timer.start()  # the ages are right now: to draw them again in between would cost without being seen
 
     def _show_vms(self) -> None:
         self.vms.model.set_rows(self._vm_rows.rows(self._snapshot))

@@ -135,8 +135,9 @@ class Rearranger(Generic[Row]):
             if before is after or before is None or before == after:
                 continue
             changed.add(i)
-            if is_live_only and facts is not None and facts(before) is not facts(after):
-                is_live_only = False
+            if is_live_only and facts is not None:
+                fact, now = facts(before), facts(after)
+                is_live_only = fact is now or fact == now
         return changed, is_live_only
 
 
