@@ -207,7 +207,7 @@ class HostColumns:
 
     def all(self, value: bool = True) -> Bools:
         """The same answer for every host."""
-        return np.full(len(self), value, np.bool_)
+        return (np.ones if value else np.zeros)(len(self), np.bool_)
 
     def take(self, rows: Ints) -> HostColumns:
         """Only these rows, in this order."""
