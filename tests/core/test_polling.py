@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -321,23 +322,26 @@ def test_a_round_left_behind_in_a_stuck_lane_does_not_end_the_polling() -> None:
         entered.set()
         gate.wait(10 * LONG_S)  # longer than the test
 
+    def turn_until(is_reached: Callable[[], bool]) -> bool:
+        """Let the clock run until then; False after a long while of real time."""
+        end = time.monotonic() + 3 * LONG_S
+        while not is_reached():
+            if time.monotonic() > end:
+                return False
+            clock["now"] += 0.05
+            cluster.poller.refresh()
+        return True
+
     first.on_sample = hang
     cluster.pool.add("a", "qemu+ssh://a/system")
     cluster.poller.start()
-    poke = threading.Event()
-    while not entered.is_set():
-        clock["now"] += 0.05
-        cluster.poller.refresh()
-        poke.wait(0.001)
-    cluster.hosts["a"] = FakeHypervisor("qemu+ssh://a/system")
-    for _ in range(2000):
-        clock["now"] += 0.05
-        cluster.poller.refresh()
-        if cluster.hosts["a"].sampled.acquire(timeout=0.005):
-            break
-    assert cluster.hosts["a"].asked["sample"] > 0
-    gate.set()
-    cluster.close()
+    try:
+        assert turn_until(lambda: entered.wait(0.001))
+        cluster.hosts["a"] = FakeHypervisor("qemu+ssh://a/system")
+        assert turn_until(lambda: cluster.hosts["a"].sampled.acquire(timeout=0.005))
+    finally:
+        gate.set()
+        cluster.close()
 
 
 def test_close_is_idempotent_and_ends_the_thread(make: Callable[..., Cluster]) -> None:
