@@ -40,7 +40,7 @@ Booking = Callable[[Callable[[Sequence[Reservation]], Step]], Step]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A step ready to be done. XML None = as the source has it (nothing is bound, nothing to rewrite)."""
+    """A step ready to be done. XML None = as the source has it (nothing to rewrite)."""
 
     step: Step
     vm: Vm
@@ -72,9 +72,7 @@ def prepare(
     vm = _present_vm(planned, snapshot, view, pool)
     present = as_seen(snapshot, vm)
     step = book(lambda others: _placed(planned, vm, present, policy, others))
-    xmls: tuple[str | None, str | None] = (None, None)
-    if not step.placement.is_free:  # else nothing is bound, and nothing is to be rewritten
-        xmls = pool.call(step.source, lambda source: _rewritten(source, step, view), deadline_s=deadline_s)
+    xmls = pool.call(step.source, lambda source: _rewritten(source, step, view), deadline_s=deadline_s)
     is_persistent = view.record is not None and view.record.is_persistent
     return Prepared(step, vm, view.is_paused, is_persistent, *xmls)
 
@@ -106,7 +104,14 @@ def _present_vm(step: Step, snapshot: ClusterSnapshot, view: HostView, pool: Con
             subject=step.vm_name,
         )
     # As the source has it now, not as polled: a poll may show what an attempt has just left on a destination.
-    vm = read_vm(view.record, view.live_xml, host=step.source, inactive_xml=view.definition_xml)
+    source = snapshot.hosts.get(step.source)
+    vm = read_vm(
+        view.record,
+        view.live_xml,
+        host=step.source,
+        inactive_xml=view.definition_xml,
+        host_cpus=source.topology.all_cpus if source is not None else None,
+    )
     return settled(replace(vm, other_hosts=polled.other_hosts) if polled is not None else vm, step.source)
 
 
@@ -122,10 +127,24 @@ def _placed(step: Step, vm: Vm, snapshot: ClusterSnapshot, policy: Policy, reser
     host = snapshot.hosts[step.destination]
     if fresh == step.placement:
         return step
-    if is_still_free(step.placement, vm, ranking.occupancy(host.name)):
+    is_as_planned = _shape(step.placement) == _shape(fresh)
+    if is_as_planned and is_still_free(step.placement, vm, ranking.occupancy(host.name)):
         return step
+    why = "Its planned place was taken meanwhile." if is_as_planned else "It was changed after it was planned."
     sentence = move_sentence(vm, snapshot.hosts[step.source], host, fresh)
-    return replace(step, placement=fresh, sentence=f"{sentence} (Its planned place was taken meanwhile.)")
+    return replace(step, placement=fresh, sentence=f"{sentence} ({why})")
+
+
+def _shape(placement: Placement) -> object:
+    """What is bound and how, whatever the numbers: it differs once the VM was edited after the plan was made."""
+    pinning, tune = placement.pinning, placement.numa_tune
+    return (
+        [(vcpu, len(cpus)) for vcpu, cpus in pinning.vcpus],
+        pinning.emulator is None,
+        [thread for thread, _ in pinning.iothreads],
+        [(binding.node_id, binding.mode, len(binding.host_nodes)) for binding in placement.bindings],
+        tune and (tune.mode, len(tune.nodeset)),
+    )
 
 
 def is_still_free(placement: Placement, vm: Vm, taken: Occupancy) -> bool:
@@ -148,12 +167,18 @@ def _is_left(claim: NodeClaim, taken: Occupancy) -> bool:
     return taken.free_pages.get(claim.node_id, {}).get(claim.page_kib, 0) >= claim.amount
 
 
-def _rewritten(source: Hypervisor, step: Step, view: HostView) -> tuple[str, str | None]:
-    live = with_placement(source.migratable_xml(step.vm_uuid), step.placement)
+def _rewritten(source: Hypervisor, step: Step, view: HostView) -> tuple[str | None, str | None]:
+    live = _changed(source.migratable_xml(step.vm_uuid), step.placement)
     if view.record is None or not view.record.is_persistent:
         return live, None
     try:
         definition = source.migratable_xml(step.vm_uuid, inactive=True)
     except VmNotFound:
         return live, None
-    return live, with_placement(definition, step.placement)
+    return live, _changed(definition, step.placement)
+
+
+def _changed(xml: str, placement: Placement) -> str | None:
+    """What the destination gets; None where that is just what the source has."""
+    meant = with_placement(xml, placement)
+    return None if meant == xml else meant

@@ -30,7 +30,7 @@ def with_placement(xml: str, placement: Placement) -> str:
 
     The placement is the whole truth about pinning: `<vcpupin>`, `<emulatorpin>`, `<iothreadpin>`, `<memnode>` and
     `<numatune><memory>` that it does not name belong to the old host and go, and so does `<vcpu cpuset>`. Scheduler
-    and cache settings in `<cputune>` stay. A placement that binds nothing at all changes nothing at all.
+    and cache settings in `<cputune>` stay. XML that says the same already comes back as it is.
 
     Where virtual nodes are bound and the placement says nothing of the memory as a whole, an old `<memory nodeset>` is
     moved to the nodes that are bound, in its mode: libvirt refuses to start a VM that names a node the host lacks.
@@ -40,10 +40,8 @@ def with_placement(xml: str, placement: Placement) -> str:
 
     Threads: any.
     """
-    if placement.is_free:
-        return xml
     document = XmlDocument(xml, what="The VM's definition")
-    _free_from_old_cpus(document)
+    _free_from_old_cpus(document, is_free=placement.is_free)
     _pin_threads(document, placement.pinning)
     bindings = [binding for binding in placement.bindings if binding.host_nodes]
     tune = placement.numa_tune
@@ -60,12 +58,15 @@ def _has_virtual_nodes(document: XmlDocument) -> bool:
     return numa is not None and numa.child("cell") is not None
 
 
-def _free_from_old_cpus(document: XmlDocument) -> None:
-    """`<vcpu cpuset>` names the old host's CPUs; with placement "auto" libvirt would ignore emulator pinning."""
+def _free_from_old_cpus(document: XmlDocument, *, is_free: bool) -> None:
+    """`<vcpu cpuset>` names the old host's CPUs; with placement "auto" libvirt would ignore emulator pinning.
+
+    A VM that is free leaves libvirt its choice.
+    """
     vcpu = document.root.child("vcpu")
     if vcpu is not None:
         document.remove_attribute(vcpu, "cpuset")
-        if vcpu.get("placement") == "auto":
+        if vcpu.get("placement") == "auto" and not is_free:
             document.set_attribute(vcpu, "placement", "static")
 
 

@@ -21,7 +21,7 @@ from hpconsole.core.events import (
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.execution.step_queue import Limits, StepState
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.vm import VmState
+from hpconsole.core.model.vm import NO_PINNING, VmState
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from tests.core.execution.conftest import ConsoleMaker
@@ -76,6 +76,13 @@ class TestSuccess:
         assert one.run("web-1", to="b").outcome is StepOutcome.DONE
         assert one.vm_on("b", "web-1").state is VmState.PAUSED
 
+    def test_pins_to_every_cpu_of_a_bind_nothing_and_stay_behind(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest(vcpu_pins=(CpuSet.of(range(32)),) * 2), b=SIX_CPUS))
+        end = one.run("web-1", to="b")
+        assert end.outcome is StepOutcome.DONE, end
+        for inactive in (False, True):
+            assert one.vm_on("b", "web-1", inactive=inactive).pinning == NO_PINNING
+
     def test_a_transient_vm_stays_one(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_pinned_guest()))
         one.ready()
@@ -110,6 +117,17 @@ class TestCheckedOnceMore:
         maps = [one.vm_on("b", name).pinning.all_vcpu_cpus for name in ("db-1", "db-2")]
         assert maps[0].isdisjoint(maps[1])
         assert any("taken meanwhile" in event.step.sentence for event in one.log.of(StepStarted))
+
+    def test_a_vm_that_was_pinned_after_it_was_planned_gets_that_pinning(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest()))
+        one.ready()
+        plan = one.plan("db-1", to="b")
+        one.cluster.open("sim://a").pin_vcpu(uuid_of("db-1"), 3, "10-11", live=True, config=True)
+        one.executor.submit(plan)
+        (end,) = one.end_of(plan)
+        assert end.outcome is StepOutcome.DONE, end
+        assert [len(cpus) for _, cpus in one.vm_on("b", "db-1").pinning.vcpus] == [1, 1, 1, 2]
+        assert "It was changed after it was planned." in one.log.of(StepStarted)[0].step.sentence
 
     def test_a_chosen_host_that_is_full_by_now_is_a_sentence(self, console: ConsoleMaker) -> None:
         pins = [tuple(CpuSet.of([first + i]) for i in range(4)) for first in (1, 9)]
