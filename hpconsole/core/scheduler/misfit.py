@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.scheduler.demand import Demand, NodeNeed
+from hpconsole.core.scheduler.demand import Block, Demand, NodeNeed
 from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.need_facts import Fact, facts_of, users_sentence
 from hpconsole.core.scheduler.occupancy import Occupancy
@@ -55,18 +55,19 @@ def _plain_cause(demand: Demand, occupancy: Occupancy) -> _Answer | None:
         has = CpuSet.of(room.tables.node_ids).format()
         names = "host node" if len(missing) == 1 else "host nodes"
         sentence = f"It is pinned to {names} {listed(missing)}, which {host} does not have (it has {has})."
-        return sentence, (Shortage(f"host nodes {listed(missing)}", len(missing), 0, "nodes"),), NO_MAP
+        return sentence, (Shortage(f"{names} {listed(missing)}", len(missing), 0, "nodes"),), NO_MAP
     wanted = 0
     for _, cpus in demand.literal:
         wanted |= cpus.bits
     absent, taken = CpuSet(wanted & ~room.tables.online), CpuSet(wanted & occupancy.exclusive.bits)
     if absent:
-        sentence = f"It is pinned to CPUs {absent.format()}, which are not there or not online on {host}."
-        return sentence, (Shortage(f"online CPUs {absent.format()}", len(absent), 0, "CPUs"),), NO_CPU
+        are = "is" if len(absent) == 1 else "are"
+        sentence = f"It is pinned to {_cpus_named(absent)}, which {are} not there or not online on {host}."
+        return sentence, (Shortage(f"online {_cpus_named(absent)}", len(absent), 0, "CPUs"),), NO_CPU
     if taken:
-        sentence = f"It is pinned to CPUs {taken.format()}, which other VMs have for themselves"
-        sentence += f"{users_sentence(occupancy, taken)}."
-        return sentence, (Shortage(f"free CPUs {taken.format()}", len(taken), 0, "CPUs"),), NO_CPU
+        users = users_sentence(occupancy, taken)
+        sentence = f"It is pinned to {_cpus_named(taken)}, which other VMs have for themselves{users}."
+        return sentence, (Shortage(f"free {_cpus_named(taken)}", len(taken), 0, "CPUs"),), NO_CPU
     return None if room.has_tune_memory else _short_tune(demand, room)
 
 
@@ -138,37 +139,37 @@ def _subject(needs: Sequence[NodeNeed]) -> str:
 
 def _nowhere(need: NodeNeed, room: HostRoom, cause: frozenset[Constraint]) -> tuple[str, tuple[Shortage, ...]]:
     """One need that no node has room for."""
-    facts = facts_of(need, room, cause)
     allowed = room.allowed(need)
     nodes = [node for node in room.nodes if allowed >> node.position & 1]
-    where = f" on {_nodes_named([node.position for node in nodes], room, 'or')}" if Constraint.PINS in cause else ""
+    facts = facts_of(need, room, cause, shares=len(nodes) if need.takes_all_allowed else 1)
+    ids = room.tables.node_ids
     verb = "need" if len(need.virtual_nodes) > 1 else "needs"
-    sentence = f"{_subject([need])} {verb} {_joined([fact.wanted for fact in facts])} on one host node{where}"
-    shortages: list[Shortage] = []
-    if len(facts) == 1:
+    wanted = f"{_subject([need])} {verb} {_joined([fact.wanted for fact in facts])}"
+    if not nodes:
+        return f"{_subject([need])} {verb} a host node that is in the pin list of each; there is none.", ()
+    if need.takes_all_allowed:
+        where = f"on each of {_nodes_named([node.position for node in nodes], room, 'and')}"
+    elif Constraint.PINS in cause and len(nodes) > 1:
+        where = f"on one of {_nodes_named([node.position for node in nodes], room, 'and')}"
+    else:
+        where = f"on node {ids[nodes[0].position]}" if len(nodes) == 1 else "on one host node"
+    if len(facts) == 1 and not need.takes_all_allowed:
         fact = facts[0]
-        best = max(nodes, key=lambda node: (fact.available[node.position], -node.position), default=None)
-        have = fact.available[best.position] if best is not None else 0
-        place = f" on node {room.tables.node_ids[best.position]}" if best is not None else ""
-        shortages.append(Shortage(f"{fact.what}{place}", fact.shown(fact.needed), fact.shown(have), fact.unit))
-        has = (
-            f"; node {room.tables.node_ids[best.position]} has the most, {fact.told(have)}" if best is not None else ""
-        )
-        return f"{sentence}{has}.", tuple(shortages)
+        best = max(nodes, key=lambda node: (fact.available[node.position], -node.position))
+        have, name = fact.available[best.position], f"node {ids[best.position]}"
+        shortage = Shortage(f"{fact.what} on {name}", fact.shown(fact.needed), fact.shown(have), fact.unit)
+        has = f"it has {fact.told(have)}" if len(nodes) == 1 else f"{name} has the most, {fact.told(have)}"
+        return f"{wanted} {where}; {has}.", (shortage,)
     lacks: list[str] = []
+    shortages: list[Shortage] = []
     for node in nodes:
         lacking = next((fact for fact in facts if not fact.is_met(node.position)), None)
-        if lacking is None:
-            continue
-        node_id = room.tables.node_ids[node.position]
-        have = lacking.available[node.position]
-        lacks.append(f"node {node_id} has {lacking.told(have)}")
-        shortages.append(
-            Shortage(
-                f"{lacking.what} on node {node_id}", lacking.shown(lacking.needed), lacking.shown(have), lacking.unit
-            )
-        )
-    return f"{sentence}: {listed(lacks)}.", tuple(shortages)
+        if lacking is not None:
+            have, name = lacking.available[node.position], f"node {ids[node.position]}"
+            lacks.append(f"{name} has {lacking.had(have)}")
+            needed = lacking.shown(lacking.needed)
+            shortages.append(Shortage(f"{lacking.what} on {name}", needed, lacking.shown(have), lacking.unit))
+    return f"{wanted} {where}: {listed(lacks)}.", tuple(shortages)
 
 
 def _too_few_nodes(masks: Sequence[int]) -> tuple[list[int], int] | None:
@@ -214,7 +215,7 @@ def _not_enough_nodes(
     elif len(kinds) == 1:
         sentence = f"It needs {counted(len(needs), 'host node')} with {kinds[0]} each; {where}."
     else:
-        parts = [f"{counted(wanted.count(kind), 'host node')} with {kind}" for kind in kinds]
+        parts = [counted(wanted.count(kind), "host node") + (f" with {kind}" if kind else "") for kind in kinds]
         sentence = f"It needs {_joined(parts)}, {len(needs)} different ones; only {_nodes_named(have, room, 'and')} "
         sentence += f"{'has' if len(have) == 1 else 'have'} room for any of these."
     what = f"host nodes with {kinds[0]}" if len(kinds) == 1 and kinds[0] else "host nodes with room"
@@ -230,10 +231,12 @@ def _not_together(demand: Demand, room: HostRoom, cause: frozenset[Constraint]) 
         reach = 0
         for need in demand.node_needs:
             reach |= room.allowed(need)
-        have = sum(fact.available[i] for i in range(len(room.nodes)) if reach >> i & 1)
+        have = sum(fact.available[i] for i in positions(reach))
         if have < fact.needed:
-            where = _nodes_named([i for i in range(len(room.nodes)) if reach >> i & 1], room, "and")
-            sentences.append(f"It needs {fact.wanted} in all; {where} together have {fact.told(have)}.")
+            reached = list(positions(reach))
+            has = "has" if len(reached) == 1 else "together have"
+            where = _nodes_named(reached, room, "and")
+            sentences.append(f"It needs {fact.wanted} in all; {where} {has} {fact.told(have)}.")
             shortages.append(Shortage(f"{fact.what} in all", fact.shown(fact.needed), fact.shown(have), fact.unit))
     if sentences:
         return " ".join(sentences), tuple(shortages)
@@ -243,7 +246,7 @@ def _not_together(demand: Demand, room: HostRoom, cause: frozenset[Constraint]) 
         parts.append(name + _joined([fact.wanted for fact in facts]))
     rooms: list[str] = []
     for node in room.nodes:
-        told = [fact.told(fact.available[node.position]) for fact in _totals(by_need)]
+        told = [fact.had(fact.available[node.position]) for fact in _totals(by_need)]
         rooms.append(f"node {room.tables.node_ids[node.position]} has {_joined(told)}")
     for fact in _totals(by_need):
         most = max(fact.available)
@@ -265,34 +268,45 @@ def _totals(by_need: Sequence[Sequence[Fact]]) -> list[Fact]:
 
 def _of_sockets(demand: Demand, room: HostRoom, cause: frozenset[Constraint]) -> tuple[str, tuple[Shortage, ...]]:
     """A VM without virtual nodes: CPUs of its own anywhere on the host, its memory with them."""
-    tune = demand.tune
     sentences: list[str] = []
     shortages: list[Shortage] = []
-    if tune is not None and cause & {Constraint.MEMORY, Constraint.PAGES}:
-        free = sum(node.free_kib for node in room.nodes)
-        if tune.memory_kib:
-            sentences.append(f"It needs {mib(tune.memory_kib)} of memory divided evenly over its host nodes.")
-            shortages.append(Shortage("free memory", tune.memory_kib / 1024, free / 1024, "MiB"))
-        for size, pages in tune.page_needs:
-            have = sum(node.free_pages.get(size, 0) for node in room.nodes)
-            sentences.append(f"It needs {pages:,} {page(size)} pages divided evenly over its host nodes.")
-            shortages.append(Shortage(f"free {page(size)} pages", pages, have, "pages"))
+    if demand.tune is not None and cause & {Constraint.MEMORY, Constraint.PAGES}:
+        asked = NodeNeed(memory_kib=demand.tune.memory_kib, more_pages=demand.tune.page_needs)
+        for fact in facts_of(asked, room, cause):
+            sentences.append(f"It needs {fact.wanted}, divided evenly over its host nodes.")
+            shortages.append(Shortage(fact.what, fact.shown(fact.needed), fact.shown(sum(fact.available)), fact.unit))
     if demand.sockets:
-        blocks = demand.blocks_needed
-        whole = NodeNeed(blocks=tuple(b for s in demand.sockets for b in s), cpus_needed=blocks * demand.threads)
-        fact = next(fact for fact in facts_of(whole, room, cause) if fact.is_about_cpus)
-        have = sum(fact.available)
-        if Constraint.SOCKETS in cause and len(demand.sockets[0]) > 1:
-            part = NodeNeed(blocks=demand.sockets[0], cpus_needed=len(demand.sockets[0]) * demand.threads)
-            each = next(f for f in facts_of(part, room, cause) if f.is_about_cpus)
-            count = counted(len(demand.sockets), "virtual socket")
-            sentences.append(
-                f"It needs {count}, each with {each.wanted} in one host socket; no host sockets have that."
-            )
+        largest = max(demand.sockets, key=len)
+        every = tuple(block for blocks in demand.sockets for block in blocks)
+        if Constraint.SOCKETS in cause and len(largest) > 1:
+            each = _fact_of_blocks(largest, demand, room, cause)
+            by_socket = _socket_capacities(room)
+            have = sum(capacity // len(largest) for capacity in by_socket)
+            count, told = len(demand.sockets), listed([each.told(capacity) for capacity in by_socket])
+            wanted = f"{counted(count, 'virtual socket')} with {each.wanted}{' each' if count > 1 else ''}"
+            sentences.append(f"It needs {wanted}, none over two host sockets; these have {told}.")
+            shortages.append(Shortage("virtual sockets there is room for", count, have, "sockets"))
         else:
+            fact = _fact_of_blocks(every, demand, room, cause)
+            have = sum(fact.available)
             sentences.append(f"It needs {fact.wanted}; {room.occupancy.host.name} has {fact.told(have)}.")
-        shortages.append(Shortage(fact.what, fact.shown(fact.needed), fact.shown(have), fact.unit))
+            shortages.append(Shortage(fact.what, fact.needed, have, fact.unit))
     return " ".join(sentences), tuple(shortages)
+
+
+def _fact_of_blocks(blocks: tuple[Block, ...], demand: Demand, room: HostRoom, cause: frozenset[Constraint]) -> Fact:
+    need = NodeNeed(blocks=blocks, cpus_needed=len(blocks) * demand.threads)
+    return next(fact for fact in facts_of(need, room, cause) if fact.is_about_cpus)
+
+
+def _socket_capacities(room: HostRoom) -> list[int]:
+    """How many blocks each host socket has room for."""
+    sockets: dict[int, int] = {}
+    for node in room.nodes:
+        for socket in {core.socket for core in node.tables.cores[node.position]}:
+            bits = sum(core.bits for core in node.tables.cores[node.position] if core.socket == socket)
+            sockets[socket] = sockets.get(socket, 0) + node.part(bits).capacity
+    return [capacity for _, capacity in sorted(sockets.items())]
 
 
 def _nodes_named(nodes: Sequence[int], room: HostRoom, last: str) -> str:
@@ -304,6 +318,10 @@ def _nodes_named(nodes: Sequence[int], room: HostRoom, last: str) -> str:
     if len(ids) > 8:
         return f"nodes {CpuSet.of(ids).format()}"
     return f"nodes {', '.join(map(str, ids[:-1]))} {last} {ids[-1]}"
+
+
+def _cpus_named(cpus: CpuSet) -> str:
+    return f"{'CPU' if len(cpus) == 1 else 'CPUs'} {cpus.format()}"
 
 
 def _joined(parts: Sequence[str]) -> str:

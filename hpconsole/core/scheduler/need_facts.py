@@ -17,26 +17,35 @@ from hpconsole.core.scheduler.wording import counted, listed, mib, page
 class Fact:
     """One thing a need asks for. `available[i]`: what the node at position i has of it, in the same measure."""
 
-    what: str  # "free memory", "free 2-MiB pages", "free CPUs"
-    wanted: str  # with its number: "16,384 free 2-MiB pages"
+    one: str  # "free CPU"; for memory what it is: "free memory"
+    what: str  # the same as a plural: "free CPUs"
     needed: int
     available: tuple[int, ...]
-    unit: str
-    scale: int = 1  # shown numbers are these divided by it
+    unit: str  # MiB, pages, CPUs, cores
+    told_as: str = ""  # said instead of number and name
     is_about_cpus: bool = False
     adds_up: bool = True  # whether several needs on one node ask for the sum
 
+    @property
+    def wanted(self) -> str:
+        """What is asked for, with its number."""
+        if self.told_as:
+            return self.told_as
+        if self.unit == "MiB":
+            return f"{memory(self.needed)} of {self.what}"
+        return counted(self.needed, self.one, self.what)
+
     def shown(self, amount: int) -> float:
         """The number as a person reads it."""
-        return amount / self.scale if self.scale != 1 else amount
+        return amount / 1024 if self.unit == "MiB" else amount
 
     def told(self, amount: int) -> str:
-        """An available amount in words."""
-        if self.unit == "MiB":
-            return mib(amount)
-        if self.unit == "pages":
-            return f"{amount:,} pages"
-        return f"{amount:,}"
+        """An available amount in words, without its name."""
+        return memory(amount) if self.unit == "MiB" else f"{amount:,}"
+
+    def had(self, amount: int) -> str:
+        """An available amount in words, with its name."""
+        return f"{memory(amount)} of {self.what}" if self.unit == "MiB" else counted(amount, self.one, self.what)
 
     def is_met(self, position: int) -> bool:
         """Whether the node at this position has enough."""
@@ -44,31 +53,30 @@ class Fact:
 
     def plus(self, other: Fact) -> Fact:
         """Both together."""
-        needed = self.needed + other.needed
-        return replace(self, needed=needed, wanted=self.wanted.replace(_number(self), _number(self, needed), 1))
+        return replace(self, needed=self.needed + other.needed, told_as="")
 
 
-def _number(fact: Fact, amount: int | None = None) -> str:
-    amount = fact.needed if amount is None else amount
-    return mib(amount) if fact.unit == "MiB" else f"{amount:,}"
+def memory(kib: int) -> str:
+    """A size in MiB, or in KiB where it is less than one."""
+    return mib(kib) if kib >= 1024 or kib == 0 else f"{kib} KiB"
 
 
-def facts_of(need: NodeNeed, room: HostRoom, cause: Collection[Constraint]) -> list[Fact]:
-    """The facts of one need, as far as they belong to the cause."""
+def facts_of(need: NodeNeed, room: HostRoom, cause: Collection[Constraint], shares: int = 1) -> list[Fact]:
+    """The facts of one need, as far as they belong to the cause; of one of its equal shares of memory."""
     facts: list[Fact] = []
     if need.memory_kib:
         free = tuple(node.free_kib for node in room.nodes)
-        wanted = f"{mib(need.memory_kib)} of free memory"
-        facts.append(Fact("free memory", wanted, need.memory_kib, free, "MiB", scale=1024))
+        facts.append(Fact("free memory", "free memory", -(-need.memory_kib // shares), free, "MiB"))
     for size, count in need.page_needs:
         pages = tuple(node.free_pages.get(size, 0) for node in room.nodes)
-        facts.append(Fact(f"free {page(size)} pages", f"{count:,} free {page(size)} pages", count, pages, "pages"))
+        name = f"free {page(size)} page"
+        facts.append(Fact(name, f"{name}s", -(-count // shares), pages, "pages"))
     if need.blocks or need.cpus_needed:
         facts.append(_cpu_fact(need, room, cause))
     if need.usable_needed:
         usable = tuple(node.usable_bits.bit_count() for node in room.nodes)
-        wanted = f"{counted(need.usable_needed, 'usable CPU')} for vCPUs at home on the node"
-        facts.append(Fact("usable CPUs", wanted, need.usable_needed, usable, "CPUs", is_about_cpus=True, adds_up=False))
+        name, many = "usable CPU for floating vCPUs", "usable CPUs for floating vCPUs"
+        facts.append(Fact(name, many, need.usable_needed, usable, "CPUs", is_about_cpus=True, adds_up=False))
     return facts
 
 
@@ -78,23 +86,18 @@ def _cpu_fact(need: NodeNeed, room: HostRoom, cause: Collection[Constraint]) -> 
     free = "free " if Constraint.OTHERS in cause or Constraint.CPUS not in cause else ""
     if rule is CoreRule.WHOLE_CORES:
         name = f"{'completely free' if free else 'whole'} core"
-        wanted = counted(len(need.blocks), name)
-        return Fact(f"{name}s", wanted, len(need.blocks), capacity, "cores", is_about_cpus=True)
+        return Fact(name, f"{name}s", len(need.blocks), capacity, "cores", is_about_cpus=True)
     if rule is CoreRule.SHAPE:
-        wanted = _shape_wanted(need, free)
         seated = tuple(_seated(node, need) for node in room.nodes)
-        return Fact(
-            f"cores with {free}CPUs for its shape", wanted, len(need.blocks), seated, "cores", is_about_cpus=True
-        )
+        told = _shape_wanted(need, free)
+        name = "core for its shape"
+        return Fact(name, "cores for its shape", len(need.blocks), seated, "cores", told, is_about_cpus=True)
     if rule is CoreRule.SIBLINGS and threads > 1:
-        name = f"{free}set of {threads} sibling CPUs"
-        wanted = counted(len(need.blocks), name, f"{free}sets of {threads} sibling CPUs")
-        what = f"{free}sets of {threads} sibling CPUs"
-        return Fact(what, wanted, len(need.blocks), capacity, "cores", is_about_cpus=True)
+        one, many = f"{free}set of {threads} sibling CPUs", f"{free}sets of {threads} sibling CPUs"
+        return Fact(one, many, len(need.blocks), capacity, "cores", is_about_cpus=True)
     is_own = rule is CoreRule.SIBLINGS
     name = f"{free}CPU" if is_own else "usable CPU"
-    wanted = counted(need.cpus_needed, name)
-    return Fact(f"{name}s", wanted, need.cpus_needed, capacity, "CPUs", is_about_cpus=True, adds_up=is_own)
+    return Fact(name, f"{name}s", need.cpus_needed, capacity, "CPUs", is_about_cpus=True, adds_up=is_own)
 
 
 def _shape_wanted(need: NodeNeed, free: str) -> str:
