@@ -28,15 +28,17 @@ class Constraint(StrEnum):
 
 def smallest_cause(demand: Demand, occupancy: Occupancy) -> frozenset[Constraint]:
     """The fewest constraints that together make the demand impossible; everything, if nothing less explains it."""
-    present = [item for item in Constraint if _PRESENT[item](demand, occupancy)]
+    present = [item for item in Constraint if item is not Constraint.APART and _PRESENT[item](demand, occupancy)]
+    # That needs go to different nodes is what the VM is like, not one of the things it lacks: it is never relaxed.
+    always = frozenset({Constraint.APART} if _PRESENT[Constraint.APART](demand, occupancy) else ())
     for count in range(len(present) + 1):
         for chosen in combinations(present, count):
-            kept = frozenset(chosen)
+            kept = always | set(chosen)
             # Cores and other VMs' CPUs mean nothing while no CPUs are asked for.
             is_idle = Constraint.CPUS not in kept and (Constraint.CORES in kept or Constraint.OTHERS in kept)
             if not is_idle and not fits(*relaxed(demand, occupancy, kept)):
                 return kept
-    return frozenset(present)
+    return always | set(present)
 
 
 def relaxed(demand: Demand, occupancy: Occupancy, kept: Iterable[Constraint]) -> tuple[Demand, Occupancy]:
