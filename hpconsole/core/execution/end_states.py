@@ -104,17 +104,18 @@ def describe(state: EndState, vm_name: str, source: HostView, destination: HostV
     here, there = source.host, destination.host
     match state:
         case EndState.ON_DESTINATION:
-            return f"{vm_name} runs on {there}; nothing of it is left on {here}."
+            return f"{vm_name} {_runs(destination)} on {there}; nothing of it is left on {here}."
         case EndState.LEFT_OVER_ON_SOURCE:
             left = "a stopped guest process" if source.is_active else "its definition"
-            return f"{vm_name} runs on {there}. {left.capitalize()} is left on {here}: remove it there."
+            return f"{vm_name} {_runs(destination)} on {there}. {left.capitalize()} is left on {here}: remove it there."
         case EndState.ON_SOURCE:
             asked = "" if destination.is_reachable else f" {there} does not answer and could not be checked."
-            return f"{vm_name} still runs on {here}, unchanged.{asked}"
+            return f"{vm_name} {_still_runs(source)} on {here}, unchanged.{asked}"
         case EndState.LEFT_OVER_ON_DESTINATION:
             left = "An incomplete guest" if destination.is_active else "A definition of it"
             return (
-                f"{vm_name} still runs on {here}, unchanged. {left} is on {there}: remove it before the next attempt."
+                f"{vm_name} {_still_runs(source)} on {here}, unchanged. "
+                f"{left} is on {there}: remove it before the next attempt."
             )
         case EndState.PAUSED_ON_SOURCE:
             return f"{vm_name} is paused on {here}: resume it there. It does not run on {there}."
@@ -124,7 +125,8 @@ def describe(state: EndState, vm_name: str, source: HostView, destination: HostV
                 f"Resume it on {there}, after looking at why it stopped."
             )
         case EndState.STILL_MIGRATING:
-            return f"{vm_name} is still being migrated from {here}, and runs meanwhile."
+            meanwhile = "stays paused" if source.is_paused and not source.is_half else "runs"
+            return f"{vm_name} is still being migrated from {here}, and {meanwhile} meanwhile."
         case EndState.NOWHERE:
             return f"{vm_name} runs neither on {here} nor on {there}: {_definitions(source, destination)}"
         case EndState.TWICE:
@@ -134,6 +136,14 @@ def describe(state: EndState, vm_name: str, source: HostView, destination: HostV
             )
         case EndState.UNKNOWN:
             return f"Where {vm_name} runs could not be proven: {_last_known(source, destination)}"
+
+
+def _runs(view: HostView) -> str:
+    return "is paused, as it was before," if view.is_paused else "runs"
+
+
+def _still_runs(view: HostView) -> str:
+    return "is still paused" if view.is_paused else "still runs"
 
 
 def _definitions(source: HostView, destination: HostView) -> str:

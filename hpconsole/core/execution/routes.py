@@ -8,6 +8,7 @@ console's point of view: what only means something here (key files, certificates
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from hpconsole.core.errors import AuthenticationFailed, HypervisorError, OperationRefused
@@ -46,8 +47,8 @@ class Route:
 def routes(source_uri: str, destination_uri: str) -> tuple[Route, ...]:
     """The ways to try, best first. At least one.
 
-    Where the destination's URI names no address (it is this machine, or simulated), QEMU's address is left to
-    libvirt, which takes the destination's host name.
+    Where the destination's URI names no address that another host could use (it is this machine, the end of a tunnel
+    here, or simulated), QEMU's address is left to libvirt, which takes the destination's host name.
     """
     address = _address(destination_uri)
     if _is_simulated(source_uri):
@@ -91,11 +92,25 @@ def is_worth_another_route(error: HypervisorError) -> bool:
 
 
 def _address(uri: str) -> str | None:
-    """The host part, as it stands in a URI: IPv6 addresses keep their brackets."""
+    """The host part, as it stands in a URI: IPv6 addresses keep their brackets. None: it means this machine only."""
     host = urlsplit(uri).hostname
-    if not host:
+    if not host or _is_loopback(host):
         return None
     return f"[{host}]" if ":" in host else host
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether each machine means itself by it.
+
+    >>> [_is_loopback(host) for host in ("localhost", "127.0.0.2", "::1", "10.0.0.1", "b.example")]
+    [True, True, True, False, False]
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_simulated(uri: str) -> bool:

@@ -64,6 +64,20 @@ def test_a_vm_that_was_paused_before_is_well_when_it_is_paused_after() -> None:
     assert judge(view("a"), view("b", PAUSED, FOR_MIGRATION), was_paused=True) is EndState.PAUSED_ON_DESTINATION
 
 
+def test_a_paused_vm_is_never_said_to_run() -> None:
+    there, here = view("b", PAUSED, BY_USER), view("a", PAUSED, BY_USER)
+    for source, destination in ((view("a"), there), (view("a", OFF), there), (here, view("b")), (here, view("b", OFF))):
+        state = judge(source, destination, was_paused=True)
+        sentence = describe(state, "db-1", source, destination)
+        assert state.is_moved or state.is_as_before
+        assert "paused" in sentence
+        assert "runs" not in sentence
+    under_way = view("a", PAUSED, BY_USER, job=True)
+    assert "stays paused" in describe(judge(under_way, view("b")), "db-1", under_way, view("b"))
+    handing_over = view("a", PAUSED, FOR_MIGRATION, job=True)
+    assert "runs meanwhile" in describe(judge(handing_over, view("b")), "db-1", handing_over, view("b"))
+
+
 def test_every_pair_has_a_sentence_with_the_vm_and_no_state_claims_what_was_not_seen() -> None:
     sources = [silent("a"), view("a"), *(view("a", s, r) for s, r in ((1, 1), (3, 1), (3, 2), (3, 13), (5, 1)))]
     destinations = [silent("b"), view("b"), *(view("b", s, r) for s, r in ((1, 1), (3, 1), (3, 2), (3, 13), (5, 1)))]

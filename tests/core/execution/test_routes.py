@@ -30,6 +30,12 @@ def test_this_machine_as_destination_cannot_be_named_to_another() -> None:
     assert (only.transport, only.migrate_uri) == (CLIENT, None)
 
 
+@pytest.mark.parametrize("uri", ["qemu+tcp://127.0.0.1:16510/system", "qemu+ssh://localhost:2222/system"])
+def test_the_end_of_a_tunnel_here_means_nothing_to_another_host(uri: str) -> None:
+    (only,) = routes("qemu+ssh://a/system", uri)
+    assert (only.transport, only.destination_uri, only.migrate_uri) == (CLIENT, uri, None)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
