@@ -91,7 +91,7 @@ class App:
     @property
     def hosts(self) -> Mapping[str, str]:
         """Name and URI of every host of this run."""
-        return {name: self.pool.uri(name) for name in self.pool.names()}
+        return self.pool.uris()
 
     def start(self) -> None:
         """Begin: open the database, connect to the hosts, poll, look after unfinished migrations. Returns at once."""

@@ -172,14 +172,14 @@ class Poller:
             self._publish()
 
     def _follow_pool(self) -> None:
-        names = self._pool.names()
-        for name in names:
+        uris = self._pool.uris()
+        for name, uri in uris.items():
             if name not in self._feeds:
-                reader = HostReader(name, self._pool.uri(name), self._settings, clock=self._clock, now=self._now)
+                reader = HostReader(name, uri, self._settings, clock=self._clock, now=self._now)
                 # spread, each host always at the same place, but the first answers soon
                 phase_s = zlib.crc32(name.encode()) % 1000 / 1000 * min(self._interval_s, 0.25)
                 self._add(_Feed(name, reader, due_at_s=self._clock() + phase_s))
-        for name in self._feeds.keys() - set(names):
+        for name in self._feeds.keys() - uris.keys():
             with self._lock:
                 feed = self._feeds.pop(name)
             feed.deafen()

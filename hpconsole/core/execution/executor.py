@@ -343,7 +343,7 @@ class Executor:
     def _find_unfinished(self) -> None:
         try:
             close_untouched(self._journal, self._console)
-            uris = {name: self._pool.uri(name) for name in self._pool.names()}
+            uris = self._pool.uris()
             orphans, out_of_reach = find_orphans(self._journal, self._console, uris)
         except StorageError as error:
             self._notify("warning", error.sentence)
@@ -370,7 +370,7 @@ class Executor:
 
     def _record(self, entry: QueuedStep) -> MigrationRecord:
         step = entry.step
-        uris = {name: self._pool.uri(name) for name in self._pool.names()}
+        uris = self._pool.uris()
         return MigrationRecord(
             migration_id=entry.migration_id,
             plan_id=entry.plan.plan_id,

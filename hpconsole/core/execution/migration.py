@@ -161,9 +161,17 @@ class Migration:
                 _log.info("%s: next route %s after: %s", step.vm_name, route, error.detail or error.sentence)
             self._with.journal.advance(self._id, Phase.MIGRATING, f"Migrating, {route.transport.value}.")
             error = self._migrate(prepared, route)
-            if error is None or not is_worth_another_route(error):
+            if error is None or not is_worth_another_route(error) or not self._is_untouched(prepared):
                 break
         return error, note
+
+    def _is_untouched(self, prepared: Prepared) -> bool:
+        """Whether the VM still runs on the source, and there only: an answer that was lost on its way is no refusal."""
+        pool, step, deadline_s = self._with.pool, prepared.step, self._with.timings.call_s
+        source = look(pool, step.source, step.vm_uuid, deadline_s=deadline_s)
+        destination = look(pool, step.destination, step.vm_uuid, deadline_s=deadline_s)
+        state = judge(source, destination, was_paused=prepared.was_paused)
+        return state.is_as_before and not destination.is_active
 
     def _migrate(self, prepared: Prepared, route: Route) -> HypervisorError | None:
         pool, step = self._with.pool, prepared.step
@@ -230,9 +238,10 @@ class Migration:
             if state is EndState.UNKNOWN and waited_s >= timings.patience_s:
                 return state, source, destination
             if state is EndState.STILL_MIGRATING:
-                if _is_somebody_elses(expected.error) and waited_s >= timings.settle_s:
+                is_ours = not _is_somebody_elses(expected.error)
+                if not is_ours and waited_s >= timings.settle_s:
                     return state, source, destination
-                if self._token.is_cancelled:
+                if self._token.is_cancelled and is_ours:
                     self._reader.abort()
                 self._reader.read(describe(state, step.vm_name, source, destination))
             self._token.wait(timings.poll_s if state is not EndState.UNKNOWN else min(5.0, timings.poll_s * 4))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from hpconsole.core.execution.step_queue import QueuedStep
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.plan import Step
-from hpconsole.core.scheduler.reservations import Reservation, reserve
+from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.store import Store
 
 # A poll that began before the VM arrived may end after it: only one well after it proves its absence.
@@ -30,16 +30,18 @@ class Promises:
 
     def keep(self, vm: Vm | None, step: Step) -> None:
         """Hold the place of this VM on the step's destination until it is seen there, or seen not to be."""
-        if vm is not None:
-            self._kept[vm.uuid] = (reserve(vm, step.destination, step.placement), datetime.now(UTC))
+        promise = Reservation(step.vm_uuid, step.destination, step.placement, vm)
+        self._kept[step.vm_uuid] = (promise, datetime.now(UTC))
 
     def of(self, entries: Iterable[QueuedStep], *, but: QueuedStep | None = None) -> tuple[Reservation, ...]:
         """What these steps and the VMs that have just arrived hold; `but` is the one that asks."""
         loads = self._store.snapshot.loads
         under_way = [
-            reserve(entry.vm, entry.step.destination, entry.step.placement, loads.get(entry.vm.uuid))
+            # without its VM where an earlier run began it: nothing was polled yet when it was found
+            Reservation(step.vm_uuid, step.destination, step.placement, entry.vm, loads.get(step.vm_uuid))
             for entry in entries
-            if entry is not but and entry.vm is not None
+            if entry is not but
+            for step in (entry.step,)
         ]
         self._kept = {key: value for key, value in self._kept.items() if self._is_needed(*value)}
         own = but.step.vm_uuid if but is not None else None

@@ -292,6 +292,11 @@ class ConnectionPool:
         with self._lock:
             return tuple(self._sessions)
 
+    def uris(self) -> dict[str, str]:
+        """Every host with the URI it was added with, at one moment: hosts may be removed between two questions."""
+        with self._lock:
+            return {name: session.uri for name, session in self._sessions.items()}
+
     def uri(self, name: str) -> str:
         """The URI a host was added with.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from hpconsole.core.errors import ExecutionError, PlanOutOfDate, StorageError
+from hpconsole.core.errors import ExecutionError, OperationRefused, PlanOutOfDate, StorageError
 from hpconsole.core.events import (
     Notice,
     PlanFinished,
@@ -20,6 +20,7 @@ from hpconsole.core.events import (
 )
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.execution.step_queue import Limits, StepState
+from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest, MigrationTransport
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.vm import NO_PINNING, VmState
 from hpconsole.core.planning.plan import Plan
@@ -208,6 +209,23 @@ class TestFailure:
             line.sentence for line in one.journal.lines(one.journal.records()[0].migration_id)
         )
 
+    def test_an_answer_that_was_lost_after_the_move_begins_no_second_one(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.ready()
+        source = one.pool.hypervisor("a")
+        migrate, asked = source.migrate, []
+
+        def lost(uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
+            asked.append(request.transport)
+            migrate(uuid, request, destination)
+            raise OperationRefused("b hung up.", code=39, detail="End of file while reading data")
+
+        source.migrate = lost  # type: ignore[method-assign]  # the move is made, its answer is not heard
+        end = one.run("web-1", to="b")
+        assert end.outcome is StepOutcome.DONE
+        assert asked == [MigrationTransport.PEER_TO_PEER]
+        assert end.sentence == "web-1 runs on b; nothing of it is left on a."
+
     def test_an_error_of_our_own_ends_the_step_and_not_the_executor(
         self, console: ConsoleMaker, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -240,6 +258,32 @@ class TestCancel:
         assert end.sentence == "The migration of web-1 to b was cancelled. web-1 still runs on a, unchanged."
         assert one.vm_on("a", "web-1").state is VmState.RUNNING
         assert one.names_on("b") == set()
+
+    def test_another_console_s_migration_is_not_ours_to_cancel(self, console: ConsoleMaker) -> None:
+        cluster = a_cluster(a_guest())
+        cluster.stall_next_migration("web-1")
+        one, two = console(cluster), console(cluster)
+        two.ready()
+        plan = two.plan("web-1", to="c")
+        source = two.pool.hypervisor("a")
+        migrate = source.migrate
+
+        def late(uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
+            one.submit("web-1", to="b")  # after our check, before our call
+            one.wait_for_progress()
+            try:
+                migrate(uuid, request, destination)
+            finally:
+                two.executor.cancel(plan.plan_id)
+
+        source.migrate = late  # type: ignore[method-assign]  # another console is a moment faster
+        two.executor.submit(plan)
+        (end,) = two.end_of(plan)
+        assert "somebody else is migrating it" in end.sentence
+        assert len(one.executor.running()) == 1
+        assert one.log.of(StepFinished) == []
+        one.executor.cancel(one.executor.running()[0].plan_id)
+        assert one.log.wait(StepFinished).outcome is StepOutcome.CANCELLED
 
     def test_a_waiting_step_and_not_its_neighbour(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_guest("web-1"), a_guest("web-2")), limits=Limits(outgoing=1))
@@ -322,6 +366,15 @@ class TestQueue:
         )
         one.executor.cancel(first.plan_id)
         assert one.end_of(second)[0].outcome is StepOutcome.DONE
+
+    def test_a_host_removed_at_the_wrong_moment_stops_no_later_plan(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.ready()
+        plan = one.plan("web-1", to="b")
+        names = one.pool.names
+        one.pool.names = lambda: (*names(), "removed")  # type: ignore[method-assign]  # gone before it is asked for
+        one.executor.submit(plan)
+        assert one.end_of(plan)[0].outcome is StepOutcome.DONE
 
     def test_an_empty_plan_ends_at_once(self, console: ConsoleMaker) -> None:
         one = console(a_cluster())

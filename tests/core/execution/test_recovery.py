@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hpconsole.core.events import Notice, PlanFinished, StepFinished, StepOutcome, StepProgressed
+from hpconsole.core.events import Notice, PlanFinished, PlanSubmitted, StepFinished, StepOutcome, StepProgressed
 from hpconsole.core.execution.console_identity import ConsoleIdentity, this_console
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.execution.step_queue import StepState
@@ -107,6 +107,22 @@ class TestKilledConsole:
         assert "as planned" in end.sentence
         assert two.journal.open_records() == ()
         two.log.wait(PlanFinished)
+
+    def test_its_place_is_promised_though_nothing_was_polled_when_it_was_found(self, console: ConsoleMaker) -> None:
+        cluster = a_cluster(a_pinned_guest("db-1"), a_pinned_guest("db-2", (3, 11)))
+        cluster.stall_next_migration("db-1")
+        one = console(cluster)
+        plan = one.submit("db-1", to="b")
+        one.wait_for_progress()
+        two = console(cluster, killed(plan, Phase.MIGRATING))
+        two.executor.recover()
+        two.log.wait(PlanSubmitted)
+        wish = plan.steps[0].placement.pinning
+        two.ready()
+        other = two.plan("db-2", to="b").steps[0].placement.pinning
+        assert other.all_vcpu_cpus.isdisjoint(wish.all_vcpu_cpus)
+        one.executor.cancel(plan.plan_id)
+        one.end_of(plan)
 
     @pytest.mark.parametrize("phase", [Phase.MIGRATING, Phase.WATCHING, Phase.VERIFYING])
     def test_one_that_ended_while_nobody_looked(self, console: ConsoleMaker, phase: Phase) -> None:
