@@ -62,6 +62,9 @@ def _gain(difference: float, part: WeightPart, other: WeightPart, *, flipped: bo
 
 def what_would_help(host: str, reasons: Sequence[Refusal]) -> str:
     """One sentence: everything that must change, as little as possible of each."""
+    never = [_never(shortage) for reason in reasons for shortage in reason.shortages if _is_never(shortage)]
+    if never:
+        return f"{host} can never take it as it is: {' and '.join(dict.fromkeys(never))}. Use another host."
     steps: list[str] = []
     for reason in _needed(reasons):
         for step in _steps(host, reason):
@@ -74,12 +77,14 @@ def what_would_help(host: str, reasons: Sequence[Refusal]) -> str:
 
 
 def _needed(reasons: Sequence[Refusal]) -> list[Refusal]:
-    """Without what comes by itself: pages made free on nodes are free on the host as well."""
+    """Without what comes by itself: pages and cores made free on nodes are free on the host as well."""
+    is_pinning = any(reason.unit == "CpuPinning" and reason.shortages for reason in reasons)
     on_nodes = sum(s.missing for reason in reasons for s in reason.shortages if "pages on node" in s.what)
     return [
         reason
         for reason in reasons
-        if not (reason.unit == "HugePages" and sum(shortage.missing for shortage in reason.shortages) <= on_nodes)
+        if not (is_pinning and reason.unit == "CPU")
+        and not (reason.unit == "HugePages" and sum(shortage.missing for shortage in reason.shortages) <= on_nodes)
     ]
 
 
@@ -105,6 +110,17 @@ _NUMERIC = frozenset(
         "VM_PINNING_PCPU_DOES_NOT_EXIST",
     }
 )
+
+
+def _is_never(shortage: Shortage) -> bool:
+    return shortage.ceiling is not None and shortage.needed > shortage.ceiling
+
+
+def _never(shortage: Shortage) -> str:
+    amount = f"{shortage.needed:,.0f} {shortage.unit} of " if shortage.unit == "MiB" else f"{shortage.needed:,.0f} "
+    verb = "is" if shortage.ceiling == 1 else "are"
+    what = shortage.what.removeprefix("free ")
+    return f"{amount}{what} are needed, and there {verb} {shortage.ceiling or 0:,.0f} in all"
 
 
 def _raise(shortage: Shortage) -> str:

@@ -24,7 +24,7 @@ class Fit:
     """The verdict of every host. A host with `is_open` false has no room at all if `holds` is false.
 
     `has_nodes`: every host node that is named exists. `has_memory`: the bound memory alone would fit. `has_cpus`: the
-    CPUs alone would (also where nodes are missing: that is not for the CPUs to say). `holds`: memory and CPUs fit
+    CPUs alone would (where nodes are missing: those that are named by number exist). `holds`: memory and CPUs fit
     together, except where `is_open`: there only the exact engine knows.
     """
 
@@ -68,7 +68,7 @@ def fit(columns: HostColumns, demand: Demand) -> Fit:
         return Fit(has_nodes, memory, cpus, nothing, memory & cpus)
     has_cpus = cpus & has_nodes & judge.together(needs, memory=False)
     holds = memory & has_cpus & judge.together(needs)
-    return Fit(has_nodes, memory, has_cpus | ~has_nodes, holds, nothing)
+    return Fit(has_nodes, memory, has_cpus | (cpus & ~has_nodes), holds, nothing)
 
 
 def _is_divided(demand: Demand) -> bool:

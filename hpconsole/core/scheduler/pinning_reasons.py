@@ -28,10 +28,12 @@ class _Lack:
     needed: float
     available: float
     unit: str = ""
+    ceiling: float | None = None
 
     def shortage(self) -> Shortage:
         """As a number for people."""
-        return Shortage(f"free {self.what} on node {self.node_id}", self.needed, self.available, self.unit)
+        what = f"free {self.what} on node {self.node_id}"
+        return Shortage(what, self.needed, self.available, self.unit, self.ceiling)
 
 
 def missing_nodes(question: Question, row: int, demand: Demand) -> Refusal:
@@ -43,7 +45,8 @@ def missing_nodes(question: Question, row: int, demand: Demand) -> Refusal:
     missing = sorted(named - {node.node_id for node in host.nodes})
     word = "node" if len(missing) == 1 else "nodes"
     sentence = f"{host.name} has no NUMA {word} {listed(missing)}, to which {demand.vm.name} is pinned."
-    shortage = Shortage("NUMA nodes", len(named), len(named) - len(missing), "nodes")
+    there = len(named) - len(missing)
+    shortage = Shortage("NUMA nodes of the pinning", len(named), there, ceiling=there)
     return Refusal("NUMA", sentence, "NOT_MEMORY_PINNED_NUMA", (shortage,))
 
 
@@ -111,7 +114,8 @@ class _Reason:
         self.demand, self.needs, self.memory, self.cpus = demand, needs, memory, cpus
         self.judge, self.row = NodeJudge(question.columns, demand), row
         kinds = [_kind(need) for need in needs]
-        known = {kind: self._lacks(need) for kind, need in dict(zip(kinds, needs, strict=True)).items()}
+        by_kind = dict(zip(kinds, needs, strict=True))
+        known = {kind: self._lacks(need, memory=memory, cpus=cpus) for kind, need in by_kind.items()}
         self.lacks = [known[kind] for kind in kinds]
         fits = [
             {node.node_id for node in self.host.nodes if _may(need, node.node_id)} - {lack.node_id for lack in lacks}
@@ -139,23 +143,26 @@ class _Reason:
             if needed <= free:
                 return ()
             return (Shortage("free memory on the nodes together", needed / 1024, free / 1024, "MiB"),)
-        nearest: dict[int, list[_Lack]] = {}
-        for lack in self.lacks[self.chosen[0]]:
-            nearest.setdefault(lack.node_id, []).append(lack)
-        order = sorted(nearest.values(), key=lambda lacks: (sum(lack.gap for lack in lacks), lacks[0].node_id))
-        missing = max(1, len(self.chosen) - len(self.suited))
-        found = [lack.shortage() for lacks in order[:missing] for lack in lacks]
-        there = len(self.suited) + len(nearest)
-        if there < len(self.chosen) and not self.needs[self.chosen[0]].allowed_nodes:
-            found.append(Shortage("NUMA nodes", len(self.chosen), there))
+        # Which nodes come closest is one question for memory and CPUs: advice on two different nodes would help nobody.
+        need = self.needs[self.chosen[0]]
+        gaps = {node.node_id: 0.0 for node in self.host.nodes if _may(need, node.node_id)}
+        for lack in self._lacks(need, memory=True, cpus=True):
+            gaps[lack.node_id] += lack.gap
+        nearest = sorted(gaps, key=lambda node_id: (gaps[node_id], node_id))[: len(self.chosen)]
+        own = sorted(self.lacks[self.chosen[0]], key=lambda lack: (gaps[lack.node_id], lack.node_id))
+        found = [lack.shortage() for lack in own if lack.node_id in nearest]
+        if not found:
+            found = [lack.shortage() for lack in own[:1]]
+        if len(gaps) < len(self.chosen) and not need.allowed_nodes:
+            found.append(Shortage("NUMA nodes", len(self.chosen), len(gaps), ceiling=len(gaps)))
         return tuple(found)
 
-    def _lacks(self, need: NodeNeed) -> list[_Lack]:
+    def _lacks(self, need: NodeNeed, *, memory: bool, cpus: bool) -> list[_Lack]:
         """What each allowed node lacks."""
         lacks: list[_Lack] = []
-        pages = need.page_needs if self.memory else ()
-        kib = need.memory_kib if self.memory else 0
-        cpus = [(needed, room[self.row].tolist()) for needed, room in self.judge.cpu_needs(need)] if self.cpus else []
+        pages = need.page_needs if memory else ()
+        kib = need.memory_kib if memory else 0
+        asked = [(needed, room[self.row].tolist()) for needed, room in self.judge.cpu_needs(need)] if cpus else []
         for position, node in enumerate(self.host.nodes):
             if not _may(need, node.node_id):
                 continue
@@ -165,11 +172,15 @@ class _Reason:
                     lacks.append(_Lack(1 - free / count, node.node_id, f"{page(size)} pages", count, free))
             if kib > node.free_kib:
                 gap = 1 - node.free_kib / kib
-                lacks.append(_Lack(gap, node.node_id, "memory", kib / 1024, node.free_kib / 1024, "MiB"))
-            for needed, room in cpus:
+                total = node.total_kib / 1024 or None
+                lacks.append(_Lack(gap, node.node_id, "memory", kib / 1024, node.free_kib / 1024, "MiB", total))
+            unit = self._unit(need)
+            most = len(node.core_bits) if unit.endswith("cores") else node.cpu_bits.bit_count()
+            for needed, room in asked:
                 have = room[position]
                 if have < needed:
-                    lacks.append(_Lack(1 - have / needed, node.node_id, self._unit(need), needed, have))
+                    ceiling = None if unit.startswith("groups") else most
+                    lacks.append(_Lack(1 - have / needed, node.node_id, unit, needed, have, ceiling=ceiling))
         return lacks
 
     def _unit(self, need: NodeNeed) -> str:

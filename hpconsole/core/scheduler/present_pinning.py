@@ -30,6 +30,8 @@ def present_of(demand: Demand) -> Present:
     settled: list[tuple[int, int]] = []  # (roles, present CPUs) of vCPUs that could stay
     for vcpu, roles in demand.vcpu_roles:
         now = sets.get(vcpu, 0)
+        if not now or not roles:
+            continue
         if now == roles.bits:
             cpu_of.update((cpu, cpu) for cpu in positions(now))
             settled.append((roles.bits, now))

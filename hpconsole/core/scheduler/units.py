@@ -23,6 +23,7 @@ class Shortage:
     needed: float
     available: float
     unit: str = ""  # MiB, CPUs, pages ...
+    ceiling: float | None = None  # the most there can ever be on this machine; None = not known, or it can be enlarged
 
     @property
     def missing(self) -> float:
