@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hpconsole.ui.console import Console
     from hpconsole.ui.main_window.window import MainWindow
 
+_SWITCH_S = 0.0005
 QUIT_AFTER_FIRST_SNAPSHOT = "--quit-after-first-snapshot"
 
 
@@ -123,6 +124,9 @@ class _Start:
         # which would hold up the event loop for tens of milliseconds.
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        # Qt asks Python hundreds of things for each picture it draws; each time, a thread that reads a host's answers
+        # may hold the interpreter, by default for 5 ms.
+        sys.setswitchinterval(_SWITCH_S)
         QTimer.singleShot(0, self._console.start)
 
 

@@ -131,3 +131,23 @@ def test_names_are_plain_text(qtbot: QtBot, names: list[str]) -> None:
     qtbot.waitUntil(lambda: len(legend()) == 2)
     assert all(label.textFormat() is Qt.TextFormat.PlainText for label in legend())
     panel.close_loading()
+
+
+def test_the_plots_are_drawn_in_turns(qtbot: QtBot) -> None:
+    from hpconsole.ui.load_charts.charts import LoadCharts
+
+    charts = LoadCharts(LIGHT)
+    qtbot.addWidget(charts)
+    charts.complete()
+    history = FakeHistory()
+
+    def lengths() -> list[int]:
+        return [len(plot._curves["host-1"].getData()[0]) if plot._curves else 0 for plot in charts._plots]
+
+    charts.plot({"host-1": history.series("host-1")})
+    assert lengths()[0] > 0
+    assert lengths()[1] == 0, "both at once hold up the window"
+    qtbot.waitUntil(lambda: lengths()[1] > 0)
+    charts.plot({"host-1": history.series("host-1")})
+    charts.plot({})  # its host was deselected before the second plot had its turn
+    qtbot.waitUntil(lambda: not charts._waiting)

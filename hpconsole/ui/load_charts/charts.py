@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -16,6 +17,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _HOUR_S = 3600.0
+_BREATH_MS = 30  # between the two plots of a frame: keys, mouse and the paint of the first come in between
 _SPANS = (60.0, 300.0, 900.0, _HOUR_S)  # the axis grows with what is known
 _LEGEND_ROWS = 8
 
@@ -47,6 +49,9 @@ class LoadCharts(QWidget):
         self.setMinimumWidth(460)
         self._theme = theme
         self._hosts: tuple[str, ...] = ()
+        self._waiting: list[Callable[[], None]] = []
+        self._next_plot = QTimer(self, singleShot=True, interval=_BREATH_MS)
+        self._next_plot.timeout.connect(self._draw_next)
         self._plots = [_Plot("CPU %", "plot_cpu", theme)]
         self._legend = _Legend()
         self._layout = QHBoxLayout(self)
@@ -68,8 +73,18 @@ class LoadCharts(QWidget):
             self._set_hosts(tuple(series))
         longest = max((-float(seconds[0]) for seconds, _, _ in series.values() if len(seconds)), default=0.0)
         span = next((s for s in _SPANS if longest <= s), _HOUR_S)
-        for place, plot in enumerate(self._plots, start=1):
-            plot.draw({name: (values[0], values[place]) for name, values in series.items()}, span)
+        self._waiting = [
+            partial(plot.draw, {name: (values[0], values[place]) for name, values in series.items()}, span)
+            for place, plot in enumerate(self._plots, start=1)
+        ]
+        self._draw_next()
+
+    def _draw_next(self) -> None:
+        """One plot a turn of the event loop: both together would hold it up for longer than can be felt."""
+        if self._waiting:
+            self._waiting.pop(0)()
+        if self._waiting:
+            self._next_plot.start()
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
@@ -117,7 +132,7 @@ class _Plot(QWidget):
         """Seconds before now (ascending to 0) and percent, for each host."""
         columns = max(50, self._plot.width())
         for name, (seconds, values) in curves.items():
-            if len(seconds):
+            if name in self._curves and len(seconds):
                 points = decimate(seconds, np.asarray(values, dtype=float), columns)
                 self._curves[name].setData(*points, connect="finite")
         self._plot.setXRange(-span_s, 0, padding=0)

@@ -12,6 +12,7 @@ from hpconsole.ui.widgets.cell import SHARE_ROLE, TONE_ROLE
 
 _PADDING = 8
 _HEIGHT = 6
+_RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
 
 
 class BarDelegate(QStyledItemDelegate):
@@ -44,7 +45,7 @@ class BarDelegate(QStyledItemDelegate):
         text_width = drawn.fontMetrics.horizontalAdvance(self._widest)
         painter.save()
         painter.setPen(QColor(getattr(self.theme, tone or Tone.NORMAL.value)))
-        painter.drawText(inner, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), text)
+        painter.drawText(inner, _RIGHT, text)
         bar = inner.adjusted(0, 0, -text_width - _PADDING, 0)
         if share is not None and bar.width() > 12:
             self._paint_bar(painter, bar, share, tone)
