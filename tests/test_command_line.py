@@ -14,6 +14,15 @@ from hpconsole.cli.main import run
 VM = "trade-engine-1"
 
 
+def test_a_host_that_does_not_answer_is_unknown_not_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    # nothing listens on this port of our own machine
+    assert run(["hosts", "--connect", "gone=qemu+tcp://127.0.0.1:1/system", "--timeout", "5"]) == ExitCode.UNREACHABLE
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1].split()[-2:] == ["?", "?"]
+    assert "neither encrypted nor authenticated" in err
+    assert "gone is left out" in err
+
+
 def answer(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, Any, str]:
     """Exit code, parsed standard output, standard error."""
     code = run([*words, "--demo", "--json"])
@@ -88,7 +97,10 @@ def test_a_host_that_refuses_says_why(capsys: pytest.CaptureFixture[str]) -> Non
     ("words", "code"),
     [
         (["vms", "--connect", "qemu+ext://host/system?command=/bin/evil"], ExitCode.USAGE),
-        (["migrate", "no-such-vm", "--auto", "--demo"], ExitCode.FAILED),
+        (["migrate", "no-such-vm", "--auto", "--demo"], ExitCode.USAGE),
+        (["migrate", VM, "--to", "no-such-host", "--demo"], ExitCode.USAGE),
+        (["hosts", "--demo", "--connect", "qemu:///system"], ExitCode.USAGE),
+        (["vms"], ExitCode.USAGE),
         (["schedule", "--demo", "--vm", VM, "--policy", "no-such-policy"], ExitCode.USAGE),
         (["schedule", "--scenario", "no-such-file", "--vm", VM], ExitCode.USAGE),
     ],

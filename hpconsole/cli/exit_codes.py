@@ -7,6 +7,10 @@ from enum import IntEnum
 from hpconsole.core import errors
 
 
+class UsageError(errors.HpconsoleError):
+    """Words of the command line that name nothing."""
+
+
 class ExitCode(IntEnum):
     """Stable: scripts rely on them."""
 
@@ -21,7 +25,9 @@ class ExitCode(IntEnum):
     @classmethod
     def of(cls, error: errors.HpconsoleError) -> ExitCode:
         """The code that says what kind of error this is."""
-        if isinstance(error, errors.UriRefused | errors.ScenarioError):
+        if isinstance(error, errors.UriRefused | errors.ScenarioError | UsageError):
+            return cls.USAGE
+        if isinstance(error, errors.InvalidEdit) and error.field == "destination":
             return cls.USAGE
         if isinstance(error, errors.PlanningError):
             return cls.NO_SUITABLE_HOST

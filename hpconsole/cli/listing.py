@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.options import Options
@@ -36,7 +37,7 @@ def list_hosts(arguments: argparse.Namespace, options: Options) -> ExitCode:
                 ),
                 [_host_row(host, snapshot) for host in hosts],
             )
-        lost = any(host.link.state is not LinkState.CONNECTED for host in hosts) or len(hosts) < len(app.pool.names())
+        lost = any(not _answers(snapshot, name) for name in app.pool.names())
         return ExitCode.UNREACHABLE if lost else ExitCode.DONE
 
 
@@ -52,7 +53,7 @@ def list_vms(arguments: argparse.Namespace, options: Options) -> ExitCode:
                 [
                     (
                         vm.name,
-                        vm.state.value,
+                        _state(vm),
                         vm.host or "-",
                         str(vm.vcpus),
                         str(vm.memory_kib // 1024),
@@ -63,7 +64,23 @@ def list_vms(arguments: argparse.Namespace, options: Options) -> ExitCode:
                     for vm in vms
                 ],
             )
-        return ExitCode.DONE
+        for vm in vms:
+            if vm.also_running_on:
+                where = ", ".join((vm.host or "?", *vm.also_running_on))
+                print(f"hpconsole: {vm.name} runs on several hosts at once: {where}.", file=sys.stderr)
+        silent = [name for name in app.pool.names() if not _answers(app.store.snapshot, name)]
+        return ExitCode.UNREACHABLE if silent else ExitCode.DONE
+
+
+def _answers(snapshot: ClusterSnapshot, name: str) -> bool:
+    host = snapshot.hosts.get(name)
+    return host is not None and host.link.state is LinkState.CONNECTED
+
+
+def _state(vm: Vm) -> str:
+    if vm.also_running_on:
+        return f"{vm.state.value} on {1 + len(vm.also_running_on)} hosts!"
+    return "migrating" if vm.is_migrating else vm.state.value
 
 
 def _free_pages(host: Host) -> dict[int, int]:
@@ -78,6 +95,12 @@ def _mib(kib: int | None) -> str:
     return "?" if kib is None else str(kib // 1024)
 
 
+def _pages_text(host: Host) -> str:
+    if not host.usage.nodes:
+        return "?"  # it never answered: unknown is not none
+    return ", ".join(f"{free} x {size} KiB" for size, free in sorted(_free_pages(host).items())) or "none"
+
+
 def _host_row(host: Host, snapshot: ClusterSnapshot) -> tuple[str, ...]:
     load = host.usage.cpu_pct
     return (
@@ -88,9 +111,9 @@ def _host_row(host: Host, snapshot: ClusterSnapshot) -> tuple[str, ...]:
         str(len(host.topology.nodes) or "?"),
         _mib(host.memory_kib),
         _mib(host.usage.memory_free_kib),
-        ", ".join(f"{free} x {size} KiB" for size, free in sorted(_free_pages(host).items())) or "none",
+        _pages_text(host),
         "?" if load is None else f"{load:.0f}",
-        str(len(snapshot.vms_on(host.name))),
+        str(len(snapshot.vms_on(host.name))) if host.link.answered_at is not None else "?",
     )
 
 
@@ -142,6 +165,8 @@ def _vm_json(vm: Vm) -> Json:
         "name": vm.name,
         "state": vm.state.value,
         "host": vm.host,
+        "migrating": vm.is_migrating,
+        "also_running_on": list(vm.also_running_on),
         "persistent": vm.is_persistent,
         "vcpus": vm.vcpus,
         "memory_kib": vm.memory_kib,

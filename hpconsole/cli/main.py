@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpconsole import __version__
-from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options, hosts_from_arguments
+from hpconsole.cli.terminal import complain
 from hpconsole.core.errors import HpconsoleError
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 exit codes: 0 done; 1 something failed, the message says what and where the VM is; 2 wrong usage or input;
-3 no suitable host, nothing was changed; 4 a host could not be reached or the outcome is unknown; 5 cancelled.
+3 no suitable host, nothing was changed; 4 a host could not be reached or the outcome is unknown; 5 cancelled;
+130 interrupted.
 JSON output is documented in docs/command-line.md.
 """
 
@@ -34,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     except HpconsoleError as error:
         if options.command and getattr(options, "json", False):
             print(json.dumps({"format": "hpconsole-error/1", "error": error.sentence, "subject": error.subject}))
-        print(f"hpconsole: {error.sentence}", file=sys.stderr)
+        complain(error.sentence)
         return int(ExitCode.of(error))
     except KeyboardInterrupt:
         return int(ExitCode.INTERRUPTED)
@@ -62,7 +64,7 @@ def _answer(options: argparse.Namespace) -> ExitCode | int:
 
 def _session_options(options: argparse.Namespace) -> Options:
     if options.demo and options.connect:
-        raise HpconsoleError("--demo and --connect exclude each other: the simulated cluster has its own hosts.")
+        raise UsageError("--demo and --connect exclude each other: the simulated cluster has its own hosts.")
     return Options(
         hosts=hosts_from_arguments(options.connect),
         demo_seed=options.demo_seed if options.demo else None,
@@ -83,6 +85,13 @@ def _open_window(options: argparse.Namespace) -> int:
         return build_app(chosen)
 
     return show_window(build, arguments=["--quit-after-first-snapshot"] if options.quit_after_first_snapshot else [])
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 3600:
+        raise argparse.ArgumentTypeError("a time-out goes from above 0 to 3600 seconds")
+    return value
 
 
 def _common(parser: argparse.ArgumentParser, *, is_sub: bool) -> None:
@@ -108,7 +117,7 @@ def _common(parser: argparse.ArgumentParser, *, is_sub: bool) -> None:
     parser.add_argument("--data-folder", type=Path, default=default, metavar="DIR", help="where the database lives")
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=_seconds,
         default=argparse.SUPPRESS if is_sub else 15.0,
         metavar="SECONDS",
         help="how long to wait for hosts that do not answer (default 15)",

@@ -116,7 +116,7 @@ def _follow(
             event = events.get()
         except KeyboardInterrupt:
             # once: cancel and wait for the verified end; a second one leaves the hosts to finish by themselves
-            print("hpconsole: cancelling; press Ctrl-C again to leave it to the hosts", file=sys.stderr)
+            print("\nhpconsole: cancelling; press Ctrl-C again to leave it to the hosts", file=sys.stderr)
             if app.executor is not None:
                 app.executor.cancel(plan.plan_id)
             continue
@@ -146,12 +146,14 @@ def _tell(event: Event) -> None:
         print(event.step.sentence)
     elif isinstance(event, StepProgressed):
         progress = event.progress
-        print(
-            f"\r{progress.share:4.0%}  pass {progress.pass_number}, {progress.remaining_mib:.0f} MiB left, "
-            f"{progress.throughput_mib_s:.0f} MiB/s   ",
-            end="",
-            file=sys.stderr,
+        line = (
+            f"{progress.share:4.0%}  pass {progress.pass_number}, {progress.remaining_mib:.0f} MiB left, "
+            f"{progress.throughput_mib_s:.0f} MiB/s  {progress.sentence}"
         )
+        # one line that is written over on a terminal, nothing in a file or a pipe
+        if sys.stderr.isatty():
+            print(f"\r{line[:100]:<100}", end="", file=sys.stderr, flush=True)
     elif isinstance(event, StepFinished):
-        print(file=sys.stderr)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
         print(event.sentence)

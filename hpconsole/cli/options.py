@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hpconsole.core.errors import HpconsoleError
+from hpconsole.cli.exit_codes import UsageError
 from hpconsole.core.hypervisor.uri import parse_uri
 
 
@@ -25,7 +25,7 @@ def hosts_from_arguments(texts: Sequence[str]) -> dict[str, str]:
 
     Raises:
         UriRefused: a URI is not accepted.
-        HpconsoleError: two hosts have one name.
+        UsageError: two hosts have one name.
     """
     hosts: dict[str, str] = {}
     for text in texts:
@@ -35,6 +35,6 @@ def hosts_from_arguments(texts: Sequence[str]) -> dict[str, str]:
         parsed = parse_uri(uri)
         name = name or parsed.host or "localhost"
         if name in hosts:
-            raise HpconsoleError(f"Two hosts are named {name}: give them names, as in --connect NAME=URI.")
+            raise UsageError(f"Two hosts are named {name}: give them names, as in --connect NAME=URI.")
         hosts[name] = parsed.text
     return hosts

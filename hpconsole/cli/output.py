@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from hpconsole.cli.terminal import printable, say
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import CpuPinning
@@ -19,21 +19,17 @@ Json = dict[str, Any]
 
 
 def print_json(value: Mapping[str, Any]) -> None:
-    """One document on standard output."""
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    print()
+    """One document on standard output, readable as it is; what could steer a terminal is escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Columns aligned by width; control characters of names are shown, not sent to the terminal."""
-    lines = [list(titles), *([_printable(cell) for cell in row] for row in rows)]
+    lines = [list(titles), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
 
 
 def pinning_json(pinning: CpuPinning) -> Json:
@@ -124,22 +120,22 @@ def print_ranking(ranking: Ranking, vm_uuids: Sequence[str], *, explain: bool = 
     from hpconsole.core.scheduler.placement import Misfit
 
     for position, name in enumerate(ranking.accepted, start=1):
-        print(f"{position:>3}. {_printable(name)}  score {ranking.score(name):g}")
+        say(f"{position:>3}. {name}  score {ranking.score(name):g}")
         for uuid in vm_uuids:
             placement = ranking.placement(name, uuid)
             if not isinstance(placement, Misfit) and not placement.is_free:
-                print(f"     {describe(placement)}")
+                say(f"     {describe(placement)}")
         if explain:
             for part in ranking.parts(name):
-                print(f"     {part.unit}: raw {part.raw:g}, rank {part.rank} x {part.factor} = {part.contribution:g}")
+                say(f"     {part.unit}: raw {part.raw:g}, rank {part.rank} x {part.factor} = {part.contribution:g}")
             if position > 1 and ranking.best is not None:
-                print(f"     {ranking.why(ranking.best, name)}")
+                say(f"     {ranking.why(ranking.best, name)}")
     for name in ranking.refused:
-        print(f"  -  {_printable(name)}")
+        say(f"  -  {name}")
         for refusal in ranking.refusals(name):
-            print(f"     {refusal.unit}: {refusal.sentence}")
+            say(f"     {refusal.unit}: {refusal.sentence}")
         if explain and (help_ := ranking.would_help(name)):
-            print(f"     What would help: {help_}")
+            say(f"     What would help: {help_}")
 
 
 def describe(placement: Placement) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hpconsole.app import App, default_data_folder
+from hpconsole.cli.exit_codes import UsageError
 from hpconsole.cli.options import Options
-from hpconsole.core.errors import HpconsoleError
+from hpconsole.cli.terminal import complain
+from hpconsole.core.errors import HostUnreachable, HpconsoleError
+from hpconsole.core.hypervisor.uri import parse_uri
 from hpconsole.core.model.host import Host, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
@@ -37,7 +39,7 @@ def session(options: Options) -> Iterator[App]:
         if not app.wait_ready(options.timeout_s):
             raise HpconsoleError("The console could not start in time; nothing was changed.")
         if not app.pool.names():
-            raise HpconsoleError("No hosts are configured: name some by --connect URI, or add them in the window.")
+            raise UsageError("No hosts are configured: name some by --connect URI, or add them in the window.")
         _wait_for_hosts(app, options.timeout_s)
         yield app
     finally:
@@ -58,9 +60,12 @@ def _wait_for_hosts(app: App, timeout_s: float) -> None:
     stop()
     for name in app.pool.names():
         host = app.store.snapshot.hosts.get(name)
+        warning = parse_uri(app.pool.uri(name)).warning
+        if warning:
+            print(f"hpconsole: {name}: {warning}", file=sys.stderr)
         if host is None or host.link.state is not LinkState.CONNECTED:
             problem = host.link.problem if host is not None and host.link.problem else "it does not answer."
-            print(f"hpconsole: host {name} is left out: {problem}", file=sys.stderr)
+            complain(f"host {name} is left out: {problem}")
 
 
 def _is_settled(host: Host) -> bool:
@@ -70,18 +75,27 @@ def _is_settled(host: Host) -> bool:
     return host.link.state is not LinkState.CONNECTING
 
 
+def _no_such_vm(snapshot: ClusterSnapshot, text: str) -> HpconsoleError:
+    silent = sorted(host.name for host in snapshot.hosts.values() if host.link.state is not LinkState.CONNECTED)
+    if silent:
+        sentence = f"No VM is named {text} on the hosts that answered; {', '.join(silent)} did not."
+        return HostUnreachable(sentence, subject=text)
+    return UsageError(f"There is no VM named {text}. `hpconsole vms` lists them all.", subject=text)
+
+
 def find_vm(snapshot: ClusterSnapshot, text: str) -> Vm:
     """The VM of this UUID or name.
 
     Raises:
-        HpconsoleError: there is none, or the name is not unique.
+        UsageError: there is none, or the name is not unique.
+        HostUnreachable: there is none on the hosts that answered.
     """
     if text in snapshot.vms:
         return snapshot.vms[text]
     found = list(snapshot.vm_named(text))
     if not found:
-        raise HpconsoleError(f"No VM is named {text} on the hosts that answered. See: hpconsole vms", subject=text)
+        raise _no_such_vm(snapshot, text)
     if len(found) > 1:
         uuids = ", ".join(f"{vm.uuid} on {vm.host}" for vm in found)
-        raise HpconsoleError(f"Several VMs are named {text}: give the UUID instead ({uuids}).", subject=text)
+        raise UsageError(f"Several VMs are named {text}: give the UUID instead ({uuids}).", subject=text)
     return found[0]
