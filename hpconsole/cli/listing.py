@@ -67,7 +67,7 @@ def list_vms(arguments: argparse.Namespace, options: Options) -> ExitCode:
         for vm in vms:
             if vm.also_running_on:
                 where = ", ".join((vm.host or "?", *vm.also_running_on))
-                print(f"hpconsole: {vm.name} runs on several hosts at once: {where}.", file=sys.stderr)
+                complain(f"{vm.name} runs on several hosts at once: {where}.")
         silent = [name for name in app.pool.names() if not _answers(app.store.snapshot, name)]
         return ExitCode.UNREACHABLE if silent else ExitCode.DONE
 

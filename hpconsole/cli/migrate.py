@@ -11,6 +11,7 @@ from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import Json, placement_json, print_json, print_ranking, ranking_json
 from hpconsole.cli.session import find_vm, session
+from hpconsole.cli.terminal import complain, printable, say
 from hpconsole.core.errors import PlanningError
 from hpconsole.core.events import Event, PlanFinished, StepFinished, StepOutcome, StepProgressed, StepStarted
 from hpconsole.core.model.vm import Vm
@@ -68,12 +69,12 @@ def _dry_run(app: App, vms: list[Vm], intent: MigrationIntent, *, as_json: bool)
     else:
         for vm in vms:
             if vm.uuid in offered.per_vm:
-                print(f"{vm.name} (now on {vm.host}):")
+                say(f"{vm.name} (now on {vm.host}):")
                 print_ranking(offered.per_vm[vm.uuid], [vm.uuid], explain=True)
         for step in plan.steps if plan is not None else ():
-            print(step.sentence)
+            say(step.sentence)
         if problem:
-            print(f"hpconsole: {problem}", file=sys.stderr)
+            complain(problem)
     return ExitCode.DONE if plan is not None else ExitCode.NO_SUITABLE_HOST
 
 
@@ -111,12 +112,17 @@ def _carry_out(app: App, plan: Plan, *, as_json: bool) -> ExitCode:
 def _follow(
     app: App, plan: Plan, events: queue.SimpleQueue[Event], results: list[Json], *, quiet: bool
 ) -> tuple[StepOutcome, ...]:
+    is_cancelling = False
     while True:
         try:
             event = events.get()
         except KeyboardInterrupt:
             # once: cancel and wait for the verified end; a second one leaves the hosts to finish by themselves
-            print("\nhpconsole: cancelling; press Ctrl-C again to leave it to the hosts", file=sys.stderr)
+            if is_cancelling:
+                raise
+            is_cancelling = True
+            print(file=sys.stderr)
+            complain("cancelling; press Ctrl-C again to leave it to the hosts")
             if app.executor is not None:
                 app.executor.cancel(plan.plan_id)
             continue
@@ -143,7 +149,7 @@ def _follow(
 
 def _tell(event: Event) -> None:
     if isinstance(event, StepStarted):
-        print(event.step.sentence)
+        say(event.step.sentence)
     elif isinstance(event, StepProgressed):
         progress = event.progress
         line = (
@@ -152,8 +158,8 @@ def _tell(event: Event) -> None:
         )
         # one line that is written over on a terminal, nothing in a file or a pipe
         if sys.stderr.isatty():
-            print(f"\r{line[:100]:<100}", end="", file=sys.stderr, flush=True)
+            print(f"\r{printable(line[:100]):<100}", end="", file=sys.stderr, flush=True)
     elif isinstance(event, StepFinished):
         if sys.stderr.isatty():
             print(file=sys.stderr)
-        print(event.sentence)
+        say(event.sentence)

@@ -38,7 +38,7 @@ def schedule(arguments: argparse.Namespace, options: Options) -> ExitCode:
             }
         )
     else:
-        print(f"Best: {ranking.best}" if ranking.best is not None else "No host is suitable.")
+        say(f"Best: {ranking.best}" if ranking.best is not None else "No host is suitable.")
         print_ranking(ranking, uuids, explain=arguments.explain)
     return ExitCode.DONE if ranking.best is not None else ExitCode.NO_SUITABLE_HOST
 

@@ -62,7 +62,7 @@ def _wait_for_hosts(app: App, timeout_s: float) -> None:
         host = app.store.snapshot.hosts.get(name)
         warning = parse_uri(app.pool.uri(name)).warning
         if warning:
-            print(f"hpconsole: {name}: {warning}", file=sys.stderr)
+            complain(f"{name}: {warning}")
         if host is None or host.link.state is not LinkState.CONNECTED:
             problem = host.link.problem if host is not None and host.link.problem else "it does not answer."
             complain(f"host {name} is left out: {problem}")
