@@ -21,6 +21,7 @@ from hpconsole.core.errors import (
 )
 from hpconsole.core.events import MigrationProgress, StepOutcome
 from hpconsole.core.execution.cancel import CancelToken
+from hpconsole.core.execution.convergence import GivenUp, ScheduleFollower
 from hpconsole.core.execution.end_states import EndState, HostView, describe, judge
 from hpconsole.core.execution.journal import JournalWriter, Phase
 from hpconsole.core.execution.preflight import Booking, Prepared, prepare
@@ -29,6 +30,7 @@ from hpconsole.core.execution.verification import differences, look, outcome_det
 from hpconsole.core.execution.watching import JobReader, JobWatcher
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import JobStats, MigrationRequest, MigrationTransport
+from hpconsole.core.planning.migration_policy import MINIMAL_DOWNTIME, MigrationPolicy
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.store import Store
@@ -44,6 +46,7 @@ class Timings:
     call_s: float = 10.0  # the deadline of one question
     settle_s: float = 3.0  # how long two hosts may take to agree once libvirt's call has returned
     patience_s: float = 600.0  # how long a silent host is asked before the outcome is called unknown
+    silence_s: float = 240.0  # how long a migration may send nothing before it is aborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Surroundings:
     journal: JournalWriter
     policy: Callable[[], Policy]
     timings: Timings = Timings()
+    how: MigrationPolicy = MINIMAL_DOWNTIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class Result:
     """How an attempt ended. `state` None: nothing was begun.
 
     `is_at_source`: the source was seen to run the VM, whatever older polls say, so that another host may be tried.
+    `is_stalled`: the VM writes faster than can be sent, which another host does not change.
     """
 
     outcome: StepOutcome
@@ -79,6 +84,7 @@ class Result:
     detail: str
     step: Step
     is_at_source: bool = False
+    is_stalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class Migration:
         self._id = migration_id
         self._token = token
         self._listener = listener
+        self._given_up: GivenUp | None = None
         self._reader = JobReader(
             surroundings.pool,
             step.source,
@@ -152,7 +159,7 @@ class Migration:
         error: HypervisorError | None = None
         note = ""
         for route in routes(pool.uri(step.source), pool.uri(step.destination)):
-            if self._token.is_cancelled or self._token.is_left:
+            if self._token.is_cancelled or self._token.is_left or self._given_up is not None:
                 break
             if error is not None:
                 note = (
@@ -182,9 +189,17 @@ class Migration:
             persistent_xml=prepared.persistent_xml,
             migrate_uri=route.migrate_uri,
             bandwidth_mib_s=step.bandwidth_mib_s,
+            auto_converge=self._with.how.auto_converge,
+            compressed=self._with.how.compressed,
             post_copy=step.post_copy,
         )
-        watcher = JobWatcher(self._reader, self._token, interval_s=self._with.timings.poll_s)
+        follower = ScheduleFollower(
+            self._with.how.schedule,
+            step.vm_name,
+            silence_s=self._with.timings.silence_s,
+            bandwidth_mib_s=step.bandwidth_mib_s,
+        )
+        watcher = JobWatcher(self._reader, self._token, follower, interval_s=self._with.timings.poll_s)
         try:
             source = pool.hypervisor(step.source)
             is_ours = route.transport is MigrationTransport.CLIENT_MANAGED
@@ -194,6 +209,7 @@ class Migration:
             return error
         finally:
             watcher.close()
+            self._given_up = follower.given_up
         return None
 
     # --- proving --------------------------------------------------------------------------------------------------
@@ -220,8 +236,12 @@ class Migration:
                 sentences.append("Its pinning there is as planned.")
             sentences.append(expected.note)
             detail += self._completed()
+        elif self._given_up is not None and not self._token.is_cancelled:
+            sentences.append(self._given_up.advice)
         sentence = " ".join(part for part in sentences if part)
-        return Result(self._outcome(state, expected.error), state, sentence, detail, step, state.is_as_before)
+        is_stalled = self._given_up is not None and not self._given_up.is_link_silent and not state.is_moved
+        outcome = self._outcome(state, expected.error)
+        return Result(outcome, state, sentence, detail, step, state.is_as_before, is_stalled)
 
     def _until_known(self, expected: _Expectation) -> tuple[EndState, HostView, HostView] | None:
         """Ask until both hosts agree on something final, or patience ends. None: the console closes."""
@@ -255,6 +275,8 @@ class Migration:
             return f"The migration of {step.vm_name} to {step.destination} was cancelled."
         if state is EndState.STILL_MIGRATING:
             return f"This console could not move {step.vm_name}: somebody else is migrating it."
+        if self._given_up is not None:
+            return f"{step.vm_name} could not be moved to {step.destination}: {self._given_up.reason}"
         why = error.sentence if error is not None else "the hosts gave up, or the console was gone when it ended."
         return f"{step.vm_name} could not be moved to {step.destination}: {why}"
 

@@ -19,8 +19,8 @@ MAX_TRIED_HOSTS = 3  # the reference's MaxRerunVmOnVdsCount
 
 
 def may_be_retried(result: Result) -> bool:
-    """Whether the VM runs where it was, and its destination was ours to choose."""
-    failed = result.outcome in (StepOutcome.FAILED, StepOutcome.SKIPPED)
+    """Whether the VM runs where it was, its destination was ours to choose, and another one may do better."""
+    failed = result.outcome in (StepOutcome.FAILED, StepOutcome.SKIPPED) and not result.is_stalled
     return failed and result.is_at_source and not result.step.is_destination_chosen
 
 
