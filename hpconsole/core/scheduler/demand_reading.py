@@ -25,7 +25,7 @@ from hpconsole.core.scheduler.demand import (
 from hpconsole.core.scheduler.demand_memory import following_tune, memory_fields, node_part
 from hpconsole.core.scheduler.helper_threads import helpers_of
 from hpconsole.core.scheduler.host_tables import HostTables, tables_of
-from hpconsole.core.scheduler.occupancy import unbound_memory
+from hpconsole.core.scheduler.occupancy import huge_page_kib, unbound_memory
 from hpconsole.core.scheduler.shape_reading import shape_of
 
 _RULES = {
@@ -91,6 +91,9 @@ def _contradictions(vm: Vm, pins: dict[int, NumaPin], per_host: HostPinning | No
     ids = [node.node_id for node in vm.virtual_nodes]
     for node_id in sorted(set(pins) - set(ids)) if ids else ():
         problems.append(f"The pinning names virtual node {node_id}, which the VM does not have.")
+    twice = [pin.node_id for pin in vm.intent.numa_pins]
+    for node_id in sorted({i for i in twice if twice.count(i) > 1}):
+        problems.append(f"The pinning names virtual node {node_id} twice.")
     if len(set(ids)) != len(ids):
         problems.append("Two virtual nodes of the VM have the same number.")
     literal = literal_map(vm, per_host) if vm.intent.cpu_pinning_policy is CpuPinningPolicy.MANUAL else ()
@@ -174,8 +177,12 @@ def _by_virtual_node(
             continue
         bound.append(Bound(node.node_id, pin.mode, (len(needs),)))
         needs.append(_need_of(vm, node, pin, rule, vcpus=running[node.node_id], tables=tables))
+    tune = _tune_of(vm, rule, {item.node_id for item in bound})
     if rule is CoreRule.RESIZED and not vm.virtual_nodes:
-        needs.append(NodeNeed(cpus_needed=vm.vcpus, vcpus=tuple(range(vm.vcpus)), vcpu_owners=(NO_OWNER,)))
+        is_bound = tune is not None and tune.mode is not NumaMode.PREFERRED
+        memory = memory_fields([(vm.memory_kib, huge_page_kib(vm), 1)] if is_bound else [])
+        needs.append(NodeNeed(cpus_needed=vm.vcpus, vcpus=tuple(range(vm.vcpus)), vcpu_owners=(NO_OWNER,), **memory))
+        tune = Tune(tune.mode, None, (0,)) if tune else None  # its memory is the need's
     exclusive = rule.takes_cpus
     return Demand(
         vm,
@@ -184,7 +191,7 @@ def _by_virtual_node(
         node_needs=tuple(needs),
         nodes_distinct=rule is CoreRule.RESIZED,
         bound=tuple(bound),
-        tune=_tune_of(vm, rule, {item.node_id for item in bound}),
+        tune=tune,
         vcpu_roles=tuple((v, CpuSet(1 << v)) for need in needs for b in need.blocks for v in b.roles),
         floating=()
         if exclusive or rule is CoreRule.NOTHING

@@ -152,8 +152,10 @@ def _place_tune(vm: Vm, places: dict[int, _Place], bound: set[int], source: Host
         return None
     positions = tuple(sorted({source.index[i] for i in tune.nodeset if i in source.index}))
     loose = unbound_memory(vm, bound)
-    if not positions or not loose or (len(positions) == source.size > 1):  # over all nodes: binds nothing
+    if not loose:
         return Tune(tune.mode, None)
+    if not positions or len(positions) == source.size > 1:  # over all nodes: binds nothing
+        return None
     for position in positions:
         place = places.setdefault(position, _Place())
         if tune.mode is not NumaMode.PREFERRED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import CpuPinningPolicy, NumaMode, Vm
 from hpconsole.core.scheduler.occupancy import PLAIN, Occupancy, claims_of
@@ -18,7 +19,7 @@ def _cpu_violations(vm: Vm, taken: Occupancy, placement: Placement) -> Iterator[
     topology = taken.host.topology
     online = topology.all_cpus
     policy = vm.intent.cpu_pinning_policy
-    core = {cpu.cpu_id: cpu.siblings & online for cpu in topology.cpus}
+    core = {cpu.cpu_id: (cpu.siblings | CpuSet.of([cpu.cpu_id])) & online for cpu in topology.cpus}
     # A kept shape may have vCPUs at home on a whole node, beside others' shared CPUs.
     is_alone = policy in (CpuPinningPolicy.DEDICATED, CpuPinningPolicy.ISOLATE_THREADS)
     forbidden = taken.exclusive | taken.shared if is_alone else taken.exclusive
@@ -38,7 +39,7 @@ def _cpu_violations(vm: Vm, taken: Occupancy, placement: Placement) -> Iterator[
                 yield "two vCPUs on one core"
             if any(not core[cpu].isdisjoint(forbidden) for cpu in used):
                 yield "a core shared with another VM"
-        threads = vm.topology.threads if policy is CpuPinningPolicy.DEDICATED else 1
+        threads = max(1, vm.topology.threads) if policy is CpuPinningPolicy.DEDICATED else 1
         by_core: dict[int, set[int]] = {}
         for vcpu, cpus in placement.pinning.vcpus:
             by_core.setdefault(vcpu // threads, set()).add(core[cpus.first].bits)
@@ -51,7 +52,8 @@ def _locality_violations(vm: Vm, taken: Occupancy, placement: Placement) -> Iter
     """The vCPUs of a bound virtual node must be on its host nodes (but for literal maps and kept shapes)."""
     if vm.intent.cpu_pinning_policy in (CpuPinningPolicy.MANUAL, CpuPinningPolicy.KEEP_SHAPE):
         return
-    nodes = {node.node_id: node.cpus for node in taken.host.topology.nodes}
+    topology = taken.host.topology
+    nodes = {node.node_id: node.cpus for node in topology.nodes} or {0: topology.all_cpus}
     by_id = {node.node_id: node for node in vm.virtual_nodes}
     for binding in placement.bindings:
         here = nodes[binding.host_nodes[0]]
