@@ -25,6 +25,7 @@ from hpconsole.core.merging import HostVms, merge
 from hpconsole.core.model.host import Host, HostLink, HostStatus, LinkState
 from hpconsole.core.model.vm import Vm, VmLoad
 from hpconsole.core.rounds import HostReader, HostRound, RoundSettings
+from hpconsole.core.same_machine import without_duplicates
 from hpconsole.core.store import Store
 
 _log = logging.getLogger(__name__)
@@ -250,12 +251,13 @@ class Poller:
         before = self._store.snapshot
         hosts: dict[str, Host] = {}
         said: dict[str, HostVms] = {}
-        for name, feed in self._feeds.items():
-            host = self._host(feed, statuses.get(name, HostStatus.UP))
+        seen = {name: self._host(feed, statuses.get(name, HostStatus.UP)) for name, feed in self._feeds.items()}
+        for name, host in without_duplicates(seen).items():
             known = before.hosts.get(name)
             hosts[name] = known if known is not None and known == host else host
-            if feed.round is not None:
-                said[name] = HostVms(feed.round, is_fresh=host.link.state is LinkState.CONNECTED)
+            last = self._feeds[name].round
+            if last is not None and host is seen[name]:  # the VMs of one machine count once
+                said[name] = HostVms(last, is_fresh=host.link.state is LinkState.CONNECTED)
         vms = merge(said, before.vms)
         loads = _loads(said, vms)
         self._published_at_s = self._clock()

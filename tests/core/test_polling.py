@@ -21,6 +21,7 @@ from hpconsole.core.store import Store
 from tests.core.fake_hypervisor import FakeHypervisor, domain_xml, record, uuid_of
 
 LONG_S = 10.0
+DECIDED = {LinkState.CONNECTED, LinkState.REFUSED}
 
 
 class Cluster:
@@ -362,3 +363,27 @@ def test_a_host_whose_deadline_passes_while_opening_is_polled_later(make: Callab
     del cluster.errors["a"]
     cluster.pool.retry("a")
     cluster.wait_answered()
+
+
+def test_one_machine_under_two_names_has_its_vms_once_and_no_alarm(make: Callable[..., Cluster]) -> None:
+    cluster = make("z", "viatcp")
+    cluster.hosts["viatcp"].capabilities = cluster.hosts["z"].capabilities
+    for host in cluster.hosts.values():
+        host.run("one")
+    cluster.poller.start()
+    seen = cluster.wait(
+        lambda seen: (
+            bool(seen.hosts) and {host.link.state for host in seen.hosts.values()} <= DECIDED and bool(seen.vms)
+        )
+    )
+    assert (seen.hosts["z"].link.state, seen.hosts["viatcp"].link.state) == (LinkState.CONNECTED, LinkState.REFUSED)
+    assert "viatcp is the same machine as z; remove one of them" in seen.hosts["viatcp"].link.problem
+    assert [host.name for host in seen.hosts.values() if host.is_candidate] == ["z"]
+    before = seen.hosts["z"].usage.at
+    seen = cluster.wait(lambda seen: seen.hosts["z"].usage.at != before)
+    (vm,) = seen.vms.values()
+    assert (vm.host, vm.other_hosts, vm.also_running_on) == ("z", (), ())
+    assert not any(vm.also_running_on for snapshot in cluster.snapshots for vm in snapshot.vms.values())
+    cluster.pool.remove("z")
+    seen = cluster.wait(lambda seen: seen.hosts.keys() == {"viatcp"} and seen.hosts["viatcp"].is_candidate)
+    assert [vm.host for vm in seen.vms.values()] == ["viatcp"]
