@@ -88,7 +88,7 @@ ALL = (
         is_checkable=True,
     ),
     ActionSpec("about", "&About hpconsole", "Which version this is", "info"),
-    ActionSpec("quit", "&Quit", "Close the window; migrations between hosts go on", "", "Ctrl+Q"),
+    ActionSpec("quit", "&Quit", "Close the window", "", "Ctrl+Q"),
 )  # fmt: skip
 
 

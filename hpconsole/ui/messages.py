@@ -42,10 +42,10 @@ class Messages:
         self._say("Warning", error.sentence, error.detail)
 
     def information(self, sentence: str, detail: str = "") -> None:
-        """Say it in a box that can be read and copied."""
-        self._say("Information", sentence, detail)
+        """Say it in a box that can be read and copied; who asks for details need not ask again."""
+        self._say("Information", sentence, detail, is_expanded=True)
 
-    def _say(self, icon: str, sentence: str, detail: str) -> None:
+    def _say(self, icon: str, sentence: str, detail: str, *, is_expanded: bool = False) -> None:
         from PySide6.QtWidgets import QMessageBox
 
         self.shown.append(sentence)
@@ -53,10 +53,13 @@ class Messages:
         box.addButton(QMessageBox.StandardButton.Close)
         if detail:
             box.setDetailedText(detail)
+            for button in box.buttons() if is_expanded else ():
+                if box.buttonRole(button) is QMessageBox.ButtonRole.ActionRole:
+                    button.click()  # “Show Details…”: QMessageBox has no other way to say it
         box.open()
 
-    def ask(self, question: str, explanation: str, yes: str, on_yes: Callable[[], None]) -> None:
-        """Ask; `on_yes` is called if the answer is `yes`. The safe answer is the default."""
+    def ask(self, question: str, explanation: str, yes: str, on_yes: Callable[[], None], no: str = "Cancel") -> None:
+        """Ask; `on_yes` is called if the answer is `yes`. The safe answer, `no`, is the default."""
         from PySide6.QtWidgets import QMessageBox
 
         self.shown.append(question)
@@ -64,7 +67,10 @@ class Messages:
         box.setInformativeText(explanation)
         yes_button = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
         yes_button.setObjectName("yes")
-        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+        no_button = box.addButton(no, QMessageBox.ButtonRole.RejectRole)
+        no_button.setObjectName("no")
+        box.setDefaultButton(no_button)
+        box.setEscapeButton(no_button)
 
         def on_finished() -> None:
             if box.clickedButton() is yes_button:

@@ -141,7 +141,13 @@ def style_sheet(theme: Theme) -> str:
     QAbstractItemView {{ border: none; outline: none; selection-background-color: {theme.selection};
         selection-color: {theme.text}; }}
     QTableView::item, QTreeView::item {{ padding: 0 6px; border: none; }}
-    QAbstractItemView::item:selected {{ background: {theme.selection}; color: {theme.text}; }}
+    QAbstractItemView::item:selected {{ background: {theme.selection}; }}
+    QMenu {{ background: {theme.base}; border: 1px solid {theme.outline}; padding: 4px; }}
+    QMenu::item {{ padding: 4px 22px 4px 8px; border-radius: 3px; }}
+    QMenu::icon {{ padding-left: 6px; }}
+    QMenu::item:selected {{ background: {theme.selection}; color: {theme.text}; }}
+    QMenu::item:disabled {{ color: {theme.tile_taken}; }}
+    QMenu::separator {{ height: 1px; background: {theme.border}; margin: 4px 6px; }}
     QFrame[panel="true"] {{ background: {theme.base}; border: 1px solid {theme.border}; border-radius: 6px; }}
     QHeaderView {{ background: {theme.header}; border: none; }}
     QHeaderView::section {{ background: {theme.header}; color: {theme.muted}; border: none;

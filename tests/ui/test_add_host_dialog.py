@@ -50,6 +50,15 @@ def test_a_host_is_added_by_keyboard(qtbot: QtBot) -> None:
     assert not dialog.isVisible()
 
 
+def test_a_long_warning_can_be_read_to_its_end(qtbot: QtBot) -> None:
+    dialog = AddHostDialog([])
+    qtbot.addWidget(dialog)
+    dialog.show()
+    child(dialog, QLineEdit, "host_uri").setText("qemu+tcp://a-host-with-a-long-name.in.some.rack.example.org/system")
+    remark = child(dialog, QLabel, "host_remark")
+    qtbot.waitUntil(lambda: remark.height() >= remark.heightForWidth(remark.width()))
+
+
 def test_enter_adds_nothing_incomplete(qtbot: QtBot) -> None:
     dialog = AddHostDialog([])
     qtbot.addWidget(dialog)

@@ -7,7 +7,9 @@ from datetime import timedelta
 
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtTest import QAbstractItemModelTester
+from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.model.host import Host, HostLink, HostStatus, HostTopology, LinkState
@@ -15,6 +17,7 @@ from hpconsole.ui.main_window import host_rows
 from hpconsole.ui.main_window.host_rows import HostRow
 from hpconsole.ui.main_window.host_tree_model import HostTreeModel
 from hpconsole.ui.main_window.panels import HostPanel
+from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.tone import Tone
 from tests.builders import MIB, NOW, a_host, a_snapshot, a_topology, a_vm
 
@@ -68,7 +71,7 @@ def test_nodes_say_theirs() -> None:
     ("state", "is_encrypted", "status", "says", "how"),
     [
         (LinkState.CONNECTED, True, HostStatus.UP, "Connected", Tone.NORMAL),
-        (LinkState.CONNECTED, False, HostStatus.UP, "Connected, unencrypted", Tone.WARNING),
+        (LinkState.CONNECTED, False, HostStatus.UP, "Connected · not encrypted", Tone.WARNING),
         (LinkState.UNRESPONSIVE, True, HostStatus.UP, "Not responding", Tone.WARNING),
         (LinkState.DISCONNECTED, True, HostStatus.UP, "Disconnected", Tone.BAD),
         (LinkState.CONNECTED, True, HostStatus.MAINTENANCE, "Maintenance", Tone.WARNING),
@@ -229,3 +232,23 @@ def test_memory_of_a_node_larger_than_told_is_not_negative() -> None:
     usage = replace(host.usage, nodes=tuple(replace(n, free_kib=n.free_kib + 200_000 * MIB) for n in host.usage.nodes))
     node = host_rows.node_rows(a_row(replace(host, usage=usage)))[0]
     assert text(node, "Memory used") == "0 / 64 GiB"
+
+
+def test_every_status_fits_its_column(qtbot: QtBot) -> None:
+    panel = HostPanel()
+    qtbot.addWidget(panel)
+    said = host_rows.status_text(a_row(a_host(link=HostLink(LinkState.CONNECTED, is_encrypted=False))))
+    needed = panel.view.fontMetrics().horizontalAdvance(said) + 16
+    assert panel.view.header().sectionSize(TITLES.index("Status")) >= needed
+
+
+def test_a_warning_keeps_its_colour_on_a_selected_row(qtbot: QtBot) -> None:
+    panel = HostPanel()
+    qtbot.addWidget(panel)
+    panel.model.set_rows(rows(a_host("h", link=HostLink(LinkState.DISCONNECTED))))
+    option = QStyleOptionViewItem()
+    column = TITLES.index("Status")
+    delegate = panel.view.itemDelegateForColumn(column)
+    assert isinstance(delegate, QStyledItemDelegate)
+    delegate.initStyleOption(option, panel.model.index(0, column))
+    assert option.palette.color(QPalette.ColorRole.HighlightedText).name() == LIGHT.bad

@@ -78,7 +78,7 @@ def test_opens_at_once_and_fills_in_the_verdicts(qtbot: QtBot, opened: Opener) -
     gate.set()
     judged(qtbot, dialog)
     timer.stop()
-    assert host_names(dialog) == ["host-b", "host-c", "host-a", "host-d", "host-e", "host-f"]
+    assert host_names(dialog) == ["host-b", "host-c", "host-e", "host-f", "host-d", "host-a"]
     view = child(dialog, QTableView, "migrate_hosts")
     assert view.model().index(view.currentIndex().row(), 1).data() == "host-c", "the row clicked meanwhile stays"
 
@@ -127,7 +127,7 @@ def test_double_click_chooses(qtbot: QtBot, opened: Opener) -> None:
 def test_an_unsuitable_host_shows_every_reason_with_its_numbers(qtbot: QtBot, opened: Opener) -> None:
     dialog = opened()
     judged(qtbot, dialog)
-    click_row(child(dialog, QTableView, "migrate_hosts"), 3)
+    click_row(child(dialog, QTableView, "migrate_hosts"), 4)
     heading = child(dialog, QLabel, "refusal_heading")
     assert heading.text().startswith("Not host-d, for ")
     reasons = [label.text() for label in dialog.findChildren(QLabel, "refusal_sentence")]
@@ -174,7 +174,7 @@ def test_several_vms_have_their_own_list(qtbot: QtBot, opened: Opener) -> None:
 def test_new_snapshots_keep_what_the_user_looks_at(qtbot: QtBot, opened: Opener) -> None:
     dialog = opened()
     judged(qtbot, dialog)
-    click_row(child(dialog, QTableView, "migrate_hosts"), 3)
+    click_row(child(dialog, QTableView, "migrate_hosts"), 4)
     before = dialog.findChildren(QLabel, "refusal_sentence")
     dialog._next_survey.setInterval(0)
     asked: list[int] = []

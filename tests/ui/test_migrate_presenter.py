@@ -89,20 +89,23 @@ def test_all_hosts_are_listed_suitable_ones_in_rank_order_the_others_with_every_
     view = presenter.view()
     assert view.status == "2 of 6 hosts can take the VM"
     assert [(line.name, line.rank) for line in view.hosts] == [
-        ("host-b", 1), ("host-c", 2), ("host-a", None), ("host-d", None), ("host-e", None), ("host-f", None),
+        ("host-b", 1), ("host-c", 2), ("host-e", None), ("host-f", None), ("host-d", None), ("host-a", None),
     ]  # fmt: skip
     best, second = view.hosts[:2]
     assert best.score > second.score
     assert best.score == sum(part.contribution for part in best.parts)
     assert best.is_destination
-    small = view.hosts[3]
+    counts = [len(line.refusals) for line in view.hosts[2:-1]]
+    assert counts == sorted(counts), "the nearest first, and the present host last"
+    small = next(line for line in view.hosts if line.name == "host-d")
     assert len(small.refusals) > 1
     assert small.verdict.endswith(f"(+{len(small.refusals) - 1} more)")
     assert small.verdict.startswith(small.refusals[0].sentence)
     assert any(shortage.missing > 0 for refusal in small.refusals for shortage in refusal.shortages)
     assert small.will_help
-    assert "disconnected" in view.hosts[5].verdict
-    assert "Connection refused" in view.hosts[5].verdict
+    lost = next(line for line in view.hosts if line.name == "host-f")
+    assert "disconnected" in lost.verdict
+    assert "Connection refused" in lost.verdict
 
 
 def test_pinning_there_beside_the_present_one() -> None:
@@ -275,6 +278,14 @@ def test_no_suitable_host_is_a_sentence() -> None:
     assert view.problem == "No host can take trade-engine-1; it stays on host-a."
     assert view.highlighted is not None
     assert view.highlighted.refusals
+    assert [line.name for line in view.hosts] == ["host-d", "host-a"], "the present host last"
+    assert view.highlighted.name == "host-d"
+    reasons = len(view.highlighted.refusals)
+    assert view.status == f"No host can take trade-engine-1. Nearest: host-d, {reasons} reasons"
+    assert view.chosen_text == "Migrate to the host selected below (host-d cannot take it)"
+    presenter.pick_highlighted()
+    settle(presenter)
+    assert presenter.view().automatic_text == ""
 
 
 def test_a_vm_that_vanishes_meanwhile_is_a_sentence() -> None:

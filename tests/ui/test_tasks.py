@@ -46,13 +46,24 @@ def test_life_of_a_migration() -> None:
     book.hear(StepProgressed(NOW, plan.plan_id, 0, some_progress(0.4)))
     task = book.of_vm("uuid-vm-1")
     assert task is not None
-    assert task.remark == "Pass 2   ·   312 MiB of 8 GiB left   ·   940 MiB/s   ·   about 4 s more"
+    assert task.remark == (
+        "Pass 2   ·   sending again what the VM rewrote   ·   312 MiB left   ·   940 MiB/s   ·   about 4 s more"
+    )
     assert task.route == "host-a → host-b"
     assert summary(book.tasks) == "2 migrations under way, 20 %"
     book.hear(StepFinished(NOW, plan.plan_id, 0, plan.steps[0], StepOutcome.DONE, "vm-1 runs on host-b."))
     task = book.task((plan.plan_id, 0))
     assert task is not None
     assert (task.state, task.share, task.remark) == (TaskState.DONE, 1.0, "vm-1 runs on host-b.")
+
+
+def test_progress_of_the_first_pass_and_why_it_stalls() -> None:
+    book, plan = TaskBook(), a_plan("vm-1")
+    book.hear(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
+    book.hear(StepProgressed(NOW, plan.plan_id, 0, some_progress(0.4, pass_number=1)))
+    assert book.tasks[0].remark == "Pass 1   ·   312 MiB of 8 GiB left   ·   940 MiB/s   ·   about 4 s more"
+    book.hear(StepProgressed(NOW, plan.plan_id, 0, some_progress(0.4, sentence="It writes faster than this is sent.")))
+    assert book.tasks[0].remark.startswith("It writes faster than this is sent.   Pass 2   ·   sending again")
 
 
 def test_progress_never_runs_backwards() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -23,7 +24,7 @@ from hpconsole.core.model.vm import (
 from hpconsole.ui.main_window import vm_rows
 from hpconsole.ui.main_window.vm_rows import VmRow, VmRows
 from hpconsole.ui.tone import Tone
-from tests.builders import a_host, a_snapshot, a_topology, a_vm, virtual_nodes
+from tests.builders import NOW, a_host, a_snapshot, a_topology, a_vm, virtual_nodes
 
 TITLES = [column.title for column in vm_rows.COLUMNS]
 
@@ -34,7 +35,8 @@ def text(row: VmRow, title: str) -> str:
 
 def a_row(vm: Vm, cpu_pct: float | None = None, state: LinkState = LinkState.CONNECTED) -> VmRow:
     loads = {} if cpu_pct is None else {vm.uuid: VmLoad(cpu_pct=cpu_pct)}
-    return VmRows().rows(a_snapshot([a_host("host-a", link=HostLink(state))], [vm], loads))[0]
+    link = HostLink(state, answered_at=NOW - timedelta(seconds=9))
+    return VmRows().rows(a_snapshot([a_host("host-a", link=link)], [vm], loads), NOW)[0]
 
 
 def test_a_vm_says_everything_the_list_promises() -> None:
@@ -64,10 +66,11 @@ def test_pinning_in_a_few_words(pinning: dict[str, object], says: str) -> None:
 def test_states_that_need_attention() -> None:
     assert text(a_row(a_vm(is_migrating=True)), "State") == "migrating"
     twice = a_row(a_vm(also_running_on=("host-b",)))
-    assert text(twice, "State") == "RUNNING TWICE"
+    assert text(twice, "State") == "on 2 hosts!"
     tip = vm_rows.COLUMNS[TITLES.index("State")].tooltip
     assert tip is not None
     assert "host-a and host-b" in tip(twice)
+    assert "stop the others now" in tip(twice)
     assert "host-a does not answer" in tip(a_row(a_vm(), state=LinkState.UNRESPONSIVE))
 
 
@@ -79,6 +82,13 @@ def test_what_is_old_or_off_is_grey() -> None:
     assert its(a_row(a_vm(state=VmState.SHUT_OFF))) is Tone.MUTED
 
 
+def test_a_vm_of_a_lost_host_says_when_it_was_seen() -> None:
+    lost = a_row(a_vm(), state=LinkState.DISCONNECTED)
+    assert text(lost, "State") == "running (last seen 9 s ago)"
+    assert vm_rows.facts(lost) != vm_rows.facts(lost._replace(age_s=10)), "drawn anew as it grows older"
+    assert text(a_row(a_vm(host=None, state=VmState.SHUT_OFF)), "State") == "shut off"
+
+
 def test_no_load_is_no_number() -> None:
     assert text(a_row(a_vm()), "CPU load") == "–"
     assert text(a_row(a_vm(state=VmState.SHUT_OFF), cpu_pct=50), "CPU load") == "–"
@@ -87,7 +97,7 @@ def test_no_load_is_no_number() -> None:
 def test_unchanged_vms_are_not_described_again(monkeypatch: pytest.MonkeyPatch) -> None:
     maker, host = VmRows(), a_host()
     first, second = a_vm("a"), a_vm("b")
-    maker.rows(a_snapshot([host], [first, second]))
+    maker.rows(a_snapshot([host], [first, second]), NOW)
     described: list[str] = []
 
     def describe(vm: Vm, _: object) -> str:
@@ -95,7 +105,7 @@ def test_unchanged_vms_are_not_described_again(monkeypatch: pytest.MonkeyPatch) 
         return ""
 
     monkeypatch.setattr(vm_rows, "pinning_text", describe)
-    maker.rows(a_snapshot([host], [first, replace(second, vcpus=9)]))
+    maker.rows(a_snapshot([host], [first, replace(second, vcpus=9)]), NOW)
     assert described == ["b"]
 
 

@@ -8,7 +8,17 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QMenu, QMessageBox, QPushButton, QToolButton, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QMessageBox,
+    QPushButton,
+    QTextEdit,
+    QToolButton,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.errors import HpconsoleError
@@ -65,6 +75,10 @@ def test_search_by_keyboard_finds_and_goes_there(qtbot: QtBot, window: MainWindo
     assert names(window) == ["trade-1"]
     assert [window.hosts.model.key_at(i) for i in range(window.hosts.model.rowCount())] == ["host-a"]
     assert child(window.frame, QLabel, "vm_table_count").text() == "1 of 3 found"
+    type_text(search, "zzz")
+    assert child(window.frame, QLabel, "vm_table_count").text() == "Nothing matches trade host-azzz (Esc clears)"
+    for _ in "zzz":
+        press(search, Qt.Key.Key_Backspace)
     press(search, Qt.Key.Key_Down)
     assert window.vms.view.hasFocus()
     assert [vm.name for vm in window.selection.vms] == ["trade-1"]
@@ -139,7 +153,7 @@ def test_hosts_are_removed_only_after_a_yes(qtbot: QtBot, window: MainWindow, co
     click_row(window.hosts.view, 1)
     action(window, "remove_host").trigger()
     box = child(window.frame, QMessageBox, "message_box")
-    box.button(QMessageBox.StandardButton.Cancel).click()
+    click(child(box, QPushButton, "no"))
     assert not [call for call in console.calls if call[0] == "remove_host"]
     action(window, "remove_host").trigger()
     click(child(window.frame.findChildren(QMessageBox, "message_box")[-1], QPushButton, "yes"))
@@ -222,8 +236,82 @@ def test_closing_with_migrations_under_way_is_asked_once(
     window.frame.close()
     assert window.frame.isVisible()
     assert "1 migration under way. Quit anyway?" in window.messages.shown
+    box = child(window.frame, QMessageBox, "message_box")
+    assert [button.text() for button in box.buttons()] == ["Quit", "Stay"]
+    assert "go on without the console" in box.informativeText()
     click(child(child(window.frame, QMessageBox, "message_box"), QPushButton, "yes"))
     qtbot.waitUntil(lambda: not window.frame.isVisible())
+
+
+def test_a_simulated_cluster_says_so(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    snapshot = a_cluster()
+    show(qtbot, window, console, snapshot)
+    assert window.frame.windowTitle() == "hpconsole"
+    hosts = {name: replace(host, uri=f"sim://{name}") for name, host in snapshot.hosts.items()}
+    show(qtbot, window, console, replace(snapshot, hosts=hosts, serial=2))
+    assert "Simulated cluster" in window.frame.windowTitle()
+    assert child(window.frame, QLabel, "cluster_summary").text().startswith("simulated cluster")
+    console.store.report(PlanSubmitted(NOW, a_plan()))
+    qtbot.waitUntil(lambda: window.docks.running_count() == 1)
+    window.frame.close()
+    box = child(window.frame, QMessageBox, "message_box")
+    assert "go on" not in box.informativeText()
+    click(child(box, QPushButton, "no"))
+    assert window.frame.isVisible()
+
+
+def test_why_a_host_is_lost_can_be_read_without_a_mouse(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    snapshot = a_cluster()
+    lost = replace(snapshot.hosts["host-b"], link=HostLink(LinkState.REFUSED, problem="The key was refused."))
+    show(qtbot, window, console, replace(snapshot, hosts=dict(snapshot.hosts) | {"host-b": lost}))
+    line = child(window.frame, ElidedLabel, "host_tree_trouble")
+    click_row(window.hosts.view, 0)
+    assert line.full_text() == ""
+    click_row(window.hosts.view, 1)
+    assert line.full_text() == line.text() == "host-b is refused. The key was refused."
+    click_row(window.hosts.view, 0)
+    assert line.full_text() == ""
+    window.hosts.selection.select([])
+    click_row(window.vms.view, 2)
+    assert line.text() == "host-b is refused. The key was refused.", "web-1 is there"
+
+
+def test_details_are_open_at_once(qtbot: QtBot, window: MainWindow) -> None:
+    window.messages.information("It failed.", "error: the whole story")
+    box = child(window.frame, QMessageBox, "message_box")
+    qtbot.waitUntil(box.isVisible)
+    assert child(box, QTextEdit, "").isVisible()
+    box.close()
+
+
+def test_the_docks_of_the_last_run_leave_room_for_the_tables(
+    qtbot: QtBot, console: FakeConsole, themes: ThemeKeeper, tmp_path: Path
+) -> None:
+    path = tmp_path / "window.ini"
+
+    def started() -> MainWindow:
+        state = WindowState(path)
+        frame = Frame(state)
+        qtbot.addWidget(frame)
+        frame.show()
+        qtbot.waitExposed(frame)
+        return MainWindow(frame, console, state, themes)
+
+    first = started()
+    show(qtbot, first, console, a_cluster())
+    first.docks.show_load()
+    console.store.report(PlanSubmitted(NOW, a_plan()))
+    qtbot.waitUntil(first.docks.tasks_dock.isVisible)
+    first.frame.resizeDocks([first.docks.load_dock], [500], Qt.Orientation.Vertical)
+    qtbot.waitUntil(lambda: first.docks.load_dock.height() > 350)
+    first._is_leaving = True
+    first.frame.close()
+    second = started()
+    third = second.frame.height() // 3
+    qtbot.waitUntil(lambda: 0 < second.docks.load_dock.height() <= third)
+    assert not second.docks.tasks_dock.isVisible(), "no tasks, no task list"
+    assert not action(second, "show_tasks").isChecked()
+    second.frame.close()
 
 
 def test_what_the_user_arranged_is_remembered(

@@ -81,11 +81,12 @@ class AddHostDialog(QDialog):
         form = QFormLayout()
         form.addRow("&Connection:", self._uri)
         form.addRow("&Name:", self._name)
-        form.addRow("", self._remark)
-        layout = QVBoxLayout(self)
+        self._layout = layout = QVBoxLayout(self)
         layout.setContentsMargins(16, 16, 16, 12)
         layout.setSpacing(12)
         layout.addLayout(form)
+        layout.addWidget(self._remark)
+        layout.addStretch(1)
         layout.addWidget(self._buttons)
         self._add.setDefault(True)
 
@@ -95,3 +96,6 @@ class AddHostDialog(QDialog):
         self._remark.set_tone(self._entry.tone)
         self._name.setPlaceholderText("" if self._name.text() else self._entry.name)
         self._add.setEnabled(self._entry.is_complete)
+        needed = self._layout.totalHeightForWidth(self.width())
+        if needed > self.height():
+            self.resize(self.width(), needed)  # a long warning is read to its end; it never shrinks while typing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, Qt, QTimer
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from hpconsole.core.events import Event
@@ -19,6 +19,7 @@ from hpconsole.ui.tasks.task_book import summary
 from hpconsole.ui.theme import Theme
 
 _HEIGHT = 210
+_LARGEST_PART = 3  # a restored dock takes at most a third of the window's height
 
 
 class Docks(QObject):
@@ -60,6 +61,24 @@ class Docks(QObject):
     def show_load(self, is_wanted: bool = True) -> None:
         """Show or hide the host load."""
         self._show(self.load_dock, is_wanted)
+
+    def settle(self) -> None:
+        """After a layout was restored: no empty task list, and no dock that leaves the tables no room."""
+        if not self.tasks.book.tasks:
+            self.tasks_dock.hide()
+        QTimer.singleShot(0, self, self._limit_heights)  # not before the docks have the sizes of the layout
+
+    def _limit_heights(self) -> None:
+        most = self._window.height() // _LARGEST_PART
+        high = [
+            dock
+            for dock in (self.tasks_dock, self.load_dock)
+            if not dock.isHidden()
+            and not dock.isFloating()
+            and self._window.dockWidgetArea(dock) is Qt.DockWidgetArea.BottomDockWidgetArea
+        ]
+        if any(dock.height() > most for dock in high):
+            self._window.resizeDocks(high, [min(_HEIGHT, most)] * len(high), Qt.Orientation.Vertical)
 
     def cancel_vm(self, vm_uuid: str) -> bool:
         """Cancel the migration of this VM; returns whether this console runs it."""

@@ -64,6 +64,11 @@ def whole_age_s(host: Host, now: datetime) -> int | None:
     return None if age_s is None else int(age_s)
 
 
+def is_simulated(snapshot: ClusterSnapshot) -> bool:
+    """Whether this is the demo: hosts of which none exists."""
+    return bool(snapshot.hosts) and all(host.uri.startswith("sim://") for host in snapshot.hosts.values())
+
+
 def key(row: HostRow) -> str:
     """What the row is about."""
     return row.host.name
@@ -92,8 +97,19 @@ def status_text(row: HostRow) -> str:
         decided = row.host.status.value.capitalize()
         return decided if link.state is LinkState.CONNECTED else f"{decided}, {text.casefold()}"
     if link.state is LinkState.CONNECTED and not link.is_encrypted:
-        return "Connected, unencrypted"
+        return "Connected · not encrypted"
     return text
+
+
+def trouble(host: Host) -> str:
+    """Why this host gives no data now, in a sentence; empty where it does."""
+    link = host.link
+    if link.state in (LinkState.CONNECTED, LinkState.CONNECTING):
+        return ""
+    said = f"{host.name} is {link.state.value}."
+    if not link.problem:
+        return said
+    return link.problem if host.name in link.problem else f"{said} {link.problem}"
 
 
 def status_tone(row: HostRow) -> Tone:
@@ -249,7 +265,8 @@ COLUMNS: tuple[Column[HostRow], ...] = (
     Column("Host", lambda r: fmt.natural(r.host.name), _name, tooltip=_name_tip, icon=_name_icon, width=190),
     Column(
         "Status", lambda r: (status_tone(r).value, status_text(r)),
-        lambda r: "" if r.node is not None else status_text(r), tooltip=_status_tip, tone=status_tone, width=190,
+        lambda r: "" if r.node is not None else status_text(r), tooltip=_status_tip, tone=status_tone, width=225,
+        is_toned_when_selected=True,
     ),
     Column(
         "CPU load", cpu_pct, lambda r: fmt.pct(cpu_pct(r)), align=Align.RIGHT, tone=_load_tone, share=_load_share,
@@ -292,4 +309,4 @@ def cluster_summary(rows: Iterable[HostRow], snapshot: ClusterSnapshot) -> str:
         f"{fmt.count(len(snapshot.vms), 'VM')}, {running} running",
         f"{fmt.kib_of(used, total)} memory used",
     ]
-    return "   ·   ".join(parts)
+    return "   ·   ".join(["simulated cluster", *parts] if is_simulated(snapshot) else parts)

@@ -75,7 +75,7 @@ def build_menus(
     _fill(window.menuBar().addMenu("&VMs"), actions, VM_MENU)
     view = window.menuBar().addMenu("Vie&w")
     _fill(view, actions, ("find", "", "show_load", "show_tasks", ""))
-    themes = view.addMenu("&Theme")
+    themes = view.addMenu("T&heme")
     themes.setObjectName("menu_theme")
     group = QActionGroup(window)
     for choice, text in _THEMES:

@@ -12,8 +12,10 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.table_model import TableModel
-from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view, tree_view
+
+_LONGEST_SOUGHT = 40
 
 
 class Panel(QWidget):
@@ -28,16 +30,27 @@ class Panel(QWidget):
         top.setSpacing(8)
         top.addWidget(heading)
         top.addWidget(self._count)
-        top.addStretch(1)
+        self._said = ElidedLabel(name=f"{view.objectName()}_trouble", tone=Tone.WARNING)
+        top.addSpacing(8)
+        top.addWidget(self._said, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(5)
         layout.addLayout(top)
         layout.addWidget(framed(view), 1)
 
-    def set_count(self, shown: int, total: int, selected: int) -> None:
+    def say(self, sentence: str) -> None:
+        """What is wrong with what is selected, beside the heading: all of it can be read there without a mouse."""
+        if sentence != self._said.full_text():
+            self._said.setText(sentence)
+
+    def set_count(self, shown: int, total: int, selected: int, sought: str) -> None:
         """Say how many rows there are, how many of them the search found, and how many are selected."""
-        parts = [str(total) if shown == total else f"{shown} of {total} found"]
+        if total and not shown:
+            short = sought if len(sought) <= _LONGEST_SOUGHT else f"{sought[:_LONGEST_SOUGHT]}…"
+            parts = [f"Nothing matches {short} (Esc clears)"]
+        else:
+            parts = [str(total) if shown == total else f"{shown} of {total} found"]
         if selected > 1:
             parts.append(f"{selected} selected")
         self._count.setText("   ".join(parts))
@@ -58,9 +71,9 @@ class HostPanel(Panel):
         self.view.collapsed.connect(lambda index: self._expanded.discard(self.model.key_at(index.row())))
         self.model.rearranged.connect(self._restore_expanded)
 
-    def refresh_count(self) -> None:
-        """Say how many there are now."""
-        self.set_count(self.model.rowCount(), self.model.row_total, len(self.selection.keys))
+    def refresh_count(self, sought: str) -> None:
+        """Say how many there are now that this is searched for."""
+        self.set_count(self.model.rowCount(), self.model.row_total, len(self.selection.keys), sought)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
@@ -86,9 +99,9 @@ class VmPanel(Panel):
         self.model.setParent(self)
         self.selection = KeyedSelection(self.view, self.model)
 
-    def refresh_count(self) -> None:
-        """Say how many there are now."""
-        self.set_count(self.model.rowCount(), self.model.row_total, len(self.selection.keys))
+    def refresh_count(self, sought: str) -> None:
+        """Say how many there are now that this is searched for."""
+        self.set_count(self.model.rowCount(), self.model.row_total, len(self.selection.keys), sought)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""

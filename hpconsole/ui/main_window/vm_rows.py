@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
 from hpconsole.core.model.cpuset import CpuSet
@@ -9,6 +10,7 @@ from hpconsole.core.model.host import Host, HostTopology, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import CpuPinningPolicy, MigrationMode, OptimizedFor, Vm, VmLoad, VmState
 from hpconsole.ui import format as fmt
+from hpconsole.ui.main_window.host_rows import whole_age_s
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
 
@@ -48,6 +50,7 @@ class VmRow(NamedTuple):
     load: VmLoad | None
     pinned: str  # "" = not pinned
     is_fresh: bool  # whether its host answers
+    age_s: int | None = None  # whole seconds since its host answered, where it does not
 
 
 class VmRows:
@@ -58,13 +61,21 @@ class VmRows:
         self._names: list[tuple[str, str]] = []
         self._order: list[str] = []
 
-    def rows(self, snapshot: ClusterSnapshot) -> list[VmRow]:
+    def rows(self, snapshot: ClusterSnapshot, now: datetime) -> list[VmRow]:
         """One row a VM, in natural order of names."""
         fresh = {name for name, host in snapshot.hosts.items() if host.link.state is LinkState.CONNECTED}
+        ages = {name: whole_age_s(host, now) for name, host in snapshot.hosts.items() if name not in fresh}
         loads, hosts = snapshot.loads, snapshot.hosts
         vms = self._in_order(snapshot)
         rows = [
-            VmRow(vm, loads.get(vm.uuid), self._pinned(vm, hosts.get(vm.host or "")), vm.host in fresh) for vm in vms
+            VmRow(
+                vm,
+                loads.get(vm.uuid),
+                self._pinned(vm, hosts.get(vm.host or "")),
+                vm.host in fresh,
+                ages.get(vm.host or ""),
+            )
+            for vm in vms
         ]
         if len(self._known) > 2 * len(rows):
             self._known = {vm.uuid: self._known[vm.uuid] for vm in vms}
@@ -122,8 +133,8 @@ def key(row: VmRow) -> str:
 
 
 def facts(row: VmRow) -> object:
-    """The part polls rarely change."""
-    return row.vm
+    """The part polls rarely change: of a VM whose host does not answer, its age is part of it."""
+    return row.vm if row.is_fresh or row.vm.host is None else (row.vm, row.age_s)
 
 
 def haystack(row: VmRow) -> str:
@@ -149,8 +160,11 @@ def mode_text(row: VmRow) -> str:
 def state_text(row: VmRow) -> str:
     """The state in the window's words."""
     if row.vm.also_running_on:
-        return "RUNNING TWICE"
-    return "migrating" if row.vm.is_migrating else row.vm.state.value
+        return f"on {1 + len(row.vm.also_running_on)} hosts!"
+    text = "migrating" if row.vm.is_migrating else row.vm.state.value
+    if row.is_fresh or row.vm.host is None:
+        return text
+    return f"{text} (never seen)" if row.age_s is None else f"{text} (last seen {fmt.seconds(row.age_s)} ago)"
 
 
 def state_icon(row: VmRow) -> tuple[str, Tone]:
@@ -183,9 +197,12 @@ def _state_tip(row: VmRow) -> str:
     lines = [vm.state_reason] if vm.state_reason else []
     if vm.also_running_on:
         places = fmt.names((vm.host or "?", *vm.also_running_on))
-        lines.append(f"This VM runs on {places} at the same time. Its disks are in danger: stop one of them now.")
+        lines.append(
+            f"This VM runs on {places} at the same time. Its disks are in danger. "
+            f"Find out which of them is the right one, and stop the others now with “virsh destroy {vm.name}” there."
+        )
     if not row.is_fresh and vm.host:
-        lines.append(f"{vm.host} does not answer: this is the last that was known.")
+        lines.append(f"{vm.host} does not answer: {state_text(row)}. This is the last that was known.")
     return "\n".join(lines)
 
 
@@ -215,8 +232,9 @@ def _load_tone(row: VmRow) -> Tone:
 COLUMNS: tuple[Column[VmRow], ...] = (
     Column("VM", lambda r: fmt.natural(r.vm.name), lambda r: r.vm.name, tooltip=lambda r: r.vm.uuid, tone=_tone,
            icon=state_icon, width=190),
-    Column("State", state_text, state_text, tooltip=_state_tip, tone=_state_tone, width=105),
-    Column("Type", type_text, type_text, tone=_tone, width=155),
+    Column("State", state_text, state_text, tooltip=_state_tip, tone=_state_tone, width=215,
+           is_toned_when_selected=True),
+    Column("Type", type_text, type_text, tone=_tone, width=132),
     Column("Host", lambda r: fmt.natural(r.vm.host or ""), lambda r: r.vm.host or fmt.UNKNOWN, tone=_tone, width=130),
     Column("vCPUs", lambda r: r.vm.vcpus, lambda r: str(r.vm.vcpus), align=Align.RIGHT, tone=_tone, width=66),
     Column("Memory", lambda r: r.vm.memory_kib, lambda r: fmt.kib(r.vm.memory_kib), align=Align.RIGHT, tone=_tone,

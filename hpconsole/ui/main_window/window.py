@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 from hpconsole import __version__
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import Event, Notice, PlanSubmitted
+from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.ui import actions
@@ -25,7 +26,7 @@ from hpconsole.ui.main_window import menus
 from hpconsole.ui.main_window.docks import Docks
 from hpconsole.ui.main_window.empty_state import EmptyState
 from hpconsole.ui.main_window.frame import Frame
-from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows
+from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows, is_simulated, trouble
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
 from hpconsole.ui.main_window.vm_rows import VmRows
 from hpconsole.ui.messages import Messages
@@ -38,6 +39,11 @@ from hpconsole.ui.window_state import WindowState
 _AGE_TICK_MS = 1000
 _SNAPSHOT_MS = 500  # hosts are polled once a second, each at its own time
 _BREATH_MS = 15  # between the parts of a snapshot: keys and mouse come first
+_QUIT = (
+    "Migrations between hosts go on without the console, and the next start shows how they ended. "
+    "What still waits for its turn is not started."
+)
+_QUIT_SIMULATED = "The simulated cluster ends with the console, and its migrations with it."
 _ACTION_NAMES = tuple(spec.name for spec in actions.ALL)
 
 
@@ -129,6 +135,7 @@ class MainWindow(QObject):
 
     def _restore(self) -> None:
         self._state.restore_layout(self.frame)
+        self.docks.settle()
         if not self._state.restore_splitter(self._splitter):
             self._splitter.setSizes([300, 380])
         self._state.restore_columns(self.hosts.view)
@@ -154,11 +161,12 @@ class MainWindow(QObject):
         rows = host_rows(self._snapshot, datetime.now(UTC))
         self.hosts.model.set_rows(rows)
         self._summary.setText(cluster_summary(rows, self._snapshot))
+        self.frame.setWindowTitle("Simulated cluster - hpconsole" if is_simulated(self._snapshot) else "hpconsole")
         self._show_page()
         self._age_timer.start()  # the ages are right now: to draw them again in between would cost without being seen
 
     def _show_vms(self) -> None:
-        self.vms.model.set_rows(self._vm_rows.rows(self._snapshot))
+        self.vms.model.set_rows(self._vm_rows.rows(self._snapshot, datetime.now(UTC)))
         self._search_hosts()
         self._on_selection()
 
@@ -177,7 +185,10 @@ class MainWindow(QObject):
     def _on_second(self) -> None:
         """Only the age of what is shown changes."""
         self._show_page()
-        self.hosts.model.set_rows(host_rows(self._snapshot, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        self.hosts.model.set_rows(host_rows(self._snapshot, now))
+        if any(host.link.state is not LinkState.CONNECTED for host in self._snapshot.hosts.values()):
+            self.vms.model.set_rows(self._vm_rows.rows(self._snapshot, now))
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Notice):
@@ -208,10 +219,19 @@ class MainWindow(QObject):
         return Selection(self.hosts.selection.keys, tuple(vm for vm in vms if vm is not None))
 
     def _on_selection(self) -> None:
-        self.hosts.refresh_count()
-        self.vms.refresh_count()
+        sought = self.search.text().strip()
+        self.hosts.refresh_count(sought)
+        self.vms.refresh_count(sought)
         self.actions_.follow(self.selection)
         self.docks.select_hosts(self.hosts.selection.keys)
+        self.hosts.say(self._trouble())
+
+    def _trouble(self) -> str:
+        """Why a selected host, or the host of a selected VM, does not answer; empty where all do."""
+        selected = self.selection
+        names = (*selected.hosts, *(vm.host for vm in selected.vms if vm.host is not None))
+        hosts = (self._snapshot.hosts[name] for name in names if name in self._snapshot.hosts)
+        return next((trouble(host) for host in hosts if trouble(host)), "")
 
     def _on_search(self, text: str) -> None:
         self.vms.model.search(text)
@@ -337,10 +357,10 @@ class MainWindow(QObject):
             return True
         self.messages.ask(
             f"{fmt.count(running, 'migration')} under way. Quit anyway?",
-            "Migrations between hosts go on without the console, and the next start shows how they ended. "
-            "What still waits for its turn is not started.",
+            _QUIT_SIMULATED if is_simulated(self._snapshot) else _QUIT,
             "Quit",
             self._leave,
+            no="Stay",
         )
         return False
 

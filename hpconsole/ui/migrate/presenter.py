@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpconsole.core.errors import HpconsoleError, PlanningError
+from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.ui import format as fmt
@@ -45,7 +46,7 @@ class Question:
         answer = self.known or surveys.survey(
             self.vm_uuids, self.destination, self.snapshot, self.policy(), self.reservations()
         )
-        host = self.highlighted or _first_destination(answer, self.highlighted_vm)
+        host = self.highlighted or _first_destination(answer, self.vm_uuids, self.highlighted_vm)
         return Answer(self, answer, surveys.detail(answer, host, self.highlighted_vm) if host else None)
 
 
@@ -183,7 +184,7 @@ class MigratePresenter:
             vms=self._vm_lines(plan),
             is_automatic=self._is_automatic,
             automatic_text=self._automatic_text(plan),
-            chosen_text=f"Migrate to the host selected below{': ' if shown else ''}{shown or ''}",
+            chosen_text=self._chosen_text(next((line for line in hosts if line.name == shown), None)),
             status=self._status(hosts),
             is_computing=self._is_computing and self._answer is None,
             hosts=hosts,
@@ -203,7 +204,9 @@ class MigratePresenter:
     def _shown_host(self) -> str | None:
         if self._highlighted is not None:
             return self._highlighted
-        return _first_destination(self._answer.survey, self._highlighted_vm) if self._answer is not None else None
+        if self._answer is None:
+            return None
+        return _first_destination(self._answer.survey, self._vm_uuids, self._highlighted_vm)
 
     def _present_plan(self) -> Plan | None:
         """The plan, if it is for what is chosen now."""
@@ -241,7 +244,7 @@ class MigratePresenter:
     def _host_lines(self, plan: Plan | None) -> tuple[HostLine, ...]:
         destinations = {step.destination for step in plan.steps} if plan is not None else set()
         answer = self._answer
-        choices = answer.survey.choices.hosts if answer is not None else ()
+        choices = _in_order(answer.survey, self._vm_uuids) if answer is not None else ()
         lines = []
         for place, choice in enumerate(choices):
             if choice.name in self._snapshot.hosts:
@@ -274,12 +277,12 @@ class MigratePresenter:
             return "checking…"
         suitable = [other for other in self._answer.survey.choices.hosts if other.is_suitable]
         if suitable == [choice]:
-            return f"The only host that can take {'it' if len(self._vm_uuids) == 1 else 'them all'}"
+            return f"The only host that can take {self._them}"
         return _merits(choice, suitable) if choice.is_suitable else _objection(choice)
 
     def _automatic_text(self, plan: Plan | None) -> str:
         if not self._is_automatic:
-            return "The host that is best when you press Migrate."
+            return "The host that is best when you press Migrate." if self._is_any_suitable() else ""
         if plan is None:
             return "" if self._answer is not None else "The best host is being looked for…"
         if len(plan.steps) > 1 or len(self._vm_uuids) > 1:
@@ -291,12 +294,30 @@ class MigratePresenter:
         place = plan.steps[0].destination
         return f"Now: {why}" if why.startswith(place) else f"Now: {place}. {why}"
 
+    def _chosen_text(self, shown: HostLine | None) -> str:
+        if shown is None:
+            return "Migrate to the host selected below"
+        if shown.is_known and not shown.is_suitable:
+            return f"Migrate to the host selected below ({shown.name} cannot take {self._them})"
+        return f"Migrate to the host selected below: {shown.name}"
+
+    @property
+    def _them(self) -> str:
+        return "it" if len(self._vm_uuids) == 1 else "them all"
+
+    def _is_any_suitable(self) -> bool:
+        return self._answer is not None and any(host.is_suitable for host in self._answer.survey.choices.hosts)
+
     def _status(self, hosts: tuple[HostLine, ...]) -> str:
         if self._answer is None:
             return f"Checking {fmt.count(len(self._snapshot.hosts), 'host')}…"
         suitable = sum(line.is_suitable for line in hosts)
         count = len(self._vm_uuids)
         what = ("the VM", "both VMs")[count - 1] if count < 3 else f"all {count} VMs together"
+        if not suitable and any(line.refusals for line in hosts):
+            name = self._names.get(self._vm_uuids[0], what) if count == 1 else what
+            nearest = hosts[0]  # see _in_order()
+            return f"No host can take {name}. Nearest: {nearest.name}, {fmt.count(len(nearest.refusals), 'reason')}"
         return f"{suitable} of {fmt.count(len(hosts), 'host')} can take {what}"
 
     def _problem(self) -> str:
@@ -327,14 +348,27 @@ class MigratePresenter:
         return f"Migrate {len(plan.steps)} VMs{where}"
 
 
-def _first_destination(survey: Survey, vm_uuid: str) -> str | None:
+def _first_destination(survey: Survey, vm_uuids: tuple[str, ...], vm_uuid: str) -> str | None:
     """The host to look at before the user looks at one: where this VM would go, else the first of the list."""
     steps = survey.plan.steps if survey.plan is not None else ()
     for step in steps:
         if step.vm_uuid == vm_uuid:
             return step.destination
-    hosts = survey.choices.hosts
+    hosts = _in_order(survey, vm_uuids)
     return hosts[0].name if hosts else None
+
+
+def _in_order(survey: Survey, vm_uuids: tuple[str, ...]) -> tuple[HostChoice, ...]:
+    """Suitable hosts as ranked; then the others, those with the fewest reasons first and the present host last."""
+    hosts = survey.choices.hosts
+    present = {vm.host for vm in (survey.snapshot.vms.get(uuid) for uuid in vm_uuids) if vm is not None}
+    present = present if len(present) == 1 else set()
+    away = {name for name, host in survey.snapshot.hosts.items() if host.link.state is not LinkState.CONNECTED}
+    refused = sorted(
+        (host for host in hosts if not host.is_suitable),
+        key=lambda host: (host.name in present, len(host.refusals), host.name in away, fmt.natural(host.name)),
+    )
+    return (*(host for host in hosts if host.is_suitable), *refused)
 
 
 def _merits(choice: HostChoice, suitable: Sequence[HostChoice]) -> str:

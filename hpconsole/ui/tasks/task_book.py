@@ -120,13 +120,16 @@ class Task:
         if progress.sentence and not progress.total_mib:
             return progress.sentence
         parts = [f"Pass {progress.pass_number}"] if progress.pass_number else []
-        if progress.total_mib:
+        if progress.total_mib and progress.pass_number >= 2:
+            # the share counts passes: beside it, "86 of 129 MiB left" would read as a contradiction
+            parts += ["sending again what the VM rewrote", f"{fmt.mib(progress.remaining_mib)} left"]
+        elif progress.total_mib:
             parts.append(f"{fmt.mib(progress.remaining_mib)} of {fmt.mib(progress.total_mib)} left")
         if progress.throughput_mib_s:
             parts.append(fmt.mib_s(progress.throughput_mib_s))
         if progress.expected_rest_s is not None:
             parts.append(f"about {fmt.seconds(max(1.0, progress.expected_rest_s))} more")
-        return "   ·   ".join(parts) or progress.sentence
+        return "   ".join(text for text in (progress.sentence, "   ·   ".join(parts)) if text)
 
 
 class TaskBook:

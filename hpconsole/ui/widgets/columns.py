@@ -33,4 +33,5 @@ class Column(Generic[Row]):
     share: Callable[[Row], float | None] | None = None  # 0-1: drawn as a bar beside the text
     widest: str = "100 %"  # the widest text beside a bar, so that the bars of all rows end at one place
     width: int = 120  # in pixels of a 13-pixel font; scaled to the font in use
+    is_toned_when_selected: bool = False  # a warning must not vanish because its row is selected
     is_live: bool = False  # changes with every poll, even where the rest of the row stays

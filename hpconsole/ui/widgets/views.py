@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QPoint, QSize, Qt
+from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -34,6 +35,15 @@ class _RoomyDelegate(QStyledItemDelegate):
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         return QSize(super().sizeHint(option, index).width(), self._height)
+
+
+class _TonedDelegate(_RoomyDelegate):
+    """Draws the text of a selected row in the colour of its tone as well."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
+        super().initStyleOption(option, index)
+        role = QPalette.ColorRole
+        option.palette.setBrush(role.HighlightedText, option.palette.brush(role.Text))
 
 
 # Where a change ends out of sight, Qt draws everything that is in sight anew, other columns too. A poll changes one
@@ -125,6 +135,8 @@ def _dress(
         header.resizeSection(i, int(column.width * scale))
         if column.share is not None:
             view.setItemDelegateForColumn(i, BarDelegate(column.widest, view))
+        elif column.is_toned_when_selected:
+            view.setItemDelegateForColumn(i, _TonedDelegate(row_height(view), view))
 
 
 def set_view_theme(view: QTableView | QTreeView, theme: Theme) -> None:
