@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import queue
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,10 @@ import pytest
 
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.main import run
+from hpconsole.cli.output import print_json, print_ranking
+from hpconsole.cli.terminal import PrintableFormatter
+from hpconsole.core.scheduler.engine import Request, rank
+from tests.builders import a_host, a_snapshot, a_topology, a_vm
 
 VM = "trade-engine-1"
 
@@ -122,3 +129,38 @@ def test_schedule_from_a_saved_snapshot_is_the_same_answer(capsys: pytest.Captur
     assert len(document["hosts"]) == 12
     assert all("would_help" in host for host in document["hosts"] if not host["accepted"])
     assert all(host["why_not_first"] for host in document["hosts"][1:] if host["accepted"])
+
+
+STEERING = "db\x9b2J\u202e-1"  # clears a terminal's screen, and turns what follows around: both are allowed in XML
+
+
+def test_names_never_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    vm = replace(a_vm(vcpus=64), name=STEERING)
+    hosts = [a_host("host-a"), a_host("host-b", topology=a_topology(sockets=1, cores_per_node=2))]
+    print_ranking(rank(Request((vm.uuid,)), a_snapshot(hosts, [vm])), [vm.uuid], explain=True)
+    assert run(["--demo", "migrate", STEERING, "--auto"]) != ExitCode.DONE
+    print_json({"name": STEERING})
+    out, err = capsys.readouterr()
+    assert "host-b" in out
+    assert "no VM named db" in err
+    assert set(STEERING) & set(out + err) == set("db2J-1")
+    assert json.loads(out[out.index("{") :]) == {"name": STEERING}
+    entry = logging.LogRecord("hpconsole", logging.INFO, __file__, 1, "%s\n%s", (STEERING, "next"), None)
+    assert PrintableFormatter("%(message)s").format(entry) == "db\ufffd2J\ufffd-1\nnext"
+
+
+def test_a_second_interrupt_leaves_the_migration_to_the_hosts(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pressed = []
+
+    class Interrupted(queue.SimpleQueue):  # type: ignore[type-arg]  # of events
+        def get(self, block: bool = True, timeout: float | None = None) -> object:
+            pressed.append("^C")
+            assert len(pressed) < 9, "it does not let go"
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("hpconsole.cli.migrate.queue.SimpleQueue", Interrupted)
+    assert run(["--demo", "migrate", VM, "--auto"]) == ExitCode.INTERRUPTED
+    assert pressed == ["^C", "^C"]
+    assert capsys.readouterr().err.count("press Ctrl-C again") == 1

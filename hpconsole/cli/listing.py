@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import Json, pinning_json, print_json, print_table
 from hpconsole.cli.session import session
+from hpconsole.cli.terminal import complain
 from hpconsole.core.model.host import Host, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm

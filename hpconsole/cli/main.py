@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hpconsole import __version__
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options, hosts_from_arguments
-from hpconsole.cli.terminal import complain
+from hpconsole.cli.terminal import PrintableFormatter, complain
 from hpconsole.core.errors import HpconsoleError
 
 if TYPE_CHECKING:
@@ -30,7 +30,9 @@ JSON output is documented in docs/command-line.md.
 def run(arguments: Sequence[str]) -> int:
     """Parse and carry out; the exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.CRITICAL, stream=sys.stderr)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(PrintableFormatter(logging.BASIC_FORMAT))
+    logging.basicConfig(level=logging.DEBUG if options.verbose else logging.CRITICAL, handlers=[log])
     try:
         return int(_answer(options))
     except HpconsoleError as error:

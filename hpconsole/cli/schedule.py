@@ -11,6 +11,7 @@ from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import print_json, print_ranking, ranking_json
 from hpconsole.cli.session import find_vm, session
+from hpconsole.cli.terminal import say
 from hpconsole.core.errors import ScenarioError
 from hpconsole.core.model.snapshot import ClusterSnapshot
 
