@@ -48,7 +48,7 @@ class Packer:
             {option.nodes: self._banks_alone(place, option.nodes) for option in options}
             for place, options in enumerate(self.options)
         ]
-        self.steps = self.tries = 0  # packings judged so far, over all sets; and of these only to let vCPUs stay
+        self.steps = self.tries = self.visits = 0  # see the budgets of `set_packing`
         self.has_floats = any(need.vcpus for need in needs)
 
     def best(self) -> tuple[int, ...] | None:

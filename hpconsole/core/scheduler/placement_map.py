@@ -67,7 +67,8 @@ def map_of_seats(room: HostRoom, choice: Choice, cpus: Mapping[int, int]) -> Pla
     own = _bits(cpus.values())
     if demand.rule is CoreRule.WHOLE_CORES:
         own = room.tables.whole_cores(own)
-    used = _used_nodes(room, choice, sets)
+    needs_nodes = bool(demand.helpers) or demand.tune is not None
+    used = _used_nodes(room, choice, sets) if needs_nodes else ()
     helpers = {
         helper.iothread: _helper_bits(room, choice, helper, sets, own=own, used=used) for helper in demand.helpers
     }

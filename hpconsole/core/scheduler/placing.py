@@ -64,7 +64,7 @@ def _find(demand: Demand, occupancy: Occupancy) -> Placement | None:
     found = [map_of(room, present, choice) for choice in choices(room, literal_nodes(room))]
     if not found:
         return None
-    if present.cpu_of and any(found[0].pinning.of_vcpu(v) != cpus for v, cpus in demand.vm.pinning.vcpus):
+    if present.cpu_of and found[0].pinning.vcpus != demand.vm.pinning.vcpus:
         same = staying(room, present)
         if same is not None:
             found.append(same)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 BUDGET = 400  # packings judged once there is one, over all sets; whether there is one is never cut short
 KEEPING_BUDGET = 64  # of these, packings judged only to let more vCPUs stay
+VISITS = 300  # steps taken only to let more vCPUs stay
 NEVER_BETTER = CoreCost(1 << 30, 0, 0)  # as a goal: any packing will do
 
 # Amounts of several resources as one number: a field for each, its top bit set in what is left. Taking too much of any
@@ -98,11 +99,14 @@ class SetPacking:
 
     def _place(self, place: int, kept: int) -> bool:
         """Whether any packing exists from this need on. `kept`: vCPUs of earlier needs that might stay."""
+        if self.is_keeping and self.best is not None:
+            if kept + self.keepable[place] <= -self.best[0].kept:
+                return True  # no more stay than in the best so far
+            self.packer.visits += 1
+            self.is_done = self.packer.visits > VISITS
         if place == len(self.options):
             self._judge()
             return True
-        if self.is_keeping and self.best is not None and kept + self.keepable[place] <= -self.best[0].kept:
-            return True  # no more stay than in the best so far
         if self.part_floors and self._is_worse():
             return True
         floor = self.chosen[-1] if self.follows[place] else 0

@@ -11,7 +11,7 @@ from hpconsole.core.scheduler.demand_reading import demand_of
 from hpconsole.core.scheduler.placement import Misfit, place
 from hpconsole.core.scheduler.placement_order import order_of
 from hpconsole.core.scheduler.room import HostRoom
-from tests.core.scheduler.brute_force import OWN, Case
+from tests.core.scheduler.brute_force import OWN, Case, Machine
 from tests.core.scheduler.random_cases import random_case
 
 EVERY = 8
@@ -65,12 +65,12 @@ def difference(case: Case) -> str | None:
 
 
 def compared(case: Case) -> int:
-    """How many criteria of the order are compared.
+    """How many criteria of the order are compared: all, but for a few kinds of VM.
 
-    All, but for two kinds of VM of which the engine may keep fewer vCPUs in place than it could: vCPUs pinned over
-    several host nodes at once, and VMs without virtual nodes of several virtual sockets with several cores. Likewise
-    where vCPUs that want CPUs of their own share them now. And where
-    some vCPUs are at home on nodes and others on CPUs, isolated CPUs may cost a cache bank more than counted.
+    Of these the engine may keep fewer vCPUs in place than it could (the sixth criterion): vCPUs pinned over several
+    host nodes at once, or over several cores where a node has several cache banks; VMs without virtual nodes of several
+    virtual sockets with several cores; vCPUs that want CPUs of their own and share them now. And where some vCPUs are
+    at home on nodes and others on CPUs, isolated CPUs may cost a cache bank more than counted.
     """
     if case.policy is CpuPinningPolicy.KEEP_SHAPE:
         assert case.source is not None
@@ -78,13 +78,23 @@ def compared(case: Case) -> int:
         is_plain = all(sum(not node.cpus.isdisjoint(cpus) for node in nodes) == 1 for _, cpus in case.vm.pinning.vcpus)
         if case.floating() and case.taken.host.isolated_cpus:
             return UP_TO_DISTANCE
-        return EVERY if is_plain else UP_TO_DEVICES
+        return EVERY if is_plain and not _is_wide_on_uneven(case) else UP_TO_DEVICES
     now = [cpus for _, cpus in case.vm.pinning.vcpus]
     if case.policy in OWN and len(set(now)) < len(now):
         return UP_TO_DEVICES
     topology = case.vm.topology
     is_large = topology.sockets > 1 and topology.cores > 1 and not case.vm.virtual_nodes
     return UP_TO_DEVICES if case.policy in OWN and is_large else EVERY
+
+
+def _is_wide_on_uneven(case: Case) -> bool:
+    """Whether some vCPU lies over several cores now, and a node there has several cache banks or kinds of core."""
+    there, machine = Machine.of(case.source or case.taken.host.topology), case.machine
+    is_wide = any(len({there.core[cpu] for cpu in cpus}) > 1 for cpus in case.now.values())
+    by_node = [{machine.core[cpu] for cpu in cpus} for cpus in machine.cpus.values()]
+    is_mixed = any(len({len(core) for core in cores}) > 1 for cores in by_node)
+    has_banks = any(sum(1 for bank in machine.banks if bank & cpus) > 1 for cpus in machine.cpus.values())
+    return is_wide and (is_mixed or has_banks)
 
 
 def _order_difference(case: Case, answer: Placement) -> str | None:
