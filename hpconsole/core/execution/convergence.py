@@ -14,6 +14,7 @@ from hpconsole.core.hypervisor.port import JobStats
 from hpconsole.core.planning.migration_policy import ABORT, AT_LAST, Action, Schedule, StallStep
 
 _DOWNTIME = "setDowntime"
+_CLEARLY = 1.2  # both rates waver: only what differs by more is worth a comparison
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class ScheduleFollower:
 
     def _rates(self) -> str:
         writes, carries = self._writes_mib_s, self._carries_mib_s
-        if writes > carries > 0:
+        if writes > _CLEARLY * carries > 0:
             return f"{self._vm_name} writes {writes:.0f} MiB/s of memory, the link carries {carries:.0f} MiB/s"
         # it writes again and again to so much memory that slowing it down does not show yet
         return f"{self._vm_name} writes to its memory as fast as the link carries it ({carries:.0f} MiB/s)"
