@@ -80,7 +80,7 @@ ALL = (
     ActionSpec(
         "show_vms_of_host", "Show Its &VMs", "Search for what is on the selected host", "vm", why_not=_why_not_host
     ),
-    ActionSpec("refresh", "&Refresh Now", "Ask every host at once", "refresh", "F5"),
+    ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),
     ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),
     ActionSpec("show_tasks", "&Tasks", "Running and past migrations", "tasks", "Ctrl+T", is_checkable=True),
     ActionSpec(

@@ -50,7 +50,7 @@ class Messages:
 
         self.shown.append(sentence)
         box = self._box(QMessageBox.Icon[icon], sentence)
-        box.addButton(QMessageBox.StandardButton.Close)
+        box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Close))
         if detail:
             box.setDetailedText(detail)
             for button in box.buttons() if is_expanded else ():

@@ -145,6 +145,7 @@ def style_sheet(theme: Theme) -> str:
     QMenu {{ background: {theme.base}; border: 1px solid {theme.outline}; padding: 4px; }}
     QMenu::item {{ padding: 4px 22px 4px 8px; border-radius: 3px; }}
     QMenu::icon {{ padding-left: 6px; }}
+    QMenu::icon:checked {{ background: {theme.selection}; border: 1px solid {theme.accent}; border-radius: 3px; }}
     QMenu::item:selected {{ background: {theme.selection}; color: {theme.text}; }}
     QMenu::item:disabled {{ color: {theme.tile_taken}; }}
     QMenu::separator {{ height: 1px; background: {theme.border}; margin: 4px 6px; }}

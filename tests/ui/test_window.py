@@ -281,6 +281,7 @@ def test_details_are_open_at_once(qtbot: QtBot, window: MainWindow) -> None:
     box = child(window.frame, QMessageBox, "message_box")
     qtbot.waitUntil(box.isVisible)
     assert child(box, QTextEdit, "").isVisible()
+    assert box.defaultButton() is box.button(QMessageBox.StandardButton.Close)
     box.close()
 
 
@@ -363,6 +364,12 @@ def test_every_action_has_its_method_and_its_own_shortcut(window: MainWindow) ->
     for spec in ALL:
         assert window.frame.findChild(QAction, f"action_{spec.name}") is not None
         assert not spec.why_not(Selection(("h",), (a_vm(), a_vm("m", is_migrating=True))))
+
+
+def test_no_two_entries_of_a_menu_share_a_letter(window: MainWindow) -> None:
+    for menu in window.frame.menuBar().findChildren(QMenu):
+        letters = [text[text.index("&") + 1].casefold() for text in (a.text() for a in menu.actions()) if "&" in text]
+        assert len(set(letters)) == len(letters), menu.title()
 
 
 def test_theme_menu_changes_everything_at_once(qapp: QApplication, window: MainWindow) -> None:

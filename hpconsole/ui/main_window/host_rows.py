@@ -286,6 +286,7 @@ COLUMNS: tuple[Column[HostRow], ...] = (
     ),
     Column(
         "Updated", lambda r: r.age_s, _age_text, tone=_age_tone, width=135, is_live=True,
+        is_toned_when_selected=True,
     ),
     Column(
         "CPUs", lambda r: r.host.topology.threads, cpus_text, tone=_number_tone, width=140,

@@ -100,13 +100,11 @@ class Rearranger(Generic[Row]):
         model = self._model
         model.layoutAboutToBeChanged.emit()
         held = [index for index in model.persistentIndexList() if not index.parent().isValid()]
-        keys = [old.key(index.row()) for index in held]
+        before = [index.row() for index in held]
         self._show(new)
         if held:
-            wanted = set(keys)
-            row_keys = new.keys
-            places = {row_keys[i]: place for place, i in enumerate(new.shown) if row_keys[i] in wanted}
-            moved = [model.index(places[key], index.column()) for key, index in zip(keys, held, strict=True)]
+            after = _places(old, new, before)
+            moved = [model.index(place, index.column()) for place, index in zip(after, held, strict=True)]
             model.changePersistentIndexList(held, moved)
         model.layoutChanged.emit()
 
@@ -139,6 +137,20 @@ class Rearranger(Generic[Row]):
                 fact, now = facts(before), facts(after)
                 is_live_only = fact is now or fact == now
         return changed, is_live_only
+
+
+def _places(old: Arrangement[Row], new: Arrangement[Row], positions: Sequence[int]) -> list[int]:
+    """Where the rows at these positions are now. A few positions of many: nothing is built for all rows."""
+    if old.rows is new.rows:
+        rows = [old.shown[position] for position in positions]
+        wanted = set(rows)
+        by_row = {i: place for place, i in enumerate(new.shown) if i in wanted}
+        return [by_row[i] for i in rows]
+    row_keys = new.keys
+    keys = [old.key(position) for position in positions]
+    among = set(keys)
+    by_key = {row_keys[i]: place for place, i in enumerate(new.shown) if row_keys[i] in among}
+    return [by_key[key] for key in keys]
 
 
 def _runs(positions: Iterable[int]) -> list[tuple[int, int]] | None:
