@@ -45,17 +45,23 @@ def with_placement(xml: str, placement: Placement) -> str:
     _pin_threads(document, placement.pinning)
     bindings = [binding for binding in placement.bindings if binding.host_nodes]
     tune = placement.numa_tune
-    if bindings and not _has_virtual_nodes(document):  # libvirt takes no <memnode> then: the whole memory is meant
+    cells = _virtual_nodes(document)
+    if cells:  # the definition may have fewer than the running VM; libvirt takes no <memnode> for one that is not there
+        bindings = [binding for binding in bindings if binding.node_id in cells]
+    elif bindings:  # libvirt takes no <memnode> at all then: the whole memory is meant
         nodes = CpuSet.of(node for binding in bindings for node in binding.host_nodes)
         bindings, tune = [], tune or NumaTune(bindings[0].mode, nodes)
     _bind_memory(document, bindings, tune)
     return document.edited()
 
 
-def _has_virtual_nodes(document: XmlDocument) -> bool:
+def _virtual_nodes(document: XmlDocument) -> frozenset[int]:
+    """Their numbers; a cell without one has that of its place."""
     cpu = document.root.child("cpu")
     numa = cpu.child("numa") if cpu is not None else None
-    return numa is not None and numa.child("cell") is not None
+    cells = [child for child in numa.children if child.name == "cell"] if numa is not None else []
+    written = [_plain_number(cell.get("id")) or str(place) for place, cell in enumerate(cells)]
+    return frozenset(int(number) for number in written if number.isdigit())
 
 
 def _free_from_old_cpus(document: XmlDocument, *, is_free: bool) -> None:

@@ -257,6 +257,15 @@ def test_memory_bound_by_name_only_is_set_free_where_the_placement_binds_none() 
     assert "<numatune><memory placement='auto'/></numatune>" in with_placement(auto, placement)
 
 
+def test_a_definition_with_fewer_virtual_nodes_than_the_running_vm_is_bound_where_it_has_some() -> None:
+    cell = "<cell cpus='0-1' memory='1' unit='GiB'/>"
+    xml = f"<domain><vcpu>2</vcpu><cpu><numa>{cell}</numa></cpu></domain>"
+    placement = replace(ELSEWHERE, pinning=CpuPinning())
+    assert re.findall("<memnode [^>]*>", with_placement(xml, placement)) == [
+        "<memnode cellid='0' mode='strict' nodeset='2'/>"
+    ]
+
+
 def test_pins_named_twice_are_named_once() -> None:
     xml = "<domain><cputune><vcpupin vcpu='0' cpuset='1'/><vcpupin vcpu='0' cpuset='2'/></cputune></domain>"
     written = with_placement(xml, replace(FREE, pinning=CpuPinning(((0, cpus("1")),))))
