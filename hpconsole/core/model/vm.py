@@ -66,10 +66,11 @@ class VmState(StrEnum):
     SUSPENDED = "suspended"
     UNKNOWN = "unknown"
 
-    @property
-    def is_active(self) -> bool:
-        """Whether a QEMU process exists."""
-        return self not in (VmState.SHUT_OFF, VmState.CRASHED, VmState.UNKNOWN)
+    is_active: bool  # whether a QEMU process exists
+
+    def __init__(self, word: str) -> None:
+        # not a property: tables of 100,000 VMs are sorted by what hangs on it
+        self.is_active = word not in ("shut off", "crashed", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
