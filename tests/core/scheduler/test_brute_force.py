@@ -30,7 +30,7 @@ def test_cases_that_once_were_wrong(seed: int) -> None:
 
 
 def test_no_placement_of_a_random_case_breaks_a_rule() -> None:
-    for seed in range(1500):
+    for seed in range(5000, 5600):
         case = random_case(seed)
         answer = place(case.vm, case.taken, source=case.source)
         if isinstance(answer, Placement):

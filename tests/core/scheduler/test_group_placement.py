@@ -151,13 +151,23 @@ def _random_group(rng: Random) -> list[Vm]:
     return vms
 
 
+def _random_case(seed: int) -> tuple[list[Vm], Occupancy]:
+    rng = Random(seed)
+    taken = random_occupancy(rng, random_topology(rng, most_nodes=3, most_cpus=8))
+    return _random_group(rng), taken
+
+
+@pytest.mark.parametrize("seed", [1576, 2697, 3887, 4650])
+def test_groups_that_fit_only_if_one_gives_up_its_best_place(seed: int) -> None:
+    """Whatever the order, the best places of the first ones leave none for the last."""
+    assert isinstance(place_group(*_random_case(seed)), dict)
+
+
 @pytest.mark.parametrize("first", range(0, 400, 100))
 def test_small_groups_against_every_way_there_is(first: int) -> None:
     fitting = 0
     for seed in range(first, first + 100):
-        rng = Random(seed)
-        taken = random_occupancy(rng, random_topology(rng, most_nodes=3, most_cpus=8))
-        vms = _random_group(rng)
+        vms, taken = _random_case(seed)
         answer = place_group(vms, taken)
         assert isinstance(answer, dict) == _possible(vms, taken), seed
         if isinstance(answer, dict):
