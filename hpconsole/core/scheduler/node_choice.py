@@ -17,7 +17,7 @@ from hpconsole.core.scheduler.node_matching import any_matching, match
 from hpconsole.core.scheduler.node_order import Ground, ground_of
 from hpconsole.core.scheduler.node_packing import Packer
 from hpconsole.core.scheduler.node_sets import LIMIT
-from hpconsole.core.scheduler.prepared import prepared_of
+from hpconsole.core.scheduler.prepared import Prepared, prepared_of
 from hpconsole.core.scheduler.present_pinning import NOTHING_PRESENT
 from hpconsole.core.scheduler.room import HostRoom, NodeRoom
 from hpconsole.core.scheduler.spreading import Spreader
@@ -45,8 +45,9 @@ def choices(room: HostRoom, base: int = 0) -> Iterator[Choice]:
     if not demand.node_needs:
         yield Choice(())
         return
-    fits = fit_masks(room)
-    costs = NodeCosts(room, prepared_of(demand))
+    prepared = prepared_of(demand)
+    fits = fit_masks(room, prepared)
+    costs = NodeCosts(room, prepared)
     if demand.nodes_distinct:
         if all(fits):
             yield from _in_portions(room, list(positions(_union(fits))), lambda ground: _distinct(ground, fits, costs))
@@ -67,17 +68,18 @@ def is_possible(room: HostRoom, base: int = 0) -> bool:
         return Spreader(ground, demand, NOTHING_PRESENT).is_possible()
     if not demand.node_needs:
         return True
-    fits = fit_masks(room)
+    prepared = Prepared(demand, NOTHING_PRESENT)
+    fits = fit_masks(room, prepared)
     if demand.nodes_distinct:
         return all(fits) and any_matching(fits) is not None
     allowed = [room.allowed(need) for need in demand.node_needs]
     ground = ground_of(room, tuple(range(room.tables.size)), bare=True)
-    return Packer(ground, NodeCosts(room, prepared_of(demand)), fits, allowed, base).any_packing() is not None
+    return Packer(ground, NodeCosts(room, prepared), fits, allowed, base).any_packing() is not None
 
 
-def fit_masks(room: HostRoom) -> list[int]:
+def fit_masks(room: HostRoom, prepared: Prepared) -> list[int]:
     """For each need the nodes that are allowed and have room for it alone, as a bit mask."""
-    stand_in = prepared_of(room.demand).stand_in
+    stand_in = prepared.stand_in
     masks: list[int] = []
     for j, need in enumerate(room.demand.node_needs):
         masks.append(room.fit_mask(need) if stand_in[j] == j else masks[stand_in[j]])

@@ -44,10 +44,6 @@ class Packer:
             for j in self.order
         ]
         self.is_even = ground.rooms[0].tables.is_even and self.rule.takes_cpus
-        self.banks = [
-            {option.nodes: self._banks_alone(place, option.nodes) for option in options}
-            for place, options in enumerate(self.options)
-        ]
         self.steps = self.tries = self.visits = 0  # see the budgets of `set_packing`
         self.has_floats = any(need.vcpus for need in needs)
 
@@ -55,6 +51,10 @@ class Packer:
         """The nodes (a mask) of each seeker; None if they cannot be packed."""
         if not all(self.options):
             return None
+        self.banks = [
+            {option.nodes: self._banks_alone(place, option.nodes) for option in options}
+            for place, options in enumerate(self.options)
+        ]
         reach = {_union(option.nodes for option in options) for options in self.options}
         self.reach = reach
         # Nodes that must be in every set, and those that may be.

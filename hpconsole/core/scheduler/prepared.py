@@ -15,9 +15,9 @@ class Prepared:
 
     __slots__ = ("blocks", "demand", "kinds", "pages", "present", "stand_in", "wanted")
 
-    def __init__(self, demand: Demand) -> None:
+    def __init__(self, demand: Demand, present: Present | None = None) -> None:
         self.demand = demand  # held, so that its identity stays its own
-        self.present: Present = present_of(demand)
+        self.present = present_of(demand) if present is None else present
         needs = demand.node_needs
         numbers: dict[tuple[object, ...], int] = {}
         self.kinds = [numbers.setdefault(_kind_of(need), len(numbers)) for need in needs]  # alike: same kind
