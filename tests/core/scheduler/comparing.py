@@ -68,7 +68,7 @@ def compared(case: Case) -> int:
     """How many criteria of the order are compared: all, but for a few kinds of VM.
 
     Of these the engine may keep fewer vCPUs in place than it could (the sixth criterion): vCPUs pinned over several
-    host nodes at once, or over several cores where a node has several cache banks; VMs without virtual nodes of several
+    host nodes at once, or over several cores that other sets share or where a node has several cache banks; VMs without virtual nodes of several
     virtual sockets with several cores; vCPUs that want CPUs of their own and share them now. And where some vCPUs are
     at home on nodes and others on CPUs, isolated CPUs may cost a cache bank more than counted.
     """
@@ -78,7 +78,7 @@ def compared(case: Case) -> int:
         is_plain = all(sum(not node.cpus.isdisjoint(cpus) for node in nodes) == 1 for _, cpus in case.vm.pinning.vcpus)
         if case.floating() and case.taken.host.isolated_cpus:
             return UP_TO_DISTANCE
-        return EVERY if is_plain and not _is_wide_on_uneven(case) else UP_TO_DEVICES
+        return EVERY if is_plain and not _is_tangled(case) else UP_TO_DEVICES
     now = [cpus for _, cpus in case.vm.pinning.vcpus]
     if case.policy in OWN and len(set(now)) < len(now):
         return UP_TO_DEVICES
@@ -87,14 +87,17 @@ def compared(case: Case) -> int:
     return UP_TO_DEVICES if case.policy in OWN and is_large else EVERY
 
 
-def _is_wide_on_uneven(case: Case) -> bool:
-    """Whether some vCPU lies over several cores now, and a node there has several cache banks or kinds of core."""
+def _is_tangled(case: Case) -> bool:
+    """Whether some vCPU lies over several cores now, and sets meet on a core or nodes there are uneven."""
     there, machine = Machine.of(case.source or case.taken.host.topology), case.machine
     is_wide = any(len({there.core[cpu] for cpu in cpus}) > 1 for cpus in case.now.values())
+    # Where two sets meet on a core, other roles on the same CPUs may come to the same sets.
+    sets = set(case.now.values())
+    meets = any(len([cpus for cpus in sets if cpus & core]) > 1 for core in set(there.core.values()))
     by_node = [{machine.core[cpu] for cpu in cpus} for cpus in machine.cpus.values()]
     is_mixed = any(len({len(core) for core in cores}) > 1 for cores in by_node)
     has_banks = any(sum(1 for bank in machine.banks if bank & cpus) > 1 for cpus in machine.cpus.values())
-    return is_wide and (is_mixed or has_banks)
+    return is_wide and (is_mixed or has_banks or meets)
 
 
 def _order_difference(case: Case, answer: Placement) -> str | None:
