@@ -21,6 +21,7 @@ from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.hypervisor.uri import parse_uri
 from hpconsole.core.model.host import HostLink, HostStatus, LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.polling import Poller
 from hpconsole.core.store import Store
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from hpconsole.core.scheduler.reservations import Reservation
 
 _log = logging.getLogger(__name__)
+
+_FIRST_ANSWER_S = 1.0  # the database waits no longer than this for hosts that were given
 
 
 def open_libvirt_lazily(uri: str) -> Hypervisor:
@@ -105,6 +108,7 @@ class App:
         for name, uri in self._hosts.items():
             self.pool.add(name, uri)
         self.poller.start()
+        self._let_given_hosts_answer()
         database = self._open_database()
         if database is not None and not self._hosts:
             for configured in database.hosts.all():
@@ -124,6 +128,22 @@ class App:
             )
         self._ready.set()
         self._executor.recover()
+
+    def _let_given_hosts_answer(self) -> None:
+        """Hosts that were given need no database to be shown: loading it first would only delay them."""
+        if not self._hosts or self._data is None:
+            return
+        answered = threading.Event()
+
+        def look(snapshot: ClusterSnapshot) -> None:
+            states = [host.link.state for host in snapshot.hosts.values()]
+            if snapshot.vms or (len(states) == len(self._hosts) and LinkState.CONNECTING not in states):
+                answered.set()
+
+        stop = self.store.subscribe(look)
+        look(self.store.snapshot)
+        answered.wait(_FIRST_ANSWER_S)
+        stop()
 
     def _open_database(self) -> Database | None:
         if self._data is None:

@@ -127,3 +127,28 @@ def test_hosts_of_the_command_line(words: list[str], hosts: dict[str, str]) -> N
 def test_two_hosts_of_one_name_are_refused() -> None:
     with pytest.raises(HpconsoleError, match="Two hosts"):
         hosts_from_arguments(["qemu+ssh://root@kvm1/system", "qemu+tls://kvm1/system"])
+
+
+def test_given_hosts_are_shown_before_the_database_is_loaded(
+    console: Callable[..., Console], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hpconsole.core.database.database import Database
+
+    vms_then: list[int] = []
+    made: list[App] = []
+    open_ = Database.open
+    start = App.start
+
+    def remember(app: App) -> None:
+        made.append(app)
+        start(app)
+
+    def open_noting(path: Path) -> Database:
+        vms_then.append(len(made[0].store.snapshot.vms))
+        return open_(path)
+
+    monkeypatch.setattr(App, "start", remember)
+    monkeypatch.setattr(Database, "open", open_noting)
+    console(tmp_path)
+    assert vms_then
+    assert vms_then[0] > 0
