@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FIRST_ANSWER_S = 1.0  # the database waits no longer than this for hosts that were given
+_FIRST_ANSWER_S = 3.0  # the database waits no longer than this for hosts that were given
 
 
 def open_libvirt_lazily(uri: str) -> Hypervisor:
