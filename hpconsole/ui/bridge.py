@@ -40,6 +40,10 @@ class StoreBridge(QObject):
         self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self._stop = store.subscribe(self._on_published)
 
+    def calm_down(self, interval_ms: int) -> None:
+        """Deliver not more often than this from now on."""
+        self._pause.setInterval(interval_ms)
+
     def close(self) -> None:
         """Take no more snapshots. Idempotent."""
         self._stop()

@@ -120,3 +120,23 @@ def test_nothing_is_reported_after_close(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: probed == [1])
     assert done == []
     probe.close()
+
+
+def test_snapshots_come_calmly_once_asked_to(qtbot: QtBot) -> None:
+    store = Store()
+    bridge = StoreBridge(store)
+    shown: list[int] = []
+    bridge.snapshot_changed.connect(lambda snapshot: shown.append(snapshot.serial))
+    store.publish(a_snapshot(serial=1))
+    qtbot.waitUntil(lambda: shown == [1])
+    store.publish(a_snapshot(serial=2))
+    qtbot.waitUntil(lambda: shown == [1, 2], timeout=150)
+    bridge.calm_down(200)
+    store.publish(a_snapshot(serial=3))
+    qtbot.waitUntil(lambda: shown[-1] == 3)
+    store.publish(a_snapshot(serial=4))
+    store.publish(a_snapshot(serial=5))
+    qtbot.wait(20)
+    assert shown == [1, 2, 3]
+    qtbot.waitUntil(lambda: shown == [1, 2, 3, 5])
+    bridge.close()

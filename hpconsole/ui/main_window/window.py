@@ -81,7 +81,7 @@ class MainWindow(QObject):
         self._parts: list[Callable[[], None]] = []
         self._next_part = QTimer(self, singleShot=True, interval=_BREATH_MS)
         self._next_part.timeout.connect(self._show_part)
-        self._store_bridge = StoreBridge(console.store, self, interval_ms=_SNAPSHOT_MS)
+        self._store_bridge = StoreBridge(console.store, self)
         self._store_bridge.snapshot_changed.connect(self._on_snapshot)
         self._event_bridge = EventBridge(console.store, self)
         self._event_bridge.happened.connect(self._on_event)
@@ -166,6 +166,8 @@ class MainWindow(QObject):
         self._age_timer.start()  # the ages are right now: to draw them again in between would cost without being seen
 
     def _show_vms(self) -> None:
+        if self._snapshot.vms:  # the first ones are shown at once
+            self._store_bridge.calm_down(_SNAPSHOT_MS)
         self.vms.model.set_rows(self._vm_rows.rows(self._snapshot, datetime.now(UTC)))
         self._search_hosts()
         self._on_selection()
