@@ -68,9 +68,10 @@ def compared(case: Case) -> int:
     """How many criteria of the order are compared: all, but for a few kinds of VM.
 
     Of these the engine may keep fewer vCPUs in place than it could (the sixth criterion): vCPUs pinned over several
-    host nodes at once, or over several cores that other sets share or where a node has several cache banks; VMs without
-    virtual nodes of several virtual sockets with several cores; vCPUs that want CPUs of their own and share them now.
-    And where some vCPUs are at home on nodes and others on CPUs, isolated CPUs may cost a cache bank more than counted.
+    host nodes at once, or over several cores that other sets share or where a node has several cache banks; VMs
+    without virtual nodes whose virtual sockets have several vCPUs; vCPUs that want CPUs of their own and share them
+    now. And where some vCPUs are at home on nodes and others on CPUs, isolated CPUs may cost a cache bank more than
+    counted.
     """
     if case.policy is CpuPinningPolicy.KEEP_SHAPE:
         assert case.source is not None
@@ -83,7 +84,7 @@ def compared(case: Case) -> int:
     if case.policy in OWN and len(set(now)) < len(now):
         return UP_TO_DEVICES
     topology = case.vm.topology
-    is_large = topology.sockets > 1 and topology.cores > 1 and not case.vm.virtual_nodes
+    is_large = (topology.threads > 1 or topology.sockets > 1 < topology.cores) and not case.vm.virtual_nodes
     return UP_TO_DEVICES if case.policy in OWN and is_large else EVERY
 
 
