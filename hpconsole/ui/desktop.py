@@ -44,7 +44,7 @@ def run(
     Args:
         app: The program, not started yet, or what makes it: then its modules are loaded after the first paint too.
             It is started once the window is filled, and closed at the end.
-        arguments: `--quit-after-first-snapshot` closes the window once the first hosts are shown.
+        arguments: `--quit-after-first-snapshot` closes the window once hosts are shown and everything has started.
         settings: Where the window's state is kept; None = the user's configuration folder.
         on_window: Told of the window before the program starts (the scripted tour, measurements).
 
@@ -117,7 +117,7 @@ class _Start:
             return
         window = MainWindow(self.frame, self._console, self._state, self._themes)
         if self.is_short:
-            _close_after_first_snapshot(window)
+            _close_after_first_snapshot(window, self._console)
         if self._on_window is not None:
             self._on_window(window)
         # What is loaded by now lives as long as the program: keep the collector from walking it in every full round,
@@ -130,9 +130,9 @@ class _Start:
         QTimer.singleShot(0, self._console.start)
 
 
-def _close_after_first_snapshot(window: MainWindow) -> None:
+def _close_after_first_snapshot(window: MainWindow, console: Console) -> None:
     def on_shown(snapshot: ClusterSnapshot) -> None:
-        if snapshot.vms:
+        if snapshot.vms and console.executor is not None:  # the last thing that starts
             QTimer.singleShot(0, window.frame.close)
 
     window.snapshot_shown.connect(on_shown)
