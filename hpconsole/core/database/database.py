@@ -16,7 +16,12 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from hpconsole.core.database.journal import DiskJournal
-from hpconsole.core.database.repositories import HostRepository, PolicyRepository, SettingRepository
+from hpconsole.core.database.repositories import (
+    DocumentRepository,
+    HostRepository,
+    PolicyRepository,
+    SettingRepository,
+)
 from hpconsole.core.database.upgrading import upgrade
 from hpconsole.core.errors import StorageError
 
@@ -40,6 +45,7 @@ class Database:
         self.hosts = HostRepository(self.transaction)
         self.settings = SettingRepository(self.transaction)
         self.policies = PolicyRepository(self.transaction)
+        self.documents = DocumentRepository(self.transaction)
         self.journal = DiskJournal(self.transaction)
 
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +45,13 @@ class DiskJournal:
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt with its verified outcome."""
         self._change(migration_id, Phase.FINISHED, sentence, {"outcome": outcome.value, "detail": detail})
+
+    def measure(self, migration_id: str, statistics: Mapping[str, Any]) -> None:
+        """Keep what was measured of an attempt; earlier figures are replaced."""
+        statement = update(_migrations).where(_migrations.c.migration_id == migration_id)
+        with self._transaction() as connection:
+            if connection.execute(statement.values(statistics=dict(statistics))).rowcount != 1:
+                raise StorageError(f"The journal has no migration {migration_id}.")
 
     def adopt(self, record: MigrationRecord, console: ConsoleIdentity) -> bool:
         """Make an open attempt this console's; False if another console did so first, or it was closed."""
@@ -118,6 +125,8 @@ def _row(record: MigrationRecord) -> dict[str, Any]:
         "outcome": None if record.outcome is None else record.outcome.value,
         "sentence": record.sentence,
         "detail": record.detail,
+        "facts": dict(record.facts),
+        "statistics": dict(record.statistics),
         **_console(record.console),
     }
 
@@ -163,6 +172,8 @@ def _record(row: RowMapping) -> MigrationRecord:
         detail=row["detail"],
         created_at=datetime.fromisoformat(row["created_at"]),
         updated_at=datetime.fromisoformat(row["updated_at"]),
+        facts=row["facts"] if isinstance(row["facts"], dict) else {},
+        statistics=row["statistics"] if isinstance(row["statistics"], dict) else {},
     )
 
 

@@ -1,9 +1,10 @@
-"""Hosts, settings and policies as frozen values in, frozen values out. Every method is one transaction."""
+"""Hosts, settings, policies and documents as frozen values in, frozen values out. Every method is one transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
@@ -120,3 +121,49 @@ class PolicyRepository:
         """Forget a policy."""
         with self._transaction() as connection:
             connection.execute(delete(tables.policies).where(tables.policies.c.name == name))
+
+
+class DocumentRepository:
+    """Values read and written whole: templates, affinity groups, drain plans. Their owners know what is in them.
+
+    `kind` is a word of the owner ("template"); names are unique within it. Read bodies as hostile: anybody may have
+    edited the file.
+
+    Threads: any. Every method raises StorageError where the database fails.
+    """
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+
+    def all(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
+        """Every document of this kind by name, in the order of names."""
+        table = tables.documents.c
+        with self._transaction() as connection:
+            rows = connection.execute(select(table.name, table.body).where(table.kind == kind).order_by(table.name))
+            return {name: body for name, body in rows if isinstance(body, dict)}
+
+    def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
+        """One document, or None."""
+        table = tables.documents.c
+        with self._transaction() as connection:
+            body = connection.execute(
+                select(table.body).where(table.kind == kind, table.name == name)
+            ).scalar_one_or_none()
+            return body if isinstance(body, dict) else None
+
+    def save(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
+        """Keep a document; one of this kind and name is replaced."""
+        if not name.strip():
+            raise StorageError(f"A {kind} needs a name.")
+        with self._transaction() as connection:
+            statement = insert(tables.documents).values(
+                kind=kind, name=name, body=dict(body), changed_at=datetime.now(UTC).isoformat()
+            )
+            change = {"body": statement.excluded.body, "changed_at": statement.excluded.changed_at}
+            connection.execute(statement.on_conflict_do_update(index_elements=["kind", "name"], set_=change))
+
+    def remove(self, kind: str, name: str) -> None:
+        """Forget a document; nothing happens if there is none."""
+        table = tables.documents
+        with self._transaction() as connection:
+            connection.execute(delete(table).where(table.c.kind == kind, table.c.name == name))

@@ -40,6 +40,16 @@ policies = Table(
     Column("definition", JSON, nullable=False),
 )
 
+# Values that are only ever read and written whole (templates, affinity groups, drain plans ...), as JSON.
+documents = Table(
+    "documents",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("changed_at", String, nullable=False),
+)
+
 migrations = Table(
     "migrations",
     metadata,
@@ -66,6 +76,10 @@ migrations = Table(
     Column("detail", Text, nullable=False),
     Column("created_at", String, nullable=False),
     Column("updated_at", String, nullable=False),
+    Column("facts", JSON, nullable=False, server_default="{}"),  # known before it began: what was running, the forecast
+    Column(
+        "statistics", JSON, nullable=False, server_default="{}"
+    ),  # what libvirt measured, to set beside the forecast
     Index("ix_migrations_phase", "phase"),
 )
 

@@ -6,11 +6,11 @@ Knows no database: `core.database` keeps journals on disk, `MemoryJournal` for a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from hpconsole.core.errors import StorageError
 from hpconsole.core.events import StepOutcome
@@ -52,6 +52,10 @@ class MigrationRecord:
     detail: str = ""
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    facts: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # JSON, known before: the forecast, whether it was paused ...
+    statistics: Mapping[str, Any] = field(default_factory=dict)  # JSON, measured by libvirt, of the migration's end
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +84,9 @@ class Journal(Protocol):
 
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt with its verified outcome."""
+
+    def measure(self, migration_id: str, statistics: Mapping[str, Any]) -> None:
+        """Keep what was measured of an attempt, as JSON; earlier figures are replaced."""
 
     def adopt(self, record: MigrationRecord, console: ConsoleIdentity) -> bool:
         """Make an open attempt this console's; False if another console did so first, or it was closed."""
@@ -116,6 +123,14 @@ class MemoryJournal:
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt."""
         self._change(migration_id, Phase.FINISHED, sentence, outcome, detail)
+
+    def measure(self, migration_id: str, statistics: Mapping[str, Any]) -> None:
+        """Keep what was measured of an attempt."""
+        with self._lock:
+            record = self._records.get(migration_id)
+            if record is None:
+                raise StorageError(f"The journal has no migration {migration_id}.")
+            self._records[migration_id] = replace(record, statistics=dict(statistics))
 
     def adopt(self, record: MigrationRecord, console: ConsoleIdentity) -> bool:
         """Make an open attempt this console's."""
@@ -180,6 +195,10 @@ class JournalWriter:
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt."""
         self._write(lambda: self._journal.finish(migration_id, outcome, sentence, detail))
+
+    def measure(self, migration_id: str, statistics: Mapping[str, Any]) -> None:
+        """Keep what was measured of an attempt."""
+        self._write(lambda: self._journal.measure(migration_id, statistics))
 
     def _write(self, action: Callable[[], None]) -> None:
         try:

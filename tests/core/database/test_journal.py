@@ -66,6 +66,16 @@ def test_an_attempt_comes_back_as_it_was_written(journal: Journal) -> None:
     assert replace(found, created_at=None, updated_at=None) == a_record()
 
 
+def test_what_was_known_and_what_was_measured_stay_side_by_side(journal: Journal) -> None:
+    journal.begin(replace(a_record(), facts={"forecast": {"total_s": 12.5}}))
+    journal.measure("migration-1", {"total_s": 13.0})
+    (found,) = journal.records()
+    assert found.facts == {"forecast": {"total_s": 12.5}}
+    assert found.statistics == {"total_s": 13.0}
+    with pytest.raises(StorageError):
+        journal.measure("no such", {})
+
+
 def test_each_phase_is_a_line_and_the_newest_is_the_record_s(journal: Journal) -> None:
     journal.begin(a_record())
     journal.advance("migration-1", Phase.STARTING, "Checking.")

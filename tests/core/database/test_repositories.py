@@ -68,3 +68,24 @@ def test_policies_are_kept_by_name(database: Database) -> None:
     assert list(database.policies.all()) == ["other"]
     with pytest.raises(StorageError):
         database.policies.save(" ", {})
+
+
+def test_documents_are_kept_by_kind_and_name(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "hpconsole.sqlite3")
+    database.documents.save("template", "web", {"vcpus": 4})
+    database.documents.save("pool", "web", {"size": 3})
+    database.documents.save("template", "web", {"vcpus": 8})
+    database.close()
+    again = Database.open(tmp_path / "hpconsole.sqlite3")
+    assert again.documents.all("template") == {"web": {"vcpus": 8}}
+    assert again.documents.get("pool", "web") == {"size": 3}
+    again.documents.remove("pool", "web")
+    again.documents.remove("pool", "web")
+    assert again.documents.get("pool", "web") is None
+    assert again.documents.all("template")
+    again.close()
+
+
+def test_a_document_needs_a_name(database: Database) -> None:
+    with pytest.raises(StorageError, match="A template needs a name"):
+        database.documents.save("template", " ", {})
