@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import queue
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,40 @@ def test_tables_for_people(capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["VM", "STATE", "HOST"]
     assert len(lines) == 121
+
+
+def test_tables_write_sizes_with_their_units(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--demo", "hosts"]) == ExitCode.DONE
+    first = capsys.readouterr().out.splitlines()[1]
+    assert re.search(r" \d+ GiB +[\d.]+ GiB +\d+ x 2M, \d+ x 1G ", first), first
+    assert "KiB" not in first
+
+
+def test_lists_what_a_saved_snapshot_has(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "cluster.json"
+    assert run(["snapshot", "save", str(file), "--demo"]) == ExitCode.DONE
+    capsys.readouterr()
+    assert run(["vms", "--scenario", str(file), "--json"]) == ExitCode.DONE
+    assert len(json.loads(capsys.readouterr().out)["vms"]) == 120
+    assert run(["hosts", "--scenario", str(file)]) == ExitCode.DONE
+    assert len(capsys.readouterr().out.splitlines()) == 13
+    assert run(["vms", "--scenario", str(file), "--demo"]) == ExitCode.USAGE
+
+
+def test_a_file_is_replaced_only_where_that_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "cluster.json"
+    file.write_text("precious")
+    assert run(["snapshot", "save", str(file), "--demo"]) == ExitCode.USAGE
+    assert file.read_text() == "precious"
+    assert "--force" in capsys.readouterr().err
+    assert run(["snapshot", "save", str(file), "--demo", "--force"]) == ExitCode.DONE
+    assert file.read_text() != "precious"
+
+
+def test_an_unknown_destination_is_answered_with_the_hosts(capsys: pytest.CaptureFixture[str]) -> None:
+    code, error, _ = answer(capsys, "migrate", VM, "--to", "no-such-host")
+    assert code == ExitCode.USAGE
+    assert "host-01, host-02, " in error["error"]
 
 
 def test_dry_run_says_everything_and_moves_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,75 +1,76 @@
-"""`hpconsole hosts` and `hpconsole vms`: what is."""
+"""`hpconsole hosts` and `hpconsole vms`: what is, on the hosts or in a saved snapshot."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import Json, pinning_json, print_json, print_table
-from hpconsole.cli.session import session
+from hpconsole.cli.session import snapshot_of
 from hpconsole.cli.terminal import complain
+from hpconsole.core import amounts
 from hpconsole.core.model.host import Host, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 
+_HOST_TITLES = (
+    "HOST",
+    "LINK",
+    "STATUS",
+    "CPUS",
+    "NODES",
+    "MEMORY",
+    "FREE",
+    "FREE HUGE PAGES",
+    "CPU LOAD",
+    "VMS",
+)
+_VM_TITLES = ("VM", "STATE", "HOST", "VCPUS", "MEMORY", "OPTIMIZED FOR", "PINNED", "MIGRATION")
+
 
 def list_hosts(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Print every host; `UNREACHABLE` where one did not answer."""
-    with session(options) as app:
-        snapshot = app.store.snapshot
-        hosts = [snapshot.hosts[name] for name in app.pool.names() if name in snapshot.hosts]
+    with snapshot_of(arguments.scenario, options) as (snapshot, names):
+        hosts = [snapshot.hosts[name] for name in names if name in snapshot.hosts]
         if arguments.json:
             print_json({"format": "hpconsole-hosts/1", "hosts": [_host_json(host, snapshot) for host in hosts]})
         else:
-            print_table(
-                (
-                    "HOST",
-                    "LINK",
-                    "STATUS",
-                    "CPUS",
-                    "NODES",
-                    "MEMORY MIB",
-                    "FREE MIB",
-                    "FREE HUGE PAGES",
-                    "CPU %",
-                    "VMS",
-                ),
-                [_host_row(host, snapshot) for host in hosts],
-            )
-        lost = any(not _answers(snapshot, name) for name in app.pool.names())
-        return ExitCode.UNREACHABLE if lost else ExitCode.DONE
+            print_table(_HOST_TITLES, [_host_row(host, snapshot) for host in hosts], right=(3, 4, 5, 6, 8, 9))
+        return _code(snapshot, names)
 
 
 def list_vms(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Print every VM of the hosts that answered."""
-    with session(options) as app:
-        vms = sorted(app.store.snapshot.vms.values(), key=lambda vm: (vm.name, vm.uuid))
+    with snapshot_of(arguments.scenario, options) as (snapshot, names):
+        vms = sorted(snapshot.vms.values(), key=lambda vm: (vm.name, vm.uuid))
         if arguments.json:
             print_json({"format": "hpconsole-vms/1", "vms": [_vm_json(vm) for vm in vms]})
         else:
-            print_table(
-                ("VM", "STATE", "HOST", "VCPUS", "MEMORY MIB", "OPTIMIZED FOR", "PINNED", "MIGRATION"),
-                [
-                    (
-                        vm.name,
-                        _state(vm),
-                        vm.host or "-",
-                        str(vm.vcpus),
-                        str(vm.memory_kib // 1024),
-                        vm.intent.optimized_for.value,
-                        _pinned(vm),
-                        vm.intent.migration_mode.value,
-                    )
-                    for vm in vms
-                ],
-            )
+            print_table(_VM_TITLES, [_vm_row(vm) for vm in vms], right=(3, 4))
         for vm in vms:
             if vm.also_running_on:
                 where = ", ".join((vm.host or "?", *vm.also_running_on))
                 complain(f"{vm.name} runs on several hosts at once: {where}.")
-        silent = [name for name in app.pool.names() if not _answers(app.store.snapshot, name)]
-        return ExitCode.UNREACHABLE if silent else ExitCode.DONE
+        return _code(snapshot, names)
+
+
+def _vm_row(vm: Vm) -> tuple[str, ...]:
+    return (
+        vm.name,
+        _state(vm),
+        vm.host or "-",
+        str(vm.vcpus),
+        amounts.kib(vm.memory_kib),
+        vm.intent.optimized_for.value,
+        _pinned(vm),
+        vm.intent.migration_mode.value,
+    )
+
+
+def _code(snapshot: ClusterSnapshot, names: Iterable[str]) -> ExitCode:
+    return ExitCode.DONE if all(_answers(snapshot, name) for name in names) else ExitCode.UNREACHABLE
 
 
 def _answers(snapshot: ClusterSnapshot, name: str) -> bool:
@@ -91,14 +92,16 @@ def _free_pages(host: Host) -> dict[int, int]:
     return total
 
 
-def _mib(kib: int | None) -> str:
-    return "?" if kib is None else str(kib // 1024)
+def _size(kib: int | None) -> str:
+    return "?" if kib is None else amounts.kib(kib)
 
 
 def _pages_text(host: Host) -> str:
     if not host.usage.nodes:
         return "?"  # it never answered: unknown is not none
-    return ", ".join(f"{free} x {size} KiB" for size, free in sorted(_free_pages(host).items())) or "none"
+    return (
+        ", ".join(f"{free} x {amounts.page_size(size)}" for size, free in sorted(_free_pages(host).items())) or "none"
+    )
 
 
 def _host_row(host: Host, snapshot: ClusterSnapshot) -> tuple[str, ...]:
@@ -109,10 +112,10 @@ def _host_row(host: Host, snapshot: ClusterSnapshot) -> tuple[str, ...]:
         host.status.value,
         str(host.topology.threads or "?"),
         str(len(host.topology.nodes) or "?"),
-        _mib(host.memory_kib),
-        _mib(host.usage.memory_free_kib),
+        _size(host.memory_kib),
+        _size(host.usage.memory_free_kib),
         _pages_text(host),
-        "?" if load is None else f"{load:.0f}",
+        "?" if load is None else amounts.pct(load),
         str(len(snapshot.vms_on(host.name))) if host.link.answered_at is not None else "?",
     )
 

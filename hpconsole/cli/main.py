@@ -25,6 +25,7 @@ exit codes: 0 done; 1 something failed, the message says what and where the VM i
 130 interrupted.
 JSON output is documented in docs/command-line.md.
 """
+_SCENARIO = "a saved snapshot instead of real hosts"
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -164,13 +165,17 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--json", action="store_true", help="machine-readable output")
         return command
 
-    add("hosts", "list the hosts: state, NUMA nodes, memory, huge pages, load")
-    add("vms", "list the VMs: state, host, size, pinning, migration mode")
+    for name, text in (
+        ("hosts", "list the hosts: state, NUMA nodes, memory, huge pages, load"),
+        ("vms", "list the VMs: state, host, size, pinning, migration mode"),
+    ):
+        add(name, text).add_argument("--scenario", type=Path, metavar="FILE", help=_SCENARIO)
     _add_migrate(add("migrate", "migrate running VMs, pinning recomputed for the destination"))
     _add_schedule(add("schedule", "rank the hosts for a VM and say why, without moving anything"))
     snapshot = add("snapshot", "save what the scheduler sees to a file")
     snapshot.add_argument("action", choices=["save"])
     snapshot.add_argument("file", type=Path)
+    snapshot.add_argument("--force", action="store_true", help="replace the file if there is one")
     snapshot.add_argument("--anonymise", action="store_true", help="replace names, addresses and UUIDs")
     return parser
 
@@ -185,6 +190,6 @@ def _add_migrate(command: argparse.ArgumentParser) -> None:
 
 def _add_schedule(command: argparse.ArgumentParser) -> None:
     command.add_argument("--vm", required=True, action="append", metavar="VM", help="name or UUID; repeatable")
-    command.add_argument("--scenario", type=Path, metavar="FILE", help="a saved snapshot instead of real hosts")
+    command.add_argument("--scenario", type=Path, metavar="FILE", help=_SCENARIO)
     command.add_argument("--policy", default=None, metavar="NAME", help="scheduling policy (default: none)")
     command.add_argument("--explain", action="store_true", help="say why each host stands where it does")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from hpconsole.cli.terminal import printable, say
@@ -24,12 +24,17 @@ def print_json(value: Mapping[str, Any]) -> None:
     print("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
-def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns aligned by width; control characters of names are shown, not sent to the terminal."""
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[int] = ()) -> None:
+    """Columns aligned by width; control characters of names are shown, not sent to the terminal.
+
+    Args:
+        right: Places of the columns that hold numbers, aligned at their ends.
+    """
     lines = [list(titles), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = (cell.rjust(widths[i]) if i in right else cell.ljust(widths[i]) for i, cell in enumerate(line))
+        print("  ".join(cells).rstrip())
 
 
 def pinning_json(pinning: CpuPinning) -> Json:

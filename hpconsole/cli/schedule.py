@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import print_json, print_ranking, ranking_json
-from hpconsole.cli.session import find_vm, session
+from hpconsole.cli.session import find_vm, session, snapshot_of
 from hpconsole.cli.terminal import say
 from hpconsole.core.errors import ScenarioError
-from hpconsole.core.model.snapshot import ClusterSnapshot
 
 if TYPE_CHECKING:
     from hpconsole.core.scheduler.policies import Policy
@@ -24,7 +21,7 @@ def schedule(arguments: argparse.Namespace, options: Options) -> ExitCode:
     from hpconsole.core.scheduler.engine import Request, rank
 
     policy = _policy(arguments.policy)
-    with _snapshot(arguments, options) as snapshot:
+    with snapshot_of(arguments.scenario, options) as (snapshot, _):
         vms = [find_vm(snapshot, text) for text in dict.fromkeys(arguments.vm)]
         uuids = tuple(vm.uuid for vm in vms)
         ranking = rank(Request(uuids), snapshot, policy)
@@ -48,21 +45,12 @@ def save_snapshot(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Write what the scheduler sees now to a file (format: docs/scenario-format.md)."""
     from hpconsole.core.scheduler.scenario import save
 
+    if arguments.file.exists() and not arguments.force:
+        raise UsageError(f"{arguments.file} exists already and was left as it is; --force replaces it.")
     with session(options) as app:
         save(app.store.snapshot, arguments.file, anonymise=arguments.anonymise)
     print(f"Saved {len(app.store.snapshot.hosts)} hosts and {len(app.store.snapshot.vms)} VMs to {arguments.file}.")
     return ExitCode.DONE
-
-
-@contextmanager
-def _snapshot(arguments: argparse.Namespace, options: Options) -> Iterator[ClusterSnapshot]:
-    if arguments.scenario is not None:
-        from hpconsole.core.scheduler.scenario import load
-
-        yield load(arguments.scenario)
-        return
-    with session(options) as app:
-        yield app.store.snapshot
 
 
 def _policy(name: str | None) -> Policy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hpconsole.app import App, default_data_folder
 from hpconsole.cli.exit_codes import UsageError
@@ -44,6 +45,26 @@ def session(options: Options) -> Iterator[App]:
         yield app
     finally:
         app.close()
+
+
+@contextmanager
+def snapshot_of(scenario: Path | None, options: Options) -> Iterator[tuple[ClusterSnapshot, tuple[str, ...]]]:
+    """A saved snapshot, or what the hosts answer now; and the names of the hosts that were asked, in their order.
+
+    Raises:
+        ScenarioError: the file cannot be used.
+        UsageError: a file and hosts were named, or no hosts at all.
+    """
+    if scenario is None:
+        with session(options) as app:
+            yield app.store.snapshot, app.pool.names()
+        return
+    if options.hosts or options.demo_seed is not None:
+        raise UsageError("--scenario asks a saved snapshot and no hosts: leave out --connect and --demo.")
+    from hpconsole.core.scheduler.scenario import load
+
+    saved = load(scenario)
+    yield saved, tuple(saved.hosts)
 
 
 def _wait_for_hosts(app: App, timeout_s: float) -> None:

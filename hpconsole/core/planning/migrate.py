@@ -267,7 +267,10 @@ def _plan_automatically(draft: _Draft, vms: Sequence[Vm], excluded: frozenset[st
 
 def _plan_chosen(draft: _Draft, vms: Sequence[Vm], destination: str) -> None:
     if destination not in draft.snapshot.hosts:
-        raise InvalidEdit("destination", f"There is no host named {destination}.", subject=destination)
+        known = ", ".join(sorted(draft.snapshot.hosts)) or "none"
+        raise InvalidEdit(
+            "destination", f"There is no host named {destination}. The hosts are: {known}.", subject=destination
+        )
     for vm in vms:
         if vm.host == destination and len(vms) > 1:
             draft.warnings.append(f"{vm.name} is on {destination} already.")

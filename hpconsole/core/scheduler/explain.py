@@ -21,7 +21,7 @@ _REMEDIES = {
     "UNSUPPORTED_COMPATIBILITY_VERSION": "update {host}",
     "CPU_FLAGS_NOT_IDENTICAL": "start the VM anew on {host}, or use a CPU model both hosts have",
     "LOW_CPU_LEVEL": "give the VM a CPU model {host} can run",
-    "NETWORK_MISSING": "define these networks on {host}",
+    "NETWORK_MISSING": "define {networks} on {host}",
     "CPU_OVERLOADED": "move other VMs away from {host}",
     "TSC_FREQ_MISMATCH": "start the VM anew on {host}",
     "HOSTDEV_DISABLED": "enable device passthrough on {host}",
@@ -94,7 +94,8 @@ def _steps(host: str, reason: Refusal) -> list[str]:
         return numbers
     remedy = _REMEDIES.get(reason.kind)
     if remedy is not None:
-        return [remedy.format(host=host)]
+        lacking = sum(shortage.missing for shortage in reason.shortages)
+        return [remedy.format(host=host, networks="this network" if lacking == 1 else "these networks")]
     return [_raise(shortage) for shortage in reason.shortages if shortage.missing > 0] or [
         f"what changes this: {reason.sentence.rstrip('.')}"
     ]

@@ -45,7 +45,12 @@ def _because_network(question: Question, row: int) -> Refusal:
     if host.bridges:
         missing += sorted(_networks(question.vms, "bridge") - host.bridges)
     shortage = Shortage("networks", len(missing), 0, "networks")
-    return Refusal("Network", f"{host.name} lacks networks: {listed(missing)}.", "NETWORK_MISSING", (shortage,))
+    return Refusal(
+        "Network",
+        f"{host.name} lacks {'network' if len(missing) == 1 else 'networks'} {listed(missing)}.",
+        "NETWORK_MISSING",
+        (shortage,),
+    )
 
 
 # HostDevice
