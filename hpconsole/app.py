@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError, StorageError
 from hpconsole.core.events import Notice
 from hpconsole.core.history import LoadHistory
@@ -72,12 +73,19 @@ class App:
         self._lock = threading.Lock()
         self._executor: Executor | None = None
         self.database: Database | None = None
+        self.rules = ClusterRules()  # settings of the cluster and affinity groups, as every snapshot has them
         self.store = Store()
         self.history = LoadHistory()
         self.store.subscribe(self.history.record)
         self._links: dict[str, LinkState] = {}
         self.pool = ConnectionPool(opener, on_change=self._on_link)
-        self.poller = Poller(self.pool, self.store, interval_s=interval_s, statuses=lambda: self._statuses)
+        self.poller = Poller(
+            self.pool,
+            self.store,
+            interval_s=interval_s,
+            statuses=lambda: self._statuses,
+            rules=self.rules.current,
+        )
 
     @property
     def policy(self) -> Policy:
@@ -151,11 +159,15 @@ class App:
         from hpconsole.core.database.database import Database
 
         try:
-            return Database.open(self._data / "hpconsole.sqlite3")
+            database = Database.open(self._data / "hpconsole.sqlite3")
+            problems = self.rules.keep_in(database)
         except StorageError as error:
             _log.warning("the database cannot be used: %s", error.detail or error.sentence)
             self.notify("warning", error.sentence)
             return None
+        for sentence in problems:
+            self.notify("warning", sentence)
+        return database
 
     def notify(self, severity: str, sentence: str, subject: str = "") -> None:
         """Tell the user something that belongs to no plan."""

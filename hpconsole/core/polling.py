@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from hpconsole.core.cluster_rules import Rules
 from hpconsole.core.errors import HostUnreachable, HpconsoleError
 from hpconsole.core.events import Notice
 from hpconsole.core.hypervisor.pool import ConnectionPool
@@ -77,6 +78,7 @@ class Poller:
     Args:
         interval_s: Between two rounds of a host. Hosts are spread over it.
         statuses: What the administrator decided, by host name; hosts that are not named are up.
+        rules: The cluster's settings and affinity groups; asked for every snapshot, so it must not wait for anything.
         deadline_s: A round that takes longer makes the host count as not responding.
         overloaded_pct: From which CPU load on a host counts as overloaded (the reference's HighUtilization).
         publish_gap_s: The least time between two snapshots.
@@ -89,6 +91,7 @@ class Poller:
         *,
         interval_s: float = 1.0,
         statuses: Callable[[], Mapping[str, HostStatus]] | None = None,
+        rules: Callable[[], Rules] | None = None,
         deadline_s: float = 5.0,
         overloaded_pct: float = 80.0,
         publish_gap_s: float = 0.2,
@@ -100,6 +103,7 @@ class Poller:
         self._store = store
         self._interval_s = interval_s
         self._statuses = statuses or dict
+        self._rules = rules or Rules
         self._deadline_s = deadline_s
         self._publish_gap_s = publish_gap_s
         self._settings = settings or RoundSettings(overloaded_pct=overloaded_pct)
@@ -248,6 +252,7 @@ class Poller:
 
     def _publish(self) -> None:
         statuses = self._statuses()
+        rules = self._rules()
         before = self._store.snapshot
         hosts: dict[str, Host] = {}
         said: dict[str, HostVms] = {}
@@ -262,11 +267,13 @@ class Poller:
         loads = _loads(said, vms)
         self._published_at_s = self._clock()
         is_same = _is_same(hosts, before.hosts) and _is_same(vms, before.vms) and _is_same(loads, before.loads)
-        if is_same and before.taken_at is not None:
+        is_ruled = rules.settings == before.settings and rules.groups == before.affinity_groups
+        if is_same and is_ruled and before.taken_at is not None:
             return
-        self._store.publish(
-            replace(before, serial=before.serial + 1, taken_at=self._now(), hosts=hosts, vms=vms, loads=loads)
-        )
+        snapshot = replace(before, serial=before.serial + 1, taken_at=self._now(), hosts=hosts, vms=vms, loads=loads)
+        if not is_ruled:
+            snapshot = replace(snapshot, settings=rules.settings, affinity_groups=rules.groups)
+        self._store.publish(snapshot)
 
     def _host(self, feed: _Feed, status: HostStatus) -> Host:
         link = self._link(feed)

@@ -8,10 +8,12 @@ from typing import cast
 
 import pytest
 
+from hpconsole.core.cluster_rules import Rules
 from hpconsole.core.errors import AuthenticationFailed, ConnectionLost, HostUnreachable, HypervisorError
 from hpconsole.core.events import Event, Notice
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainEvent, DomainEventKind, Hypervisor
+from hpconsole.core.model.affinity import AffinityGroup, ClusterSettings
 from hpconsole.core.model.host import HostStatus, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.polling import Poller
@@ -30,6 +32,7 @@ class Cluster:
         self.hosts = {name: FakeHypervisor(f"qemu+ssh://{name}/system") for name in names}
         self.errors: dict[str, HypervisorError] = {}  # by host, at opening
         self.statuses: dict[str, HostStatus] = {}
+        self.rules = Rules()
         self.snapshots: list[ClusterSnapshot] = []
         self.events: list[Event] = []
         self._changed = threading.Condition()
@@ -42,6 +45,7 @@ class Cluster:
             self.store,
             interval_s=0.02,
             statuses=lambda: self.statuses,
+            rules=lambda: self.rules,
             deadline_s=deadline_s,
             publish_gap_s=0.0,
             settings=RoundSettings(),
@@ -272,6 +276,19 @@ def test_a_fault_of_ours_hides_one_host_and_is_told_once(
     assert caplog.text.count("host b could not be read") == 1
 
 
+def test_rules_reach_the_snapshot_and_only_changes_publish(make: Callable[..., Cluster]) -> None:
+    cluster = make("a")
+    cluster.poller.start()
+    cluster.wait_answered()
+    group = AffinityGroup("apart")
+    cluster.rules = Rules(ClusterSettings(overcommit_pct=150), (group,))
+    seen = cluster.wait(lambda seen: bool(seen.affinity_groups))
+    assert seen.affinity_groups == (group,)
+    assert seen.settings.overcommit_pct == 150
+    cluster.rules = Rules()
+    assert cluster.wait(lambda seen: not seen.affinity_groups).settings == ClusterSettings()
+
+
 def test_statuses_are_the_administrators(make: Callable[..., Cluster]) -> None:
     cluster = make("a", "b")
     cluster.statuses["a"] = HostStatus.MAINTENANCE
@@ -310,7 +327,7 @@ def test_a_round_left_behind_in_a_stuck_lane_does_not_end_the_polling() -> None:
     cluster = Cluster("a", deadline_s=0.2)
     cluster.pool.close()
     cluster.pool = ConnectionPool(cluster._open, abandon_after_s=0.4)
-    cluster.poller = Poller(cluster.pool, cluster.store, interval_s=0.02, publish_gap_s=0.0, deadline_s=0.2)
+    cluster.poller = Poller(cluster.pool, cluster.store, interval_s=0.02, publish_gap_s=0.01, deadline_s=0.2)
     gate = threading.Event()
     entered = threading.Event()
     first = cluster.hosts["a"]
