@@ -11,6 +11,7 @@ import pytest
 from hpconsole.core.cluster_rules import Rules
 from hpconsole.core.errors import AuthenticationFailed, ConnectionLost, HostUnreachable, HypervisorError
 from hpconsole.core.events import Event, Notice
+from hpconsole.core.host_status import HostDecision
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainEvent, DomainEventKind, Hypervisor
 from hpconsole.core.model.affinity import AffinityGroup, ClusterSettings
@@ -31,7 +32,7 @@ class Cluster:
     def __init__(self, *names: str, deadline_s: float = 5.0) -> None:
         self.hosts = {name: FakeHypervisor(f"qemu+ssh://{name}/system") for name in names}
         self.errors: dict[str, HypervisorError] = {}  # by host, at opening
-        self.statuses: dict[str, HostStatus] = {}
+        self.statuses: dict[str, HostDecision] = {}
         self.rules = Rules()
         self.snapshots: list[ClusterSnapshot] = []
         self.events: list[Event] = []
@@ -291,10 +292,10 @@ def test_rules_reach_the_snapshot_and_only_changes_publish(make: Callable[..., C
 
 def test_statuses_are_the_administrators(make: Callable[..., Cluster]) -> None:
     cluster = make("a", "b")
-    cluster.statuses["a"] = HostStatus.MAINTENANCE
+    cluster.statuses["a"] = HostDecision(HostStatus.MAINTENANCE, "new disks")
     cluster.poller.start()
     seen = cluster.wait_answered()
-    assert seen.hosts["a"].status is HostStatus.MAINTENANCE
+    assert (seen.hosts["a"].status, seen.hosts["a"].status_reason) == (HostStatus.MAINTENANCE, "new disks")
     assert seen.hosts["b"].status is HostStatus.UP
 
 

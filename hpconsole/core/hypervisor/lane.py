@@ -205,7 +205,8 @@ class Lane:
         self._worker.start()
 
     def _work(self) -> None:
-        wait_s: float | None = 0.0 if self._tend else None
+        # Before any call: one that took over from a thread left behind must not follow it into the same hung connection.
+        wait_s = self._tended()
         while self.is_mine():
             call = self._next_call(wait_s)
             if self._is_closed:
