@@ -18,6 +18,7 @@ from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError, StorageError
 from hpconsole.core.events import Notice
 from hpconsole.core.history import LoadHistory
+from hpconsole.core.host_status import HostStatuses
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.hypervisor.uri import parse_uri
@@ -30,6 +31,7 @@ from hpconsole.core.store import Store
 if TYPE_CHECKING:
     from hpconsole.core.database.database import Database
     from hpconsole.core.execution.executor import Executor
+    from hpconsole.core.execution.migration import Timings
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
@@ -53,6 +55,7 @@ class App:
         opener: Opens a connection; the simulated cluster brings its own.
         data: The folder of the database; None = remember nothing (demo).
         interval_s: Seconds between two polls of a host.
+        timings: How long hosts are asked and waited for while VMs move; None = as it is good for people.
 
     Threads: methods may be called from any thread; `start` returns at once.
     """
@@ -64,10 +67,11 @@ class App:
         opener: Callable[[str], Hypervisor] = open_libvirt_lazily,
         data: Path | None = None,
         interval_s: float = 1.0,
+        timings: Timings | None = None,
     ) -> None:
         self._hosts = dict(hosts)
+        self._timings = timings
         self._data = data
-        self._statuses: dict[str, HostStatus] = {}
         self._ready = threading.Event()
         self._closed = False
         self._lock = threading.Lock()
@@ -75,6 +79,7 @@ class App:
         self.database: Database | None = None
         self.rules = ClusterRules()  # settings of the cluster and affinity groups, as every snapshot has them
         self.store = Store()
+        self.statuses = HostStatuses(self.store.report)
         self.history = LoadHistory()
         self.store.subscribe(self.history.record)
         self._links: dict[str, LinkState] = {}
@@ -83,7 +88,7 @@ class App:
             self.pool,
             self.store,
             interval_s=interval_s,
-            statuses=lambda: self._statuses,
+            statuses=self.statuses.all,
             rules=self.rules.current,
         )
 
@@ -132,7 +137,12 @@ class App:
             self.database = database
             journal = database.journal if database is not None else MemoryJournal()
             self._executor = Executor(
-                self.pool, self.store, journal, policy=lambda: self.policy, refresh=self.poller.refresh
+                self.pool,
+                self.store,
+                journal,
+                policy=lambda: self.policy,
+                timings=self._timings,
+                refresh=self.poller.refresh,
             )
         self._ready.set()
         self._executor.recover()
@@ -161,6 +171,7 @@ class App:
         try:
             database = Database.open(self._data / "hpconsole.sqlite3")
             problems = self.rules.keep_in(database)
+            self.statuses.attach(database.documents)
         except StorageError as error:
             _log.warning("the database cannot be used: %s", error.detail or error.sentence)
             self.notify("warning", error.sentence)
@@ -206,6 +217,16 @@ class App:
         self.pool.remove(name)
         if self.database is not None:
             self.database.hosts.remove(name)
+
+    def set_host_status(self, name: str, status: HostStatus, reason: str = "") -> None:
+        """Decide about a host: up (activate), maintenance ... Only the decision: a drain moves its VMs.
+
+        Raises:
+            HpconsoleError: no such host; or the decision holds for this run only, since the database fails.
+        """
+        if name not in self.pool.names():
+            raise HpconsoleError(f"There is no host named {name}.", subject=name)
+        self.statuses.set(name, status, reason)
 
     def submit(self, plan: Plan) -> None:
         """Run a confirmed plan; progress and outcome come as events.
