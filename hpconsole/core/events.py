@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.plan import Plan, Step
 
 
@@ -95,4 +96,34 @@ class Notice:
     subject: str = ""
 
 
-Event = PlanSubmitted | StepStarted | StepProgressed | StepFinished | PlanFinished | Notice
+@dataclass(frozen=True, slots=True)
+class HostStatusChanged:
+    """A host was given another status (maintenance, up ...), by somebody or by a drain that ended."""
+
+    at: datetime
+    host: str
+    before: HostStatus
+    status: HostStatus
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DrainChanged:
+    """A drain moved on: another state, or one of its VMs. `execution.drain_run.Drains.get(drain_id)` has the rest."""
+
+    at: datetime
+    drain_id: str
+    state: str  # a `DrainState`
+    sentence: str
+
+
+Event = (
+    PlanSubmitted
+    | StepStarted
+    | StepProgressed
+    | StepFinished
+    | PlanFinished
+    | Notice
+    | HostStatusChanged
+    | DrainChanged
+)

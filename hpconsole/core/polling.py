@@ -20,10 +20,11 @@ from functools import partial
 from hpconsole.core.cluster_rules import Rules
 from hpconsole.core.errors import HostUnreachable, HpconsoleError
 from hpconsole.core.events import Notice
+from hpconsole.core.host_status import UP, HostDecision
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainEvent, DomainEventKind, Hypervisor
 from hpconsole.core.merging import HostVms, merge
-from hpconsole.core.model.host import Host, HostLink, HostStatus, LinkState
+from hpconsole.core.model.host import Host, HostLink, LinkState
 from hpconsole.core.model.vm import Vm, VmLoad
 from hpconsole.core.rounds import HostReader, HostRound, RoundSettings
 from hpconsole.core.same_machine import without_duplicates
@@ -90,7 +91,7 @@ class Poller:
         store: Store,
         *,
         interval_s: float = 1.0,
-        statuses: Callable[[], Mapping[str, HostStatus]] | None = None,
+        statuses: Callable[[], Mapping[str, HostDecision]] | None = None,
         rules: Callable[[], Rules] | None = None,
         deadline_s: float = 5.0,
         overloaded_pct: float = 80.0,
@@ -256,7 +257,7 @@ class Poller:
         before = self._store.snapshot
         hosts: dict[str, Host] = {}
         said: dict[str, HostVms] = {}
-        seen = {name: self._host(feed, statuses.get(name, HostStatus.UP)) for name, feed in self._feeds.items()}
+        seen = {name: self._host(feed, statuses.get(name, UP)) for name, feed in self._feeds.items()}
         for name, host in without_duplicates(seen).items():
             known = before.hosts.get(name)
             hosts[name] = known if known is not None and known == host else host
@@ -275,7 +276,7 @@ class Poller:
             snapshot = replace(snapshot, settings=rules.settings, affinity_groups=rules.groups)
         self._store.publish(snapshot)
 
-    def _host(self, feed: _Feed, status: HostStatus) -> Host:
+    def _host(self, feed: _Feed, decided: HostDecision) -> Host:
         link = self._link(feed)
         last = feed.round
         if link.state is LinkState.CONNECTED:
@@ -284,7 +285,7 @@ class Poller:
             state = LinkState.CONNECTED if is_known else LinkState.CONNECTING
             link = replace(link, state=state, problem=feed.problem)
         base = last.host if last is not None else Host(feed.name, uri=self._uri(feed))
-        return replace(base, link=link, status=status)
+        return replace(base, link=link, status=decided.status, status_reason=decided.reason)
 
     def _is_current(self, last: HostRound) -> bool:
         """Whether the round was read through the present connection."""

@@ -86,7 +86,7 @@ def busy_window(application: QApplication, keeper: ThemeKeeper, folder: Path, to
     """The demo cluster, with a host in maintenance and one that does not answer."""
     cluster = SimulatedCluster.demo()
     app = App(cluster.uris(), opener=cluster.open, data=None)
-    app._statuses["host-04"] = HostStatus.MAINTENANCE
+    app.statuses.set("host-04", HostStatus.MAINTENANCE)
     window = window_of(app, keeper, folder)
     app.start()
     wait(application, lambda: window.vms.model.rowCount() == 120, 4)
