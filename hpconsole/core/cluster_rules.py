@@ -1,7 +1,7 @@
 """What an administrator decided for the whole cluster: its settings and affinity groups, kept and handed to the poller.
 
 Knows no SQLAlchemy: it is given something that keeps documents and settings (the database, or nothing in a demo).
-What the rules mean for a decision is `core.scheduler`'s business; whether a group makes sense, `planning.affinity_rules`'.
+What rules mean for a decision is `core.scheduler`'s business; whether groups make sense, `planning.affinity_rules`'.
 """
 
 from __future__ import annotations
