@@ -37,7 +37,7 @@ _IN_NAMESPACE = f"{{{NAMESPACE}}}"  # before a tag, in lxml's notation
 _ATTRIBUTES = frozenset(
     {"version", "optimized-for", "priority", "high-availability", "needs-tsc-frequency", "template"}
 )
-_CHILDREN = frozenset({"migration", "host", "cpu-pinning", "numa-pin", "pinning-on", "label"})
+_CHILDREN = frozenset({"migration", "host", "cpu-pinning", "numa-pin", "pinning-on", "label", "was"})
 # Elements of metadata and domain that come before, in the order in which libvirt writes them.
 _BEFORE_METADATA = ("name", "uuid", "hwuuid", "genid", "title", "description")
 
@@ -92,6 +92,7 @@ def _intent(element: Element) -> VmIntent:
         needs_tsc_frequency=_yes(element, "needs-tsc-frequency"),
         template=element.get("template", ""),
         labels=frozenset(_name(label) for label in parts.get("label", ())),
+        profile=tuple((_name(was), was.get("values", "")) for was in parts.get("was", ())),
         is_stored=True,
     )
 
@@ -252,6 +253,7 @@ def _element(intent: VmIntent, prefix: str) -> NewElement:
             for own in intent.per_host
         ),
         *(NewElement(f"{colon}label", {"name": label}) for label in sorted(intent.labels)),
+        *(NewElement(f"{colon}was", {"name": field, "values": values}) for field, values in intent.profile),
     ]
     return NewElement(f"{colon}{NAME}", start, children)
 

@@ -167,6 +167,7 @@ class VmIntent:
     needs_tsc_frequency: bool = False
     template: str = ""
     labels: frozenset[str] = frozenset()
+    profile: tuple[tuple[str, str], ...] = ()  # what choosing a type changed: (field, JSON of [before, after])
     is_stored: bool = False  # read from hpconsole's metadata, not derived
     problem: str = ""  # a sentence: metadata is there but cannot be meant, so the rest is derived
 
@@ -229,6 +230,28 @@ class VmDevices:
     has_nvram: bool = False
 
 
+def is_pinned_or_high_performance(
+    optimized_for: OptimizedFor,
+    policy: CpuPinningPolicy,
+    *,
+    is_passthrough_cpu: bool,
+    has_pinned_vcpus: bool,
+    has_pinned_nodes: bool,
+) -> bool:
+    """The single definition of "high-performance or pinned": dialogs, the maintenance warning and the scheduler ask it.
+
+    Type High Performance, pass-through host CPU, any CPU-pinning policy, or any virtual node pinned.
+    (The reference has three definitions that differ: behaviour.md B2.)
+    """
+    return (
+        optimized_for is OptimizedFor.HIGH_PERFORMANCE
+        or is_passthrough_cpu
+        or policy is not CpuPinningPolicy.NONE
+        or has_pinned_vcpus
+        or has_pinned_nodes
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Vm:
     """One VM as libvirt has it now. `uuid` is its key everywhere."""
@@ -267,18 +290,14 @@ class Vm:
 
     @property
     def is_pinned_or_high_performance(self) -> bool:
-        """The single definition, for dialogs, the maintenance warning and the scheduler.
-
-        Type High Performance, pass-through host CPU, any CPU-pinning policy, or any virtual node pinned.
-        (The reference has three definitions that differ: behaviour.md B2.)
-        """
-        return (
-            self.intent.optimized_for is OptimizedFor.HIGH_PERFORMANCE
-            or self.cpu.is_passthrough
-            or self.intent.cpu_pinning_policy is not CpuPinningPolicy.NONE
-            or bool(self.pinning.vcpus)
-            or any(node.host_nodes for node in self.virtual_nodes)
-            or any(pin.host_nodes for pin in self.intent.numa_pins)
+        """The single definition, of this VM as it is meant and as it is now."""
+        return is_pinned_or_high_performance(
+            self.intent.optimized_for,
+            self.intent.cpu_pinning_policy,
+            is_passthrough_cpu=self.cpu.is_passthrough,
+            has_pinned_vcpus=bool(self.pinning.vcpus),
+            has_pinned_nodes=any(node.host_nodes for node in self.virtual_nodes)
+            or any(pin.host_nodes for pin in self.intent.numa_pins),
         )
 
 
