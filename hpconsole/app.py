@@ -243,15 +243,18 @@ class App:
         return self._executor.reservations() if self._executor is not None else ()
 
     def close(self) -> None:
-        """Stop everything, in reverse. Idempotent; takes a few seconds at most. Migrations between hosts go on."""
+        """Stop everything, in reverse. Idempotent; takes two seconds at most. Migrations between hosts go on.
+
+        Whoever is blocked in a call to a host is left behind: what it does was written to the journal before.
+        """
         with self._lock:
             if self._closed:
                 return
             self._closed = True
         if self._executor is not None:
-            self._executor.close(timeout_s=3)
-        self.poller.close()
-        self.pool.close()
+            self._executor.close(timeout_s=1)
+        self.poller.close(timeout_s=0.5)
+        self.pool.close(timeout_s=0.5)
         if self.database is not None:
             self.database.close()
 

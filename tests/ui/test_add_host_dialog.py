@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from hpconsole.ui.main_window.add_host_dialog import AddHostDialog, judge
 from hpconsole.ui.tone import Tone
-from tests.ui.gestures import child, press, type_text
+from tests.ui.gestures import child, click, press, type_text
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,8 @@ from tests.ui.gestures import child, press, type_text
         ("qemu+ssh://root@host-1/system", "", Tone.GOOD, True),
         ("qemu+tcp://host-1/system", "", Tone.WARNING, True),
         ("qemu+ssh://host-1/system?command=/bin/sh", "", Tone.BAD, False),
-        ("nonsense", "", Tone.BAD, False),
+        ("kvm1", "", Tone.WARNING, False),
+        ("not a host", "", Tone.BAD, False),
         ("qemu+ssh://taken/system", "", Tone.BAD, False),
         ("qemu+ssh://taken/system", "other", Tone.GOOD, True),
     ],
@@ -48,6 +49,22 @@ def test_a_host_is_added_by_keyboard(qtbot: QtBot) -> None:
         press(name, Qt.Key.Key_Return)
     assert signal.args == ["nine", "qemu+tcp://host-9/system"]
     assert not dialog.isVisible()
+
+
+def test_a_bare_name_is_offered_as_a_connection(qtbot: QtBot) -> None:
+    dialog = AddHostDialog([])
+    qtbot.addWidget(dialog)
+    dialog.show()
+    uri, offer = child(dialog, QLineEdit, "host_uri"), child(dialog, QPushButton, "host_offer")
+    assert not offer.isVisible()
+    type_text(uri, "kvm1")
+    assert offer.text() == "&Use qemu+ssh://root@kvm1/system"
+    click(offer)
+    assert uri.text() == "qemu+ssh://root@kvm1/system"
+    assert not offer.isVisible()
+    with qtbot.waitSignal(dialog.host_accepted) as signal:
+        press(uri, Qt.Key.Key_Return)
+    assert signal.args == ["kvm1", "qemu+ssh://root@kvm1/system"]
 
 
 def test_a_long_warning_can_be_read_to_its_end(qtbot: QtBot) -> None:

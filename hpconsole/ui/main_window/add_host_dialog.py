@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from hpconsole.core.errors import UriRefused
 from hpconsole.core.hypervisor.uri import parse_uri
@@ -23,6 +23,7 @@ class HostEntry:
     remark: str = ""
     tone: Tone = Tone.MUTED
     is_complete: bool = False
+    offer: str = ""  # what was probably meant, as a URI that can be taken over
 
 
 def judge(uri_text: str, name_text: str, taken: Collection[str]) -> HostEntry:
@@ -32,6 +33,9 @@ def judge(uri_text: str, name_text: str, taken: Collection[str]) -> HostEntry:
     try:
         uri = parse_uri(uri_text.strip())
     except UriRefused as error:
+        meant = _meant(uri_text.strip())
+        if meant:
+            return HostEntry(remark=f"“{uri_text.strip()}” is no connection yet.", tone=Tone.WARNING, offer=meant)
         return HostEntry(remark=error.sentence, tone=Tone.BAD)
     name = name_text.strip() or uri.host or "localhost"
     if name in taken:
@@ -39,6 +43,21 @@ def judge(uri_text: str, name_text: str, taken: Collection[str]) -> HostEntry:
     if uri.warning:
         return HostEntry(uri.text, name, uri.warning, Tone.WARNING, is_complete=True)
     return HostEntry(uri.text, name, f"Connects to {uri.text}", Tone.GOOD, is_complete=True)
+
+
+def _meant(text: str) -> str:
+    """A bare name, user@name or address as the URI it most probably stands for; empty where it is none.
+
+    >>> _meant("kvm1"), _meant("admin@10.0.0.7"), _meant("fd00::1"), _meant("kvm1/system"), _meant("rm -rf")
+    ('qemu+ssh://root@kvm1/system', 'qemu+ssh://admin@10.0.0.7/system', 'qemu+ssh://root@[fd00::1]/system', '', '')
+    """
+    user, at, host = text.rpartition("@")
+    address = f"[{host}]" if ":" in host and not host.startswith("[") else host
+    try:
+        uri = parse_uri(f"qemu+ssh://{user if at else 'root'}@{address}/system")
+    except UriRefused:
+        return ""
+    return uri.text if uri.path == "/system" and uri.host == host.strip("[]") and not uri.parameters else ""
 
 
 class AddHostDialog(QDialog):
@@ -61,6 +80,11 @@ class AddHostDialog(QDialog):
         self._name.setAccessibleName("Name of the host")
         self._remark = TextLabel(name="host_remark", wraps=True)
         self._remark.setMinimumHeight(3 * self._remark.fontMetrics().lineSpacing())
+        self._offer = QPushButton()
+        self._offer.setObjectName("host_offer")
+        self._offer.setToolTip("Take this as the connection")
+        self._offer.setAutoDefault(False)
+        self._offer.clicked.connect(self._take_offer)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self._add = self._buttons.addButton("&Add Host", QDialogButtonBox.ButtonRole.AcceptRole)
         self._add.setObjectName("host_accept")
@@ -73,7 +97,9 @@ class AddHostDialog(QDialog):
 
     def accept(self) -> None:
         """Hand the host over, if it is one."""
-        if self._entry.is_complete:
+        if self._entry.offer:
+            self._take_offer()  # Enter takes it over, a second Enter adds the host
+        elif self._entry.is_complete:
             self.host_accepted.emit(self._entry.name, self._entry.uri)
             super().accept()
 
@@ -86,15 +112,22 @@ class AddHostDialog(QDialog):
         layout.setSpacing(12)
         layout.addLayout(form)
         layout.addWidget(self._remark)
+        layout.addWidget(self._offer, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
         layout.addWidget(self._buttons)
         self._add.setDefault(True)
+
+    def _take_offer(self) -> None:
+        self._uri.setText(self._entry.offer)
+        self._uri.setFocus()
 
     def _judge(self) -> None:
         self._entry = judge(self._uri.text(), self._name.text(), self._taken)
         self._remark.setText(self._entry.remark)
         self._remark.set_tone(self._entry.tone)
         self._name.setPlaceholderText("" if self._name.text() else self._entry.name)
+        self._offer.setText(f"&Use {self._entry.offer}")
+        self._offer.setVisible(bool(self._entry.offer))
         self._add.setEnabled(self._entry.is_complete)
         needed = self._layout.totalHeightForWidth(self.width())
         if needed > self.height():
