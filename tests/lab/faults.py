@@ -10,6 +10,7 @@ import os
 import signal
 from collections.abc import Mapping
 
+from tests.lab import scarcity
 from tests.lab.commands import LabError, is_alive, run, wait_until
 from tests.lab.host import SSH_PORT, TCP_PORT, TLS_PORT, Host
 from tests.lab.network import Network
@@ -23,6 +24,7 @@ class Faults:
         self._hosts = hosts
         self._network = network
         self._hurt: set[str] = set()
+        self._is_console_cut = False
 
     def _hurting(self, name: str) -> Host:
         host = self._hosts[name]
@@ -62,6 +64,17 @@ class Faults:
         for line in target.run("ip", "rule", "show").stdout.splitlines():
             if "unreachable" in line:
                 target.run("ip", "rule", "del", "pref", line.partition(":")[0])
+
+    def cut_console(self) -> None:
+        """Cut this machine off from all hosts, which go on reaching each other. `heal_console` ends it."""
+        self._is_console_cut = True
+        self._network.on_switch("link set uplink down")
+
+    def heal_console(self) -> None:
+        """Let this machine reach the hosts again."""
+        if self._is_console_cut:
+            self._network.on_switch("link set uplink up")
+            self._is_console_cut = False
 
     # --- daemon -------------------------------------------------------------------------------------------------
 
@@ -105,13 +118,63 @@ class Faults:
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not is_alive(pid), within_s=10, complaint=f"the QEMU of {guest} would not die")
 
+    def freeze_qemu(self, host: str, uuid: str) -> None:
+        """Stop a guest's QEMU process (SIGSTOP); `thaw_qemu` lets it go on."""
+        os.kill(self._qemu(host, uuid), signal.SIGSTOP)
+
+    def thaw_qemu(self, host: str, uuid: str) -> None:
+        """Let a stopped QEMU process go on; nothing where there is none any more."""
+        with contextlib.suppress(LabError, ProcessLookupError):
+            os.kill(self._qemu(host, uuid), signal.SIGCONT)
+
+    def _qemu(self, host: str, uuid: str) -> int:
+        pid = self._hosts[host].qemu_processes().get(uuid)
+        if pid is None:
+            raise LabError(f"host {host}: no QEMU runs {uuid}")
+        return pid
+
+    # --- scarcity -----------------------------------------------------------------------------------------------
+
+    def fill_disk(self, host: str) -> None:
+        """Leave not a byte where the host's libvirt writes definitions, states and logs. `free_disk` makes room."""
+        scarcity.fill_disk(self._hurting(host))
+
+    def free_disk(self, host: str) -> None:
+        """End `fill_disk`."""
+        if self._hosts[host].is_up:
+            scarcity.free_disk(self._hosts[host])
+
+    def starve(self, host: str, guest_uuid: str | None = None) -> None:
+        """Leave the host no memory: the kernel kills this guest's QEMU, or (without one) what starts next."""
+        scarcity.PoorMemory(self._hurting(host)).starve(guest_uuid)
+
+    def feed(self, host: str) -> None:
+        """End `starve`."""
+        scarcity.PoorMemory(self._hosts[host]).feed()
+
+    def take_cpu_feature(self, host: str, feature: str) -> None:
+        """Let the host offer its next guests no CPU with this feature. `give_cpu_back` ends it."""
+        scarcity.take_cpu_feature(self._hurting(host), feature)
+
+    def give_cpu_back(self, host: str) -> None:
+        """End `take_cpu_feature`."""
+        if self._hosts[host].is_up:
+            scarcity.give_cpu_back(self._hosts[host])
+
+    # --- all ----------------------------------------------------------------------------------------------------
+
     def heal_all(self) -> None:
         """Make every host well that a fault has hurt, whatever the fault was."""
+        self.heal_console()
         for name in sorted(self._hurt):
             host = self._hosts[name]
             if not host.is_up:
                 self.boot(name)
             self.heal(name)
+            self.feed(name)
+            self.free_disk(name)
+            if (host.folder / "qemu-poor").exists():
+                self.give_cpu_back(name)
             with contextlib.suppress(LabError):
                 self.thaw_daemon(name)
             self.start_daemon(name)

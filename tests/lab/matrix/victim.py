@@ -1,0 +1,29 @@
+"""A console that will be killed: plans the migration of one VM, says so, and submits it when told."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import threading
+from pathlib import Path
+
+from tests.lab.matrix.console import Console
+
+
+def main() -> None:
+    """Arguments: one JSON document with `uris`, `data`, `uuid`, `to`, `post_copy`."""
+    asked = json.loads(sys.argv[1])
+    console = Console(asked["uris"], Path(asked["data"]))
+    plan = console.plan(asked["uuid"], asked["to"])
+    if asked["post_copy"]:
+        plan = dataclasses.replace(plan, steps=tuple(dataclasses.replace(s, post_copy=True) for s in plan.steps))
+    sys.stdout.write("planned\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    console.app.submit(plan)
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

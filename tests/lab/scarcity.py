@@ -1,0 +1,97 @@
+"""A host that runs out of disk or memory, or whose QEMU offers a poorer CPU: how each is made, and undone.
+
+Knows one host at a time; nothing of guests beyond their processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from tests.lab.commands import LabError, is_alive, wait_until
+from tests.lab.host import Host
+
+# Where libvirt keeps what must survive a boot; /run is no disk.
+_ON_DISK = ("/etc/libvirt/qemu", "/var/lib/libvirt", "/var/log/libvirt")
+_QEMU = "/usr/bin/qemu-system-x86_64"
+_CGROUP = Path("/sys/fs/cgroup/memory")
+_MIB = 1024 * 1024
+
+
+def fill_disk(host: Host) -> None:
+    """Put libvirt's folders on a small disk of their own (until the next boot), and leave not a byte on it."""
+    script = [f"mkdir -p {host.folder}/disk", f"mount -t tmpfs -o size=64m tmpfs {host.folder}/disk"]
+    for number, folder in enumerate(_ON_DISK):
+        part = f"{host.folder}/disk/{number}"
+        script += [f"cp -a {folder} {part}", f"mount --bind {part} {folder}"]
+    if host.run("mountpoint", "-q", f"{host.folder}/disk", check=False).returncode != 0:
+        host.run("sh", "-ec", "\n".join(script))
+    host.run("sh", "-c", f"dd if=/dev/zero of={host.folder}/disk/full bs=4k 2>/dev/null || true")
+
+
+def free_disk(host: Host) -> None:
+    """Make room again."""
+    host.run("rm", "-f", f"{host.folder}/disk/full")
+
+
+class PoorMemory:
+    """A host's libvirtd and guests in a memory cgroup of this machine, so small that the kernel kills one of them."""
+
+    def __init__(self, host: Host) -> None:
+        """Nothing is limited yet."""
+        self._host = host
+        self._group = _CGROUP / f"{host.lab_folder.name}-{host.name}"
+
+    def starve(self, uuid: str | None = None) -> None:
+        """Leave no memory. With `uuid`: the kernel kills that guest's QEMU at once (it is the largest); without,
+        whatever starts next finds none.
+        """
+        daemon = self._host.daemon_pid()
+        if daemon is None:
+            raise LabError(f"host {self._host.name}: no libvirtd is running")
+        self._group.mkdir(exist_ok=True)
+        guests = self._host.qemu_processes()
+        for pid in (daemon, *guests.values()):
+            (self._group / "cgroup.procs").write_text(str(pid))
+        Path(f"/proc/{daemon}/oom_score_adj").write_text("-999")  # as in the unit file of libvirt's packages
+        victim = guests.get(uuid or "")
+        if victim is not None:
+            Path(f"/proc/{victim}/oom_score_adj").write_text("1000")
+        self._limit(int((self._group / "memory.usage_in_bytes").read_text()) + 6 * _MIB)
+        if victim is not None:
+            hog = f"echo -1000 > /proc/self/oom_score_adj; echo $$ > {self._group}/cgroup.procs; "
+            # fills memory and waits; ends by itself once the victim is dead
+            eat = f"x=$(head -c {24 * _MIB} /dev/zero | tr '\\0' x); while kill -0 {victim} 2>/dev/null; do :; done"
+            os.spawnlp(os.P_NOWAIT, "timeout", "timeout", "10", "sh", "-c", hog + eat)
+            wait_until(lambda: not is_alive(victim), within_s=15, complaint=f"the kernel did not kill QEMU {victim}")
+
+    def feed(self) -> None:
+        """Give memory back."""
+        if not self._group.exists():
+            return
+        self._limit(-1)
+        for _ in range(3):
+            with contextlib.suppress(OSError):
+                for pid in (self._group / "cgroup.procs").read_text().split():
+                    (_CGROUP / "cgroup.procs").write_text(pid)
+        with contextlib.suppress(OSError):
+            self._group.rmdir()
+
+    def _limit(self, size: int) -> None:
+        (self._group / "memory.limit_in_bytes").write_text(str(size))
+
+
+def take_cpu_feature(host: Host, feature: str) -> None:
+    """Let the host's QEMU offer guests no CPU with this feature, as an older processor would."""
+    real = f"{host.folder}/qemu-real"
+    wrapper = host.folder / "qemu-poor"
+    switches = " ".join(f"-global {model}-x86_64-cpu.{feature}=off" for model in ("qemu64", "max"))
+    wrapper.write_text(f'#!/bin/sh\nexec {real} "$@" {switches}\n')
+    wrapper.chmod(0o755)
+    host.run("sh", "-ec", f"touch {real}; mount --bind {_QEMU} {real}; mount --bind {wrapper} {_QEMU}")
+
+
+def give_cpu_back(host: Host) -> None:
+    """End `take_cpu_feature`."""
+    host.run("sh", "-c", f"umount {_QEMU} && umount {host.folder}/qemu-real", check=False)
