@@ -162,6 +162,16 @@ class DocumentRepository:
             change = {"body": statement.excluded.body, "changed_at": statement.excluded.changed_at}
             connection.execute(statement.on_conflict_do_update(index_elements=["kind", "name"], set_=change))
 
+    def add(self, kind: str, name: str, body: Mapping[str, Any]) -> bool:
+        """Keep a document if there is none of this kind and name; whether it was added. Between processes, one wins."""
+        if not name.strip():
+            raise StorageError(f"A {kind} needs a name.")
+        with self._transaction() as connection:
+            statement = insert(tables.documents).values(
+                kind=kind, name=name, body=dict(body), changed_at=datetime.now(UTC).isoformat()
+            )
+            return connection.execute(statement.on_conflict_do_nothing()).rowcount == 1
+
     def remove(self, kind: str, name: str) -> None:
         """Forget a document; nothing happens if there is none."""
         table = tables.documents

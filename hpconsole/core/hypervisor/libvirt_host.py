@@ -13,6 +13,7 @@ from hpconsole.core.errors import HypervisorError, OperationRefused
 from hpconsole.core.hypervisor.intent_xml import KEY, NAMESPACE
 from hpconsole.core.hypervisor.libvirt_connection import Connection, connect, freed
 from hpconsole.core.hypervisor.libvirt_events import EventFeed
+from hpconsole.core.hypervisor.libvirt_lease import drop_lease, read_lease, take_lease
 from hpconsole.core.hypervisor.libvirt_migration import migration_terms, read_job_stats
 from hpconsole.core.hypervisor.libvirt_sampling import Sampler
 from hpconsole.core.hypervisor.port import (
@@ -21,6 +22,7 @@ from hpconsole.core.hypervisor.port import (
     Hypervisor,
     HypervisorFacts,
     JobStats,
+    LeaseRecord,
     MigrationRequest,
     MigrationTransport,
 )
@@ -220,6 +222,23 @@ class LibvirtHost:
         """Switch a running migration to post-copy."""
         with self._domain(uuid) as domain:
             domain.migrateStartPostCopy()
+
+    # --- the lease ---------------------------------------------------------------
+
+    def lease(self) -> LeaseRecord | None:
+        """Who holds this host's lease; None = nobody."""
+        with self._connection.use() as connection:
+            return read_lease(connection)
+
+    def take_lease(self, uuid: str, text: str) -> bool:
+        """Take the lease, or renew it; False if somebody else holds it."""
+        with self._connection.use() as connection:
+            return take_lease(connection, uuid, text)
+
+    def drop_lease(self, uuid: str) -> None:
+        """Give back the lease of this UUID."""
+        with self._connection.use() as connection:
+            drop_lease(connection, uuid)
 
     # --- the connection ----------------------------------------------------------
 

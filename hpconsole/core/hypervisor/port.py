@@ -136,6 +136,14 @@ class DomainEvent:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """Who holds a host's lease: a number of the holder's own making, and a text for people."""
+
+    uuid: str
+    text: str
+
+
 class Hypervisor(Protocol):
     """One host, reached."""
 
@@ -209,6 +217,15 @@ class Hypervisor(Protocol):
 
     def start_post_copy(self, uuid: str) -> None:
         """Switch a running migration to post-copy."""
+
+    def lease(self) -> LeaseRecord | None:
+        """Who holds this host's lease (of which there is one); None = nobody."""
+
+    def take_lease(self, uuid: str, text: str) -> bool:
+        """Take the lease, or renew it under the same UUID; False if somebody else holds it. Atomic on the host."""
+
+    def drop_lease(self, uuid: str) -> None:
+        """Give back the lease of this UUID, and no other; nothing happens where it is not held."""
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> Callable[[], None]:
         """Call `handler` for each event, on the event thread; returns the way to stop."""

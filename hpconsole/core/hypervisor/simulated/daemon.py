@@ -8,7 +8,7 @@ from __future__ import annotations
 import uuid as uuids
 
 from hpconsole.core.errors import VmNotFound
-from hpconsole.core.hypervisor.port import DomainEvent, DomainRecord
+from hpconsole.core.hypervisor.port import DomainEvent, DomainRecord, LeaseRecord
 from hpconsole.core.hypervisor.safe_xml import Element, parse
 from hpconsole.core.hypervisor.simulated.accounting import Ledger
 from hpconsole.core.hypervisor.simulated.demand import Demand, read_domain
@@ -36,6 +36,7 @@ class Daemon:
         self.is_crashed = False
         self.boots = 1
         self.untold: list[DomainEvent] = []  # held back while frozen
+        self.lease: LeaseRecord | None = None  # on disk: outlives a crash
         self.busy_s = 0.0  # CPU time of everything on the host, for its own counters
         self.sampled_at = 0.0
         self._records: tuple[DomainRecord, ...] | None = None

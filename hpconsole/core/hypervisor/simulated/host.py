@@ -14,6 +14,7 @@ from hpconsole.core.hypervisor.port import (
     Hypervisor,
     HypervisorFacts,
     JobStats,
+    LeaseRecord,
     MigrationRequest,
     MigrationTransport,
 )
@@ -279,6 +280,27 @@ class SimulatedHost:
         if domain.migration is None or domain.migration.domain is not domain:
             raise refused(daemon.name, Err.OPERATION_INVALID, "no job is active on the domain", vm=domain.name)
         return domain.migration
+
+    # --- the lease ---------------------------------------------------------------
+
+    def lease(self) -> LeaseRecord | None:
+        """Who holds this host's lease; None = nobody."""
+        with self._calling() as daemon:
+            return daemon.lease
+
+    def take_lease(self, uuid: str, text: str) -> bool:
+        """Take the lease, or renew it; False if somebody else holds it."""
+        with self._calling() as daemon:
+            if daemon.lease is not None and daemon.lease.uuid != uuid:
+                return False
+            daemon.lease = LeaseRecord(uuid, text)
+            return True
+
+    def drop_lease(self, uuid: str) -> None:
+        """Give back the lease of this UUID."""
+        with self._calling() as daemon:
+            if daemon.lease is not None and daemon.lease.uuid == uuid:
+                daemon.lease = None
 
     # --- the connection ----------------------------------------------------------
 
