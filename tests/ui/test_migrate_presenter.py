@@ -13,7 +13,6 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY
 from hpconsole.ui.migrate.picture import CpuTile, HostPicture, TileKind
 from hpconsole.ui.migrate.presenter import MigratePresenter
-from hpconsole.ui.migrate.unit_names import in_words
 from tests.builders import a_snapshot, a_vm
 from tests.ui.migrate_cases import cluster, hosts, trade_engine
 
@@ -73,7 +72,8 @@ def test_automatic_choice_says_where_and_why() -> None:
     assert view.title == "Migrate trade-engine-1, which runs on host-a"
     assert view.is_automatic
     assert view.automatic_text.startswith("Now: host-b")
-    assert "host-c" in view.automatic_text
+    assert "before host-c" in view.automatic_text
+    assert "CPU load (5 % against 80 %)" in view.automatic_text, "what can be compared, with its unit"
     assert "OptimalFor" not in view.automatic_text, "in words, not in names of units"
     assert view.button_text == "Migrate trade-engine-1 to host-b"
     assert view.can_migrate
@@ -258,6 +258,21 @@ def test_several_vms_get_a_destination_each() -> None:
     assert detail.vm_uuid == others[0].uuid
 
 
+def test_those_that_are_there_already_are_counted() -> None:
+    web = a_vm("web-1", host="host-c")
+    presenter = a_presenter(cluster(web), (VM, web.uuid))
+    settle(presenter)
+    presenter.highlight("host-c")
+    presenter.pick_highlighted()
+    settle(presenter)
+    view = presenter.view()
+    assert view.chosen_text == "Migrate to the host selected below: host-c (1 to move, 1 already there)"
+    assert {line.name: line.destination or line.remark for line in view.vms} == {
+        "trade-engine-1": "host-c", "web-1": "already there",
+    }  # fmt: skip
+    assert view.button_text == "Migrate trade-engine-1 to host-c"
+
+
 def test_what_cannot_move_is_said() -> None:
     off = a_vm("off-1", host=None)
     presenter = a_presenter(cluster(off), (VM, off.uuid))
@@ -306,7 +321,3 @@ def test_a_failure_is_shown_and_the_next_answer_clears_it() -> None:
     presenter.refresh(cluster(serial=2))
     settle(presenter)
     assert presenter.view().problem == ""
-
-
-def test_unit_names_are_words() -> None:
-    assert in_words("a by CPU and NUMA pinning compatibility") == "a by pinning fit"

@@ -43,21 +43,28 @@ COLUMNS: tuple[Column[HostLine], ...] = (
            width=40),
     Column("Host", lambda r: fmt.natural(r.name), lambda r: r.name, icon=_mark, tone=_tone, width=150,
            tooltip=lambda r: "VMs would go here now" if r.is_destination else ""),
-    Column("Score", lambda r: r.score if r.is_suitable else None,
+    Column("Points", lambda r: r.score if r.is_suitable else None,
            _score_text, align=Align.RIGHT, tone=_tone, width=90),
     Column("CPU load", lambda r: r.cpu_pct, lambda r: fmt.pct(r.cpu_pct), align=Align.RIGHT, tone=_tone, width=140,
            share=lambda r: None if r.cpu_pct is None else r.cpu_pct / 100, is_live=True),
     Column("Memory free", lambda r: r.memory_free_kib, lambda r: fmt.kib(r.memory_free_kib), align=Align.RIGHT,
            tone=_tone, width=110, is_live=True),
-    Column("What makes the score, or stands against it", lambda r: r.verdict, lambda r: r.verdict,
+    Column("How it compares, or what stands against it", lambda r: r.verdict, lambda r: r.verdict,
            tooltip=_verdict_tip, tone=_tone, width=240),
 )  # fmt: skip
+
+
+def _to(line: VmLine) -> str:
+    if line.destination:
+        return line.destination
+    return (line.remark if line.remark == "already there" else "stays") if line.remark else fmt.UNKNOWN
+
 
 VM_COLUMNS: tuple[Column[VmLine], ...] = (
     Column("VM", lambda r: fmt.natural(r.name), lambda r: r.name, width=130),
     Column("From", lambda r: fmt.natural(r.source), lambda r: r.source, tone=lambda _: Tone.MUTED, width=90),
     Column(
-        "To", lambda r: fmt.natural(r.destination), lambda r: r.destination or ("stays" if r.remark else fmt.UNKNOWN),
+        "To", lambda r: fmt.natural(r.destination), _to,
         tone=lambda r: Tone.NORMAL if r.destination else Tone.WARNING, tooltip=lambda r: r.remark, width=120,
     ),
 )  # fmt: skip

@@ -34,8 +34,8 @@ def _part_tone(part: _Part) -> Tone:
 
 
 _PART_COLUMNS: tuple[Column[_Part], ...] = (
-    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=150),
-    Column("Rank × factor", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=132),
+    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=136),
+    Column("Place × weight", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=122),
     Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=60),
 )
 
@@ -45,9 +45,11 @@ def _there_tone(row: PinRow) -> Tone:
 
 
 _PIN_COLUMNS: tuple[Column[tuple[int, PinRow]], ...] = (
-    Column("Pinned", lambda r: r[0], lambda r: r[1].what, width=130),
+    Column("Pinned", lambda r: r[0], lambda r: r[1].what, width=120),
     Column("Now", lambda r: r[1].now, lambda r: r[1].now, tone=lambda _: Tone.MUTED, width=118),
-    Column("Then", lambda r: r[1].there, lambda r: r[1].there, tone=lambda r: _there_tone(r[1]), width=90),
+    Column(
+        "Then (blue: changes)", lambda r: r[1].there, lambda r: r[1].there, tone=lambda r: _there_tone(r[1]), width=90
+    ),
 )
 
 
@@ -97,7 +99,7 @@ class DetailPane(QStackedWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
         scores = framed(self._parts_view)
-        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 56)
+        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 52)
         layout.addWidget(scores)
         pictures = QHBoxLayout()
         pictures.setSpacing(14)
@@ -111,6 +113,7 @@ class DetailPane(QStackedWidget):
         middle.addWidget(self._legend)
         layout.addWidget(self._pictures, 3)
         self._pins_frame = framed(self._pins_view)
+        self._pins_frame.setMinimumWidth(self.fontMetrics().averageCharWidth() * 62)
         layout.addWidget(self._pins_frame, 2)
         layout.addWidget(self._remark, 5)
         return page

@@ -21,7 +21,8 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.ui.bridge import Background
 from hpconsole.ui.migrate.candidates_model import candidates_model, vms_model
 from hpconsole.ui.migrate.detail_pane import DetailPane
-from hpconsole.ui.migrate.presenter import Answer, MigratePresenter
+from hpconsole.ui.migrate.presenter import MigratePresenter
+from hpconsole.ui.migrate.question import Answer
 from hpconsole.ui.migrate.view import MigrateView
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone

@@ -205,7 +205,7 @@ class Legend(QWidget):
     """What the tiles mean, in one line."""
 
     _ENTRIES = (
-        (TileKind.OWN, "this VM"),
+        (TileKind.OWN, "vCPU (its number)"),
         (TileKind.HELPER, "emulator, IO"),
         (TileKind.TAKEN, "others alone"),
         (TileKind.SHARED, "others, shared"),

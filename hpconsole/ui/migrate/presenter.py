@@ -7,56 +7,20 @@ Questions are answered on a worker thread: `next_question()` says what to ask, c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpconsole.core.errors import HpconsoleError, PlanningError
-from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.ui import format as fmt
-from hpconsole.ui.migrate.unit_names import in_words, words
+from hpconsole.ui.migrate import wording
+from hpconsole.ui.migrate.question import Answer, Question, first_destination, in_order
 from hpconsole.ui.migrate.view import HostDetail, HostLine, MigrateView, VmLine
 
 if TYPE_CHECKING:
     from hpconsole.core.planning.migrate import HostChoice
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
-    from hpconsole.ui.migrate.survey import Survey
-
-
-@dataclass(frozen=True)
-class Question:
-    """What to compute; calling it does so, on a worker thread. `known` is reused where only the highlight moved."""
-
-    vm_uuids: tuple[str, ...]
-    destination: str | None
-    snapshot: ClusterSnapshot
-    policy: Callable[[], Policy]
-    reservations: Callable[[], Sequence[Reservation]]
-    highlighted: str | None
-    highlighted_vm: str
-    known: Survey | None
-
-    def __call__(self) -> Answer:
-        """Compute. Raises: HpconsoleError."""
-        # Imported here, on the worker thread: numpy comes with it.
-        from hpconsole.ui.migrate import survey as surveys
-
-        answer = self.known or surveys.survey(
-            self.vm_uuids, self.destination, self.snapshot, self.policy(), self.reservations()
-        )
-        host = self.highlighted or _first_destination(answer, self.vm_uuids, self.highlighted_vm)
-        return Answer(self, answer, surveys.detail(answer, host, self.highlighted_vm) if host else None)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a question brought."""
-
-    question: Question
-    survey: Survey
-    detail: HostDetail | None
 
 
 class MigratePresenter:
@@ -179,21 +143,22 @@ class MigratePresenter:
         plan = self._present_plan()
         hosts = self._host_lines(plan)
         shown = self._shown_host()
+        highlighted = next((line for line in hosts if line.name == shown), None)
         return MigrateView(
             title=self._title(),
             vms=self._vm_lines(plan),
             is_automatic=self._is_automatic,
             automatic_text=self._automatic_text(plan),
-            chosen_text=self._chosen_text(next((line for line in hosts if line.name == shown), None)),
+            chosen_text=wording.chosen(highlighted, self._there(shown), len(self._vm_uuids)),
             status=self._status(hosts),
             is_computing=self._is_computing and self._answer is None,
             hosts=hosts,
-            highlighted=next((line for line in hosts if line.name == shown), None),
+            highlighted=highlighted,
             highlighted_vm=self._highlighted_vm,
             detail=self._detail(shown),
             problem=self._problem(),
             warnings=plan.warnings if plan is not None else (),
-            button_text=self._button_text(plan),
+            button_text=wording.button(plan),
             can_migrate=plan is not None,
         )
 
@@ -206,7 +171,7 @@ class MigratePresenter:
             return self._highlighted
         if self._answer is None:
             return None
-        return _first_destination(self._answer.survey, self._vm_uuids, self._highlighted_vm)
+        return first_destination(self._answer.survey, self._vm_uuids, self._highlighted_vm)
 
     def _present_plan(self) -> Plan | None:
         """The plan, if it is for what is chosen now."""
@@ -237,14 +202,15 @@ class MigratePresenter:
             if plan is not None and uuid not in destinations:
                 # Sentences of the plan begin with the VM's name or hold it; only whole names count.
                 said = [text for text in plan.warnings if name in text.replace(";", " ").replace(".", " ").split()]
-                remark = said[0] if said else "stays where it is"
+                is_there = vm is not None and not self._is_automatic and vm.host == self._destination
+                remark = "already there" if is_there else said[0] if said else "stays where it is"
             lines.append(VmLine(uuid, name, (vm.host or "") if vm else "", destinations.get(uuid, ""), remark))
         return tuple(lines)
 
     def _host_lines(self, plan: Plan | None) -> tuple[HostLine, ...]:
         destinations = {step.destination for step in plan.steps} if plan is not None else set()
         answer = self._answer
-        choices = _in_order(answer.survey, self._vm_uuids) if answer is not None else ()
+        choices = in_order(answer.survey, self._vm_uuids) if answer is not None else ()
         lines = []
         for place, choice in enumerate(choices):
             if choice.name in self._snapshot.hosts:
@@ -277,48 +243,27 @@ class MigratePresenter:
             return "checking…"
         suitable = [other for other in self._answer.survey.choices.hosts if other.is_suitable]
         if suitable == [choice]:
-            return f"The only host that can take {self._them}"
-        return _merits(choice, suitable) if choice.is_suitable else _objection(choice)
+            return f"The only host that can take {wording.them(len(self._vm_uuids))}"
+        return wording.merits(choice, suitable) if choice.is_suitable else wording.objection(choice)
 
     def _automatic_text(self, plan: Plan | None) -> str:
+        choices = self._answer.survey.choices.hosts if self._answer is not None else ()
         if not self._is_automatic:
-            return "The host that is best when you press Migrate." if self._is_any_suitable() else ""
+            is_any = any(choice.is_suitable for choice in choices)
+            return "The host that is best when you press Migrate." if is_any else ""
         if plan is None:
             return "" if self._answer is not None else "The best host is being looked for…"
-        if len(plan.steps) > 1 or len(self._vm_uuids) > 1:
-            places = sorted({step.destination for step in plan.steps}, key=fmt.natural)
-            moved = fmt.count(len(plan.steps), "VM")
-            where = f"{fmt.names(tuple(places))}, each where it fits best" if len(places) > 1 else places[0]
-            return f"Now: {moved} to {where}."
-        why = in_words(self._answer.survey.why) if self._answer is not None else ""
-        place = plan.steps[0].destination
-        return f"Now: {why}" if why.startswith(place) else f"Now: {place}. {why}"
+        return wording.automatic(plan, len(self._vm_uuids), choices, self._snapshot.hosts)
 
-    def _chosen_text(self, shown: HostLine | None) -> str:
-        if shown is None:
-            return "Migrate to the host selected below"
-        if shown.is_known and not shown.is_suitable:
-            return f"Migrate to the host selected below ({shown.name} cannot take {self._them})"
-        return f"Migrate to the host selected below: {shown.name}"
-
-    @property
-    def _them(self) -> str:
-        return "it" if len(self._vm_uuids) == 1 else "them all"
-
-    def _is_any_suitable(self) -> bool:
-        return self._answer is not None and any(host.is_suitable for host in self._answer.survey.choices.hosts)
+    def _there(self, host: str | None) -> int:
+        """How many of the VMs are on this host."""
+        vms = (self._snapshot.vms.get(uuid) for uuid in self._vm_uuids)
+        return sum(vm is not None and vm.host == host for vm in vms)
 
     def _status(self, hosts: tuple[HostLine, ...]) -> str:
         if self._answer is None:
             return f"Checking {fmt.count(len(self._snapshot.hosts), 'host')}…"
-        suitable = sum(line.is_suitable for line in hosts)
-        count = len(self._vm_uuids)
-        what = ("the VM", "both VMs")[count - 1] if count < 3 else f"all {count} VMs together"
-        if not suitable and any(line.refusals for line in hosts):
-            name = self._names.get(self._vm_uuids[0], what) if count == 1 else what
-            nearest = hosts[0]  # see _in_order()
-            return f"No host can take {name}. Nearest: {nearest.name}, {fmt.count(len(nearest.refusals), 'reason')}"
-        return f"{suitable} of {fmt.count(len(hosts), 'host')} can take {what}"
+        return wording.status(hosts, len(self._vm_uuids), self._names.get(self._vm_uuids[0], "the VM"))
 
     def _problem(self) -> str:
         if self._error or self._answer is None:
@@ -336,59 +281,4 @@ class MigratePresenter:
         choice = next((choice for choice in choices if choice.name == host), None)
         if choice is None or choice.is_suitable or not choice.refusals:
             return ""
-        return f"{self._names.get(self._vm_uuids[0], 'The VM')} cannot go to {host}: {_objection(choice)}"
-
-    def _button_text(self, plan: Plan | None) -> str:
-        if plan is None:
-            return "Migrate"
-        if len(plan.steps) == 1:
-            return f"Migrate {plan.steps[0].vm_name} to {plan.steps[0].destination}"
-        places = {step.destination for step in plan.steps}
-        where = f" to {next(iter(places))}" if len(places) == 1 else ""
-        return f"Migrate {len(plan.steps)} VMs{where}"
-
-
-def _first_destination(survey: Survey, vm_uuids: tuple[str, ...], vm_uuid: str) -> str | None:
-    """The host to look at before the user looks at one: where this VM would go, else the first of the list."""
-    steps = survey.plan.steps if survey.plan is not None else ()
-    for step in steps:
-        if step.vm_uuid == vm_uuid:
-            return step.destination
-    hosts = _in_order(survey, vm_uuids)
-    return hosts[0].name if hosts else None
-
-
-def _in_order(survey: Survey, vm_uuids: tuple[str, ...]) -> tuple[HostChoice, ...]:
-    """Suitable hosts as ranked; then the others, those with the fewest reasons first and the present host last."""
-    hosts = survey.choices.hosts
-    present = {vm.host for vm in (survey.snapshot.vms.get(uuid) for uuid in vm_uuids) if vm is not None}
-    present = present if len(present) == 1 else set()
-    away = {name for name, host in survey.snapshot.hosts.items() if host.link.state is not LinkState.CONNECTED}
-    refused = sorted(
-        (host for host in hosts if not host.is_suitable),
-        key=lambda host: (host.name in present, len(host.refusals), host.name in away, fmt.natural(host.name)),
-    )
-    return (*(host for host in hosts if host.is_suitable), *refused)
-
-
-def _merits(choice: HostChoice, suitable: Sequence[HostChoice]) -> str:
-    """The parts of the score in one line: those that tell the suitable hosts apart, and the rest as one number."""
-    points: dict[str, set[float]] = {}
-    for other in suitable:
-        for part in other.parts:
-            points.setdefault(part.unit, set()).add(part.contribution)
-    telling = sorted((p for p in choice.parts if len(points[p.unit]) > 1), key=lambda part: -part.contribution)
-    shown = [f"{words(part.unit)} +{part.contribution:g}" for part in telling]
-    rest = sum(part.contribution for part in choice.parts if len(points[part.unit]) == 1)
-    if rest or not shown:
-        shown.append(f"alike on all +{rest:g}")
-    line = "  ·  ".join(shown)
-    return line[:1].upper() + line[1:]
-
-
-def _objection(choice: HostChoice) -> str:
-    """The first reason against it, and how many more there are."""
-    if not choice.refusals:
-        return "Unsuitable"
-    more = len(choice.refusals) - 1
-    return choice.refusals[0].sentence + (f"  (+{more} more)" if more else "")
+        return f"{self._names.get(self._vm_uuids[0], 'The VM')} cannot go to {host}: {wording.objection(choice)}"

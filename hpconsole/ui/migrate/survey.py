@@ -36,7 +36,6 @@ class Survey:
     destination: str | None  # what the plan was made for; None = automatically
     plan: Plan | None
     problem: str  # why there is no plan; a sentence
-    why: str  # why the automatic choice is what it is; a sentence
 
 
 def survey(
@@ -55,7 +54,7 @@ def survey(
         plan = plan_migration(intent, snapshot, policy, promised)
     except PlanningError as error:
         problem = error.sentence
-    return Survey(snapshot, promised, answers, destination, plan, problem, _why(answers, plan, destination))
+    return Survey(snapshot, promised, answers, destination, plan, problem)
 
 
 def detail(answer: Survey, host: str, vm_uuid: str) -> HostDetail:
@@ -103,17 +102,6 @@ def pin_rows(vm: Vm, now: Placement, there: Placement) -> tuple[PinRow, ...]:
     for thread in sorted(threads_now.keys() | threads_there.keys()):
         rows.append(PinRow(f"IO thread {thread}", _cpus(threads_now.get(thread)), _cpus(threads_there.get(thread))))
     return tuple(rows)
-
-
-def _why(answers: Choices, plan: Plan | None, destination: str | None) -> str:
-    if plan is None or destination is not None or len(plan.steps) != 1:
-        return ""
-    step = plan.steps[0]
-    ranking = answers.per_vm[step.vm_uuid]
-    others = [host for host in ranking.accepted if host != step.destination]
-    if not others:
-        return f"{step.destination} is the only host that can take it."
-    return ranking.why(step.destination, others[0])
 
 
 def _vcpu(vcpu: int, now: Placement, there: Placement, indent: str = "") -> PinRow:

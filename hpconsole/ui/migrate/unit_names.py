@@ -35,15 +35,3 @@ _WORDS = {
 def words(unit: str) -> str:
     """The unit's name for people."""
     return _WORDS.get(unit, unit)
-
-
-def in_words(sentence: str) -> str:
-    """A sentence with the names of weights put into words.
-
-    >>> in_words("host-2 is ahead by OptimalForCpuEvenDistribution (3 against 12, +4).")
-    'host-2 is ahead by CPU load (3 against 12, +4).'
-    """
-    for unit, text in _WORDS.items():
-        if unit.startswith(("Optimal", "CPU for", "CPU and", "Preferred", "VmTo", "VmAff")):
-            sentence = sentence.replace(unit, text)
-    return sentence
