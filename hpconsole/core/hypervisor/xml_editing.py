@@ -48,20 +48,32 @@ def escaped(text: str, quote: str = "'") -> str:
             f"The character U+{ord(wrong[0]):04X} cannot be kept in XML; take it out of “{_printable(text)}”."
         )
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = text.replace(quote, "&quot;" if quote == '"' else "&apos;")
+    if quote:
+        text = text.replace(quote, "&quot;" if quote == '"' else "&apos;")
     return text.replace("\t", "&#9;").replace("\n", "&#10;").replace("\r", "&#13;")
+
+
+def escaped_text(text: str) -> str:
+    """Text as it stands between tags; line breaks and tabs as they are.
+
+    Raises:
+        InvalidXml: a character that no XML document can hold.
+    """
+    return escaped(text, "").replace("&#9;", "\t").replace("&#10;", "\n")
 
 
 @dataclass(frozen=True, slots=True)
 class NewElement:
     """An element to be written; the document it goes into decides on indentation and quotes.
 
-    `children` may hold text (a whole element taken from a document), which is kept character for character.
+    `children` may hold text (a whole element taken from a document), which is kept character for character. An element
+    has children or `content`, its text, not both.
     """
 
     name: str
     attributes: Mapping[str, str] = field(default_factory=dict)
     children: Sequence[NewElement | str] = ()
+    content: str = ""
 
     def render(self, *, separator: str = "", quote: str = "'") -> str:
         """The element's text.
@@ -74,6 +86,8 @@ class NewElement:
             InvalidXml: an attribute value that XML cannot hold.
         """
         start = "".join(f" {name}={quote}{escaped(text, quote)}{quote}" for name, text in self.attributes.items())
+        if self.content:
+            return f"<{self.name}{start}>{escaped_text(self.content)}</{self.name}>"
         if not self.children:
             return f"<{self.name}{start}/>"
         inner = separator + _INDENT if separator else ""
@@ -106,6 +120,13 @@ class XmlElement:
     def text(self) -> str:
         """The element as it stands in the document, its tags included."""
         return self.document.source[self.start : self.end]
+
+    @property
+    def plain_text(self) -> str:
+        """What a reader of the document gets as the text of an element without children."""
+        if self.is_self_closed:
+            return ""
+        return safe_xml.parse(f"<a>{self.document.source[self.content : self.content_end]}</a>").text or ""
 
     @property
     def local_name(self) -> str:
@@ -218,6 +239,17 @@ class XmlDocument:
             end_of_last = end
         quote = self._quote(element)
         self._new_attributes[end_of_last, name] = f" {name}={quote}{escaped(value, quote)}{quote}"
+
+    def set_text(self, element: XmlElement, text: str) -> None:
+        """Give an element that has no children this text; nothing changes if it has it."""
+        if element.is_self_closed:
+            slash = self.source.rindex("/", element.start, element.end)
+            written = f">{escaped_text(text)}</{element.name}>" if text else ""
+            if written:
+                self._replacements[self._behind_blanks(slash), element.end] = written
+            return
+        if element.plain_text != text:
+            self._replacements[element.content, element.content_end] = escaped_text(text)
 
     def remove_attribute(self, element: XmlElement, name: str) -> None:
         """Take an attribute away, with the blanks before it; nothing changes if it is not there."""

@@ -69,7 +69,7 @@ class DiskDraft:
     copy of that one, `is_linked` an overlay over it instead.
     """
 
-    key: str = ""  # the target it had when the draft was read: which <disk> it is; "" = a new one
+    key: str = ""  # its place among the disks when the draft was read ("0" ...); "" = a new one
     device: str = "disk"  # disk, cdrom, floppy, lun
     target: str = ""  # vda, sda ...; "" = the next free one of its bus
     bus: str = "virtio"  # virtio, scsi, sata, ide, usb
@@ -85,6 +85,7 @@ class DiskDraft:
     is_shareable: bool = False
     cache: str = ""  # "" = the hypervisor's default
     queues: int | None = None  # virtio multi-queue
+    iothread: int | None = None  # which IO thread serves it
 
     @property
     def is_new_volume(self) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from functools import lru_cache
 
 from hpconsole.core.errors import InvalidXml
 from hpconsole.core.hypervisor import safe_xml
 from hpconsole.core.hypervisor.domain_xml import read_vm
 from hpconsole.core.hypervisor.port import DomainRecord
 from hpconsole.core.hypervisor.safe_xml import Element
-from hpconsole.core.hypervisor.xml_values import MOST_VCPUS, number, size_kib
+from hpconsole.core.hypervisor.xml_values import number, size_kib
 from hpconsole.core.machines.draft import (
     DiskDraft,
     Firmware,
@@ -30,9 +31,11 @@ from hpconsole.core.planning.pinning_text import format_pinning
 
 _SHUT_OFF = 5  # VIR_DOMAIN_SHUTOFF
 _BOOT_WORDS = {"disk": "hd", "cdrom": "cdrom", "floppy": "fd", "interface": "network"}
-_LITERAL = (CpuPinningPolicy.MANUAL, CpuPinningPolicy.KEEP_SHAPE)
+LITERAL = (CpuPinningPolicy.MANUAL, CpuPinningPolicy.KEEP_SHAPE)  # a map is written down
+COMPUTED = (CpuPinningPolicy.DEDICATED, CpuPinningPolicy.ISOLATE_THREADS, CpuPinningPolicy.RESIZE_AND_PIN_NUMA)
 
 
+@lru_cache(maxsize=64)  # a dialog asks for the same definition at every key; drafts are frozen
 def read_draft(xml: str) -> VmDraft:
     """The draft of a definition. `writing.render` of it, unchanged, is the very same text.
 
@@ -86,7 +89,7 @@ def read_draft(xml: str) -> VmDraft:
         numa_nodes=_nodes(vm),
         numa_tune=vm.numa_tune,
         per_host=tuple(HostMap(own.host, format_pinning(own.vcpus), own.numa) for own in intent.per_host),
-        disks=tuple(_disk(disk) for disk in _all(devices, "disk")),
+        disks=tuple(_disk(disk, place) for place, disk in enumerate(_all(devices, "disk"))),
         nics=tuple(_nic(nic, place) for place, nic in enumerate(_all(devices, "interface"))),
         graphics=graphics,
         video_model=video,
@@ -120,7 +123,7 @@ def vm_from_xml(xml: str, *, host: str = "") -> Vm:
 def _pinning_text(vm: Vm) -> str:
     """What was typed in, or whose shape is kept. Other policies compute a map for each host: nothing to type."""
     policy = vm.intent.cpu_pinning_policy
-    if policy not in _LITERAL:
+    if policy not in LITERAL:
         return ""
     typed = vm.intent.cpu_pinning if policy is CpuPinningPolicy.MANUAL else ()
     return format_pinning(typed or vm.pinning.vcpus)
@@ -131,10 +134,12 @@ def _nodes(vm: Vm) -> tuple[NodeDraft, ...]:
     pins: dict[int, NumaPin] = {}
     if vm.intent.is_stored and vm.intent.cpu_pinning_policy is not CpuPinningPolicy.KEEP_SHAPE:
         pins = {pin.node_id: pin for pin in vm.intent.numa_pins}
+    is_computed = vm.intent.cpu_pinning_policy in COMPUTED  # what is bound now was computed for this host
     nodes = []
     for node in vm.virtual_nodes:
         pin = pins.get(node.node_id)
         bound, mode = (pin.host_nodes, pin.mode) if pin is not None else (node.host_nodes, node.mode)
+        bound = () if is_computed else bound
         key = str(node.node_id)
         nodes.append(NodeDraft(node.node_id, node.memory_kib, bound, tuple(node.vcpus), mode, key))
     return tuple(nodes)
@@ -200,12 +205,11 @@ def _display(devices: Element | None) -> tuple[Graphics, str]:
     return graphics, next((model for model in models if model != "none"), "")
 
 
-def _disk(disk: Element) -> DiskDraft:
+def _disk(disk: Element, place: int) -> DiskDraft:
     source, target, driver = disk.find("source"), disk.find("target"), disk.find("driver")
     where = "" if source is None else next((v for k in ("file", "dev", "name", "dir") if (v := source.get(k))), "")
-    queues = _attribute(driver, "queues")
     return DiskDraft(
-        key=_attribute(target, "dev"),
+        key=str(place),
         device=disk.get("device", "disk"),
         target=_attribute(target, "dev"),
         bus=_attribute(target, "bus"),
@@ -217,7 +221,8 @@ def _disk(disk: Element) -> DiskDraft:
         is_readonly=disk.find("readonly") is not None,
         is_shareable=disk.find("shareable") is not None,
         cache=_attribute(driver, "cache"),
-        queues=int(queues) if queues.isascii() and queues.isdigit() and len(queues) < 6 else None,
+        queues=_small_number(driver, "queues"),
+        iothread=_small_number(driver, "iothread"),
     )
 
 
@@ -238,9 +243,13 @@ def _nic(nic: Element, place: int) -> NicDraft:
 
 
 def _queues(nic: Element) -> int | None:
-    text = _attribute(nic.find("driver"), "queues")
-    count = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0
-    return min(count, MOST_VCPUS) if count > 1 else None
+    count = _small_number(nic.find("driver"), "queues")
+    return count if count is not None and count > 1 else None
+
+
+def _small_number(element: Element | None, name: str) -> int | None:
+    text = _attribute(element, name)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
 
 
 def _all(devices: Element | None, tag: str) -> list[Element]:
