@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -43,14 +43,3 @@ class RoundReport:
     why_nothing: tuple[str, ...] = ()
     is_acting: bool = False
     serial: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Leadership:
-    """Who acts for the cluster. `holder`: a text naming the console that holds the lease now, as far as is known."""
-
-    is_mine: bool
-    sentence: str
-    holder: str = ""
-    granted: tuple[str, ...] = field(default=())  # hosts that keep the lease for us
-    needed: int = 0  # how many must
