@@ -149,7 +149,7 @@ class Host:
         (self.folder / "etc/libvirt/libvirtd.conf").write_text(
             LIBVIRTD_CONF.format(address=self.address, uuid=host_uuid)
         )
-        (self.folder / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+        (self.folder / "etc/libvirt/qemu.conf").write_text(f"{QEMU_CONF}keepalive_interval = {self.spec.keepalive_s}\n")
         (self.folder / "etc/ssh/sshd_config").write_text(SSHD_CONFIG.format(address=self.address, folder=self.folder))
         huge_folders = " ".join(f"/run/hugepages-{size}" for size in (HUGE_2M_KIB, HUGE_1G_KIB))
         script = INIT.format(folder=self.folder, lab=self.lab_folder, name=self.name, huge_folders=huge_folders)

@@ -69,7 +69,7 @@ class Network:
         # the port of a host that has just crashed lives a moment longer than the host
         wait_until(
             lambda: run(*enter, "ip", "link", "show", port, check=False).returncode != 0,
-            within_s=10,
+            within_s=45,  # the kernel takes namespaces down one after the other
             complaint=f"the old port {port} of the switch did not go away",
         )
         self.on_switch(

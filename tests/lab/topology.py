@@ -29,6 +29,7 @@ class HostSpec:
     huge_1g_per_node: int = 0
     dies_per_socket: int = 1
     l3_per_node: int = 1
+    keepalive_s: int = 5  # how often its libvirtd asks another one whether it lives; five silences are death
 
     @classmethod
     def parse(cls, text: str) -> HostSpec:

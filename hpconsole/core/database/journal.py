@@ -38,9 +38,9 @@ class DiskJournal:
             connection.execute(insert(_migrations).values(**_row(record), created_at=now, updated_at=now))
             _add_line(connection, record.migration_id, now, record.phase, record.sentence)
 
-    def advance(self, migration_id: str, phase: Phase, sentence: str) -> None:
-        """Write what is about to be done."""
-        self._change(migration_id, phase, sentence, {})
+    def advance(self, migration_id: str, phase: Phase, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Write what is about to be done; `facts` are added to those that are known of the attempt."""
+        self._change(migration_id, phase, sentence, {}, facts)
 
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt with its verified outcome."""
@@ -90,14 +90,22 @@ class DiskJournal:
                 for at, phase, sentence in rows
             )
 
-    def _change(self, migration_id: str, phase: Phase, sentence: str, more: dict[str, Any]) -> None:
+    def _change(
+        self,
+        migration_id: str,
+        phase: Phase,
+        sentence: str,
+        more: dict[str, Any],
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         now = _now()
-        statement = (
-            update(_migrations)
-            .where(_migrations.c.migration_id == migration_id)
-            .values(phase=phase.value, sentence=sentence, updated_at=now, **more)
-        )
+        its = _migrations.c.migration_id == migration_id
         with self._transaction() as connection:
+            if facts:
+                known = connection.execute(select(_migrations.c.facts).where(its)).scalar()
+                more = {**more, "facts": {**(known if isinstance(known, dict) else {}), **facts}}
+            values = {"phase": phase.value, "sentence": sentence, "updated_at": now, **more}
+            statement = update(_migrations).where(its).values(values)
             if connection.execute(statement).rowcount != 1:
                 raise StorageError(f"The journal has no migration {migration_id}.")
             _add_line(connection, migration_id, now, phase, sentence)

@@ -79,8 +79,8 @@ class Journal(Protocol):
     def begin(self, record: MigrationRecord) -> None:
         """Write a new attempt."""
 
-    def advance(self, migration_id: str, phase: Phase, sentence: str) -> None:
-        """Write what is about to be done."""
+    def advance(self, migration_id: str, phase: Phase, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
+        """Write what is about to be done; `facts` are added to those that are known of the attempt."""
 
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt with its verified outcome."""
@@ -116,13 +116,13 @@ class MemoryJournal:
             self._records[record.migration_id] = replace(record, created_at=now, updated_at=now)
             self._lines.append(JournalLine(record.migration_id, now, record.phase, record.sentence))
 
-    def advance(self, migration_id: str, phase: Phase, sentence: str) -> None:
+    def advance(self, migration_id: str, phase: Phase, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
         """Keep what is about to be done."""
-        self._change(migration_id, phase, sentence)
+        self._change(migration_id, phase=phase, sentence=sentence, facts=facts)
 
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt."""
-        self._change(migration_id, Phase.FINISHED, sentence, outcome, detail)
+        self._change(migration_id, phase=Phase.FINISHED, sentence=sentence, outcome=outcome, detail=detail)
 
     def measure(self, migration_id: str, statistics: Mapping[str, Any]) -> None:
         """Keep what was measured of an attempt."""
@@ -156,18 +156,15 @@ class MemoryJournal:
         with self._lock:
             return tuple(line for line in self._lines if line.migration_id == migration_id)
 
-    def _change(
-        self, migration_id: str, phase: Phase, sentence: str, outcome: StepOutcome | None = None, detail: str = ""
-    ) -> None:
+    def _change(self, migration_id: str, *, facts: Mapping[str, Any] | None = None, **changes: Any) -> None:
         now = datetime.now(UTC)
         with self._lock:
             record = self._records.get(migration_id)
             if record is None:
                 raise StorageError(f"The journal has no migration {migration_id}.")
-            self._records[migration_id] = replace(
-                record, phase=phase, outcome=outcome, sentence=sentence, detail=detail, updated_at=now
-            )
-            self._lines.append(JournalLine(migration_id, now, phase, sentence))
+            changed = replace(record, **changes, updated_at=now, facts={**record.facts, **(facts or {})})
+            self._records[migration_id] = changed
+            self._lines.append(JournalLine(migration_id, now, changed.phase, changed.sentence))
 
 
 class JournalWriter:
@@ -188,9 +185,9 @@ class JournalWriter:
         """Write a new attempt."""
         self._write(lambda: self._journal.begin(record))
 
-    def advance(self, migration_id: str, phase: Phase, sentence: str) -> None:
+    def advance(self, migration_id: str, phase: Phase, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
         """Write what is about to be done."""
-        self._write(lambda: self._journal.advance(migration_id, phase, sentence))
+        self._write(lambda: self._journal.advance(migration_id, phase, sentence, facts))
 
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:
         """Close an attempt."""

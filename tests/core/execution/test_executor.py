@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -418,7 +420,7 @@ class BrokenJournal(MemoryJournal):
     def begin(self, record: MigrationRecord) -> None:
         raise StorageError("The disk is full.")
 
-    def advance(self, migration_id: str, phase: Phase, sentence: str) -> None:
+    def advance(self, migration_id: str, phase: Phase, sentence: str, facts: Mapping[str, Any] | None = None) -> None:
         raise StorageError("The disk is full.")
 
     def finish(self, migration_id: str, outcome: StepOutcome, sentence: str, detail: str = "") -> None:

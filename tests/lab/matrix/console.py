@@ -60,7 +60,9 @@ class Console:
 
         def is_ready(snapshot: ClusterSnapshot) -> bool:
             vm = snapshot.vms.get(uuid)
-            return vm is not None and vm.host is not None and vm.state.is_active and not vm.is_migrating
+            if vm is None or vm.host is None or not vm.state.is_active or vm.is_migrating:
+                return False
+            return _is_polled(snapshot, vm.host) and (to is None or _is_polled(snapshot, to))
 
         self.until(is_ready, "the VM is not seen running")
         return plan_migration(

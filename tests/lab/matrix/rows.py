@@ -26,24 +26,24 @@ class Fault:
 
 SOURCE_DAEMON_KILLED = Fault("source-libvirtd-killed", "source libvirtd killed, started again after 2 s", 2)
 DESTINATION_DAEMON_KILLED = Fault("destination-libvirtd-killed", "destination libvirtd killed, started after 2 s", 2)
-DESTINATION_DAEMON_FROZEN = Fault("destination-libvirtd-frozen", "destination libvirtd frozen", 75, until_told=True)
+DESTINATION_DAEMON_FROZEN = Fault("destination-libvirtd-frozen", "destination libvirtd frozen", 50, until_told=True)
 DESTINATION_QEMU_KILLED = Fault("destination-qemu-killed", "destination QEMU killed", kills_destination=True)
 SOURCE_QEMU_KILLED = Fault("source-qemu-killed", "source QEMU killed", kills_source=True)
 CUT_5_S = Fault("link-cut-5s", "link cut for 5 s", 5)
-CUT = Fault("link-cut", "link cut for good", 75, until_told=True)
+CUT = Fault("link-cut", "link cut for good", 50, until_told=True)
 SLOW = Fault("link-5mbit", "link at 5 Mbit/s")
-NO_MEMORY = Fault("destination-out-of-memory", "destination out of memory", 75, until_told=True, kills_destination=True)
-NO_DISK = Fault("destination-disk-full", "destination's disk full", 75, until_told=True)
+NO_MEMORY = Fault("destination-out-of-memory", "destination out of memory", 50, until_told=True, kills_destination=True)
+NO_DISK = Fault("destination-disk-full", "destination's disk full", 50, until_told=True)
 OTHER_CPU = Fault("cpu-incompatible", "destination's CPU incompatible")
 DESTINATION_CRASHED = Fault(
-    "destination-crashed", "destination host crashed", 75, until_told=True, kills_destination=True
+    "destination-crashed", "destination host crashed", 50, until_told=True, kills_destination=True
 )
-SOURCE_CRASHED = Fault("source-crashed", "source host crashed", 75, until_told=True, kills_source=True)
+SOURCE_CRASHED = Fault("source-crashed", "source host crashed", 50, until_told=True, kills_source=True)
 CONSOLE_KILLED = Fault("console-killed", "console killed (SIGKILL), started again")
 CONSOLE_CUT = Fault("console-cut", "the console's own connection lost for 30 s", 30)
 CANCELLED = Fault("cancelled", "the user cancels")
 TWO_CONSOLES = Fault("two-consoles", "another console migrates the same VM")
-RECOVERED = Fault("recovered", "link cut until the guest stands still, then Recover", 75)
+RECOVERED = Fault("recovered", "link cut until the guest stands still, then Recover", 50)
 
 ALL = (
     SOURCE_DAEMON_KILLED,
