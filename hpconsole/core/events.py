@@ -75,6 +75,8 @@ class StepFinished:
     outcome: StepOutcome
     sentence: str
     detail: str = ""
+    end_state: str = ""  # value of `execution.end_states.EndState`; empty where no host was asked
+    migration_id: str = ""  # the attempt's key in the journal
 
 
 @dataclass(frozen=True, slots=True)

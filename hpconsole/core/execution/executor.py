@@ -326,7 +326,12 @@ class Executor:
             self._refresh(step.source)
             self._refresh(step.destination)
         plan_id, index = entry.plan.plan_id, entry.index
-        self._report(StepFinished(_now(), plan_id, index, step, result.outcome, result.sentence, result.detail))
+        state = result.state.value if result.state is not None else ""
+        self._report(
+            StepFinished(
+                _now(), plan_id, index, step, result.outcome, result.sentence, result.detail, state, entry.migration_id
+            )
+        )
         self._finish_plan(entry.plan)
         self._wake()
 
