@@ -1,0 +1,195 @@
+"""What is wrong with the pinning of a draft: texts, policies, threads, virtual nodes (behaviour.md B6-B9). Pure.
+
+The rules themselves are `planning.pinning_text` and `planning.numa_rules`, which the conformance tests hold to the
+reference's vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from hpconsole.core.errors import InvalidPinning
+from hpconsole.core.machines.draft import CpuPinningPolicy, HostMap, NodeDraft, VmDraft
+from hpconsole.core.machines.editing import pinning_of
+from hpconsole.core.machines.problem import Problem
+from hpconsole.core.machines.surroundings import Surroundings
+from hpconsole.core.model.cpuset import EMPTY, CpuSet
+from hpconsole.core.model.host import Host
+from hpconsole.core.planning import numa_rules
+from hpconsole.core.planning.pinning_text import validate
+
+_SHOWN_CPUS = 60  # characters
+
+
+def check(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
+    """Every problem of the tab NUMA & pinning."""
+    yield from _policy(draft, around)
+    yield from _texts(draft, around)
+    yield from _helper_threads(draft, around)
+    yield from _nodes(draft, around)
+
+
+def _policy(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
+    policy = draft.cpu_pinning_policy
+    if policy is CpuPinningPolicy.MANUAL and not draft.allowed_hosts:
+        yield Problem(
+            "cpu_pinning_policy",
+            "Manual pinning names CPUs of a host: choose at least one specific host, or the policy Keep the shape.",
+            kind="ACTION_TYPE_FAILED_VM_CANNOT_BE_PINNED_TO_CPU_WITH_UNDEFINED_HOST",
+        )
+    elif policy is CpuPinningPolicy.MANUAL and not draft.pinning_text:
+        without = [name for name in draft.allowed_hosts if not pinning_of(draft, name)]
+        if without:
+            yield Problem(
+                "pinning_text", f"Manual pinning needs a map: say which vCPU may use which CPUs on {without[0]}."
+            )
+    if policy in (CpuPinningPolicy.DEDICATED, CpuPinningPolicy.ISOLATE_THREADS):
+        pinned = [node.index for node in draft.numa_nodes if node.host_nodes]
+        if pinned:
+            yield Problem(
+                "cpu_pinning_policy",
+                f"Virtual node {pinned[0]} is pinned, and this policy chooses the host nodes itself: unpin the virtual "
+                "nodes, or choose Keep the shape.",
+            )
+    if policy is CpuPinningPolicy.RESIZE_AND_PIN_NUMA:
+        for host in around.specific(draft):
+            sockets, cores = host.topology.sockets, host.topology.cores
+            if sockets and cores and cores // sockets < 2:
+                yield Problem(
+                    "cpu_pinning_policy",
+                    f"Resize and pin leaves one core of each socket to the host, and {host.name} has only one.",
+                )
+
+
+def _texts(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
+    yield from _text(draft, draft.pinning_text, "pinning_text", around.specific(draft), draft.per_host)
+    for own in draft.per_host:
+        host = around.snapshot.hosts.get(own.host)
+        if own.host not in draft.allowed_hosts:
+            yield Problem(f"per_host.{own.host}", f"{own.host} is not among the specific hosts.")
+        yield from _text(draft, own.pinning_text, f"per_host.{own.host}", () if host is None else (host,), ())
+
+
+def _text(
+    draft: VmDraft, text: str, field: str, hosts: Sequence[Host], own_maps: Sequence[HostMap]
+) -> Iterator[Problem]:
+    policy = draft.cpu_pinning_policy
+    is_shape = policy is CpuPinningPolicy.KEEP_SHAPE  # our own policy: a map whose structure counts, on any host
+    try:
+        validate(
+            text,
+            policy=CpuPinningPolicy.MANUAL if is_shape else policy,
+            vcpus=draft.vcpus,
+            chosen_hosts=1 if is_shape else len(draft.allowed_hosts),
+        )
+    except InvalidPinning as error:
+        yield Problem(field, error.sentence, kind=error.kind)
+        return
+    if policy is not CpuPinningPolicy.MANUAL or not text:
+        return
+    asked = _all_cpus(draft, field)
+    other = {own.host for own in own_maps if own.pinning_text}
+    lacking = [(host, missing) for host in hosts if host.name not in other and (missing := _missing(host, asked))]
+    is_warning = len(lacking) < len(hosts)
+    for host, missing in lacking:
+        yield Problem(field, _lacks(host, missing), is_warning=is_warning, kind="VM_PINNING_PCPU_DOES_NOT_EXIST")
+
+
+def _all_cpus(draft: VmDraft, field: str) -> CpuSet:
+    together = EMPTY
+    for cpus in pinning_of(draft, field.removeprefix("per_host.") if field.startswith("per_host.") else "").values():
+        together |= cpus
+    return together
+
+
+def _missing(host: Host, asked: CpuSet) -> CpuSet:
+    """The CPUs a host lacks; none where it tells nothing of its CPUs."""
+    return asked - host.topology.all_cpus if host.topology.cpus else EMPTY
+
+
+def _lacks(host: Host, missing: CpuSet) -> str:
+    word = "CPU" if len(missing) == 1 else "CPUs"
+    named = missing.format()
+    named = named if len(named) <= _SHOWN_CPUS else f"{named[:_SHOWN_CPUS]}…"
+    return f"{host.name} has no {word} {named}; it has {host.topology.all_cpus.format()[:_SHOWN_CPUS]}."
+
+
+def _helper_threads(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
+    """Emulator and IO threads: their CPUs exist, and are not those of vCPUs."""
+    asked: list[tuple[str, str, str]] = [("emulator_text", "emulator threads", draft.emulator_text)]
+    asked += [("iothread_texts", f"IO thread {thread}", text) for thread, text in draft.iothread_texts]
+    vcpus = EMPTY
+    for cpus in pinning_of(draft).values():
+        vcpus |= cpus
+    for field, who, text in asked:
+        try:
+            cpus = CpuSet.parse(text)
+        except InvalidPinning as error:
+            yield Problem(field, f"{who[:1].upper()}{who[1:]}: {error.sentence}")
+            continue
+        if text.strip() and not cpus:
+            yield Problem(field, f"“{text[:40]}” leaves the {who} no CPU.")
+        hosts = around.specific(draft)
+        if draft.cpu_pinning_policy is CpuPinningPolicy.MANUAL:
+            lacking = [(host, missing) for host in hosts if (missing := _missing(host, cpus))]
+            for host, missing in lacking:
+                yield Problem(field, _lacks(host, missing), is_warning=len(lacking) < len(hosts))
+        shared = cpus & vcpus
+        if shared:
+            word = "CPU" if len(shared) == 1 else "CPUs"
+            yield Problem(
+                field,
+                f"The {who} share {word} {shared.format()[:_SHOWN_CPUS]} with vCPUs, which then wait for them.",
+                is_warning=True,
+            )
+    beyond = [thread for thread, _ in draft.iothread_texts if not 1 <= thread <= max(draft.iothreads, 0)]
+    if beyond and draft.is_new:
+        yield Problem("iothread_texts", f"There is no IO thread {beyond[0]}: the VM has {draft.iothreads}.")
+
+
+def _nodes(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
+    """Every rule of behaviour.md B8, for the pins of all hosts and those of single ones."""
+    vm = facts_of(draft)
+    problem = numa_rules.check_nodes(draft.numa_nodes, vm)
+    if problem is not None:
+        yield Problem("numa_nodes", problem.sentence, kind=problem.kind)
+        return
+    if not draft.numa_nodes:
+        return
+    is_literal = draft.cpu_pinning_policy is not CpuPinningPolicy.KEEP_SHAPE  # a shape goes to any nodes
+    nodes = draft.numa_nodes if is_literal else tuple(replace(n, host_nodes=()) for n in draft.numa_nodes)
+    maps: Mapping[str, HostMap] = {own.host: own for own in draft.per_host}
+    if not around.specific(draft):
+        problem = numa_rules.check_hosts(nodes, vm, {})
+        if problem is not None:
+            yield Problem("numa_nodes", problem.sentence, kind=problem.kind)
+        return
+    for host in around.specific(draft):
+        own = maps.get(host.name)
+        wanted = nodes if own is None else nodes_on(nodes, own)
+        problem = numa_rules.check_hosts(wanted, vm, {host.name: memory_of(host)})
+        if problem is not None:
+            has_own = own is not None and bool(own.numa)
+            yield Problem(f"per_host.{host.name}" if has_own else "numa_nodes", problem.sentence, kind=problem.kind)
+
+
+def facts_of(draft: VmDraft) -> numa_rules.VmFacts:
+    """What the rules about virtual nodes ask of the VM."""
+    return numa_rules.VmFacts(draft.vcpus, draft.memory_kib, draft.cpu_pinning_policy, draft.huge_page_kib)
+
+
+def memory_of(host: Host) -> dict[int, int]:
+    """A host's nodes with all their memory, KiB."""
+    return {node.node_id: node.memory_kib for node in host.topology.nodes}
+
+
+def nodes_on(nodes: Sequence[NodeDraft], own: HostMap) -> tuple[NodeDraft, ...]:
+    """The virtual nodes with the pins that hold on one host."""
+    pins = {pin.node_id: pin for pin in own.numa}
+    return tuple(
+        replace(node, host_nodes=pins[node.index].host_nodes, mode=pins[node.index].mode)
+        if node.index in pins
+        else node
+        for node in nodes
+    )
