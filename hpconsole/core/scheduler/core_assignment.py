@@ -13,7 +13,8 @@ from hpconsole.core.scheduler.core_keeping import most_kept
 from hpconsole.core.scheduler.core_search import NO_WISHES, TooLarge, Wishes, search, wishes_met
 from hpconsole.core.scheduler.demand import Block, CoreRule
 from hpconsole.core.scheduler.host_tables import positions
-from hpconsole.core.scheduler.room import CoreCost, FreeCore, NodeRoom
+from hpconsole.core.scheduler.node_cpus import FreeCore
+from hpconsole.core.scheduler.room import CoreCost, NodeRoom
 
 Seats = list[tuple[Block, FreeCore]]
 _LARGE = 4000

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from hpconsole.core.scheduler.core_search import Wishes, wishes_met
 from hpconsole.core.scheduler.demand import Block, CoreRule
-from hpconsole.core.scheduler.room import FreeCore, NodeRoom
+from hpconsole.core.scheduler.node_cpus import FreeCore
+from hpconsole.core.scheduler.room import NodeRoom
 
 Seats = list[tuple[Block, FreeCore]]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hpconsole.core.scheduler.demand import Block, CoreRule
-from hpconsole.core.scheduler.room import FreeCore
+from hpconsole.core.scheduler.node_cpus import FreeCore
 
 BANK = 1 << 40
 CORE = 1 << 20

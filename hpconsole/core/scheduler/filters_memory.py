@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from hpconsole.core.scheduler import admission
@@ -40,7 +42,25 @@ def _dynamic_pages_kib(question: Question, totals: admission.Totals) -> Floats:
     return dynamic
 
 
-def _memory_verdicts(question: Question) -> tuple[Bools, Bools, admission.Totals, Floats]:
+Verdicts = tuple[Bools, Bools, admission.Totals, Floats]  # physical, promised, sums, pages to be made
+
+
+def _memory_verdicts(question: Question) -> Verdicts:
+    """For all hosts; kept for those whose sentences are asked for."""
+    kept = question.scratch.get("memory")
+    if isinstance(kept, _Kept):
+        return kept.verdicts
+    verdicts = _judge_memory(question)
+    question.scratch["memory"] = _Kept(verdicts)
+    return verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    verdicts: Verdicts
+
+
+def _judge_memory(question: Question) -> Verdicts:
     columns = question.columns
     totals = _totals(question)
     dynamic = _dynamic_pages_kib(question, totals)
@@ -65,18 +85,17 @@ def _accepts_memory(question: Question) -> Bools:
 
 def _because_memory(question: Question, row: int) -> Refusal:
     host = question.account(row)
-    one = question.narrowed(np.array([row]))
-    physical, _, totals, dynamic = _memory_verdicts(one)
-    if not physical[0]:
+    physical, _, totals, dynamic = _memory_verdicts(question)
+    if not physical[row]:
         if host.memory_free_kib is None:
             return Refusal("Memory", f"{host.name} does not say how much memory is free.", "NOT_ENOUGH_MEMORY")
-        needed = float(totals.normal_kib[0] + totals.static_overhead_kib[0] + dynamic[0])
+        needed = float(totals.normal_kib[row] + totals.static_overhead_kib[row] + dynamic[row])
         free = max(0.0, host.memory_free_kib - host.pending_static_kib) + (host.swap_free_kib or 0)
         sentence = f"{host.name} has {mib(free)} free, {mib(needed)} are needed."
         shortage = Shortage("free memory", needed / 1024, free / 1024, "MiB")
         return Refusal("Memory", sentence, "NOT_ENOUGH_MEMORY", (shortage,))
-    needed = float(totals.normal_kib[0] + totals.overhead_kib[0] + dynamic[0])
-    left = float(one.columns.scheduling_kib[0])
+    needed = float(totals.normal_kib[row] + totals.overhead_kib[row] + dynamic[row])
+    left = float(question.columns.scheduling_kib[row])
     sentence = (
         f"{host.name} may promise {mib(left)} more to VMs (overcommit {host.overcommit_pct:g} %), "
         f"{mib(needed)} with overhead are needed."

@@ -1,4 +1,4 @@
-"""What needs cost on nodes, computed when asked for and remembered; alike needs are judged once."""
+"""What needs cost on nodes, computed when asked for; alike needs and nodes with the same free CPUs are judged once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,11 @@ NO_COST = CoreCost(0, 0, 0)
 class NodeCosts:
     """The costs of one demand on one host. Nodes are `NodeRoom`s, needs are indices."""
 
-    __slots__ = ("_alone", "_could", "_together", "prepared", "wish_masks")
+    __slots__ = ("prepared", "wish_masks")
 
     def __init__(self, room: HostRoom, prepared: Prepared) -> None:
         self.prepared = prepared
-        self._alone: dict[tuple[int, int], CoreCost] = {}
-        self._together: dict[tuple[int, ...], CoreCost] = {}
-        self._could: dict[tuple[int, int], int] = {}
+        prepared.make_room()
         # For each need the nodes (a mask of positions) where some vCPU of it might stay on its CPUs.
         self.wish_masks = [0] * len(prepared.wanted)
         for j, wanted in enumerate(prepared.wanted):
@@ -35,21 +33,21 @@ class NodeCosts:
 
     def alone(self, node: NodeRoom, j: int) -> CoreCost:
         """What need j costs on this node with nobody beside it."""
-        key = (node.position, self._name(node, j))
-        known = self._alone.get(key)
+        key = (node.cpus, "alone", self._name(node, j))
+        known = self.prepared.costs.get(key)
         if known is None:
-            known = self._alone[key] = total((self.floating((node,), j), self.together(node, (j,))))
+            known = self.prepared.costs[key] = total((self.floating((node,), j), self.together(node, (j,))))
         return known
 
     def together(self, node: NodeRoom, needs: Sequence[int]) -> CoreCost:
         """What the blocks of these needs cost together on one node."""
         if not node.rule.takes_cpus:
             return NO_COST
-        key = (node.position, *sorted([self._name(node, j) for j in needs]))
-        known = self._together.get(key)
+        key = (node.cpus, *sorted([self._name(node, j) for j in needs]))
+        known = self.prepared.costs.get(key)
         if known is None:
             blocks = [block for j in needs for block in self.prepared.blocks[j]]
-            known = self._together[key] = cost_of(node, blocks, self.prepared.present.wishes)
+            known = self.prepared.costs[key] = cost_of(node, blocks, self.prepared.present.wishes)
         return known
 
     def floating(self, nodes: Sequence[NodeRoom], j: int) -> CoreCost:
@@ -61,15 +59,15 @@ class NodeCosts:
         """At most so many vCPUs of need j stay if it goes to this node, whatever else that costs."""
         if not self.wish_masks[j] >> node.position & 1:
             return 0
-        key = (node.position, j)
-        known = self._could.get(key)
+        key = (node.cpus, j)
+        known = self.prepared.kept.get(key)
         if known is None:
             need, wishes = self.prepared.demand.node_needs[j], self.prepared.present.wishes
             free = node.keepable_bits
             narrow = [bits for block in need.blocks for bits in wishes.narrow.get(block.roles[0], ())]
             known = sum(1 for bits in narrow if not bits & ~free) + len(need.vcpus)
             known += len(wishes.wide) if need.blocks else 0
-            self._could[key] = known
+            self.prepared.kept[key] = known
         return known
 
 

@@ -26,6 +26,7 @@ class NodeJudge:
         self.has_tune_memory: Bools | None = None  # None = nothing is bound literally
         self._pages: dict[int, Floats] = {}
         self._known: dict[object, Bools] = {}
+        self._cpu_needs: dict[int, tuple[NodeNeed, list[tuple[int, Array]]]] = {}
         if demand.tune is not None and demand.tune.nodes:
             self._reserve(demand.tune)
 
@@ -91,6 +92,12 @@ class NodeJudge:
 
     def cpu_needs(self, need: NodeNeed) -> list[tuple[int, Array]]:
         """(needed, room on each node) pairs that must all hold for the need's CPUs."""
+        known = self._cpu_needs.get(id(need))
+        if known is None or known[0] is not need:
+            known = self._cpu_needs[id(need)] = need, self._cpu_needs_of(need)
+        return known[1]
+
+    def _cpu_needs_of(self, need: NodeNeed) -> list[tuple[int, Array]]:
         pairs: list[tuple[int, Array]] = []
         if need.usable_needed:
             pairs.append((need.usable_needed, core_columns.usable_cpus(self.columns)))

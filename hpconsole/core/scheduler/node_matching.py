@@ -99,6 +99,8 @@ def _cheapest(sets: Sets, prices: Weights, size: int) -> Sets:
         return sets  # a need costs the same wherever it goes
     if all(row == prices[0] for row in prices):  # whoever goes where, the same nodes cost the same
         return least(sets, sums(sets, [prices[0].get(i, 0) for i in range(size)]))
+    if len(sets) <= _FEW:
+        return _those(sets, [_cost_in(item, prices) for item in sets.tolist()])
     # No set costs less than the sum of what each need costs on the best of its nodes.
     bounds = np.zeros(len(sets), dtype=np.int64)
     for row in prices:

@@ -65,17 +65,7 @@ def own_cpus(vm: Vm, pinning: CpuPinning, topology: HostTopology) -> CpuSet:
     Isolated threads own their whole cores. A kept shape that lies over all CPUs of a host node with more CPUs than
     vCPUs is at home on the node, not on its CPUs, and owns none of them.
     """
-    policy = vm.intent.cpu_pinning_policy
-    if not policy.is_exclusive:
-        return EMPTY
-    tables = tables_of(topology)
-    bits = 0
-    for cpus, users in _users_by_set(pinning).items():
-        if policy is not CpuPinningPolicy.KEEP_SHAPE or not tables.is_node_wide(cpus, users):
-            bits |= cpus
-    if policy is CpuPinningPolicy.ISOLATE_THREADS:
-        bits = tables.whole_cores(bits)
-    return CpuSet(bits)
+    return CpuSet(_own_and_shared(vm, pinning, topology)[0])
 
 
 def shared_cpus(vm: Vm, pinning: CpuPinning, topology: HostTopology) -> CpuSet:
@@ -83,17 +73,30 @@ def shared_cpus(vm: Vm, pinning: CpuPinning, topology: HostTopology) -> CpuSet:
 
     CPUs that were derived from host nodes (policy NONE) count as nobody's.
     """
+    return CpuSet(_own_and_shared(vm, pinning, topology)[1])
+
+
+def _own_and_shared(vm: Vm, pinning: CpuPinning, topology: HostTopology) -> tuple[int, int]:
+    """The CPUs of `own_cpus` and `shared_cpus`, as bits."""
     policy = vm.intent.cpu_pinning_policy
-    bits = 0
-    if policy in (CpuPinningPolicy.MANUAL, CpuPinningPolicy.RESIZE_AND_PIN_NUMA):
-        bits |= pinning.all_vcpu_cpus.bits
-    if policy is not CpuPinningPolicy.NONE:
-        tables = tables_of(topology)
-        helpers = [cpus for _, cpus in pinning.iothreads] + ([pinning.emulator] if pinning.emulator else [])
-        for cpus in helpers:
-            if not tables.is_node_wide(cpus.bits, 0):
-                bits |= cpus.bits
-    return CpuSet(bits & ~own_cpus(vm, pinning, topology).bits)
+    if policy is CpuPinningPolicy.NONE:
+        return 0, 0
+    tables = tables_of(topology)
+    own = shared = 0
+    if policy.is_exclusive:
+        for cpus, users in _users_by_set(pinning).items():
+            is_single = not cpus & (cpus - 1)  # one CPU is never a whole node's
+            if is_single or policy is not CpuPinningPolicy.KEEP_SHAPE or not tables.is_node_wide(cpus, users):
+                own |= cpus
+        if policy is CpuPinningPolicy.ISOLATE_THREADS:
+            own = tables.whole_cores(own)
+    elif policy in (CpuPinningPolicy.MANUAL, CpuPinningPolicy.RESIZE_AND_PIN_NUMA):
+        shared = pinning.all_vcpu_cpus.bits
+    helpers = [cpus for _, cpus in pinning.iothreads] + ([pinning.emulator] if pinning.emulator else [])
+    for helper in helpers:
+        if not tables.is_node_wide(helper.bits, 0):
+            shared |= helper.bits
+    return own, shared & ~own
 
 
 def claims_of(vm: Vm, placement: Placement) -> tuple[NodeClaim, ...]:
@@ -229,9 +232,9 @@ def _account(
 
 
 def _users(vm: Vm, pinning: CpuPinning, topology: HostTopology) -> list[CpuUser]:
-    own, shared = own_cpus(vm, pinning, topology), shared_cpus(vm, pinning, topology)
-    users = [CpuUser(vm.uuid, vm.name, own, True)] if own else []
-    return [*users, CpuUser(vm.uuid, vm.name, shared, False)] if shared else users
+    own, shared = _own_and_shared(vm, pinning, topology)
+    users = [CpuUser(vm.uuid, vm.name, CpuSet(own), True)] if own else []
+    return [*users, CpuUser(vm.uuid, vm.name, CpuSet(shared), False)] if shared else users
 
 
 def _union(sets: Iterable[CpuSet]) -> CpuSet:

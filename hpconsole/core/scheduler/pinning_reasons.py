@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from hpconsole.core.scheduler.demand import CoreRule, Demand, NodeNeed
-from hpconsole.core.scheduler.node_judge import NodeJudge
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Refusal, Shortage
 from hpconsole.core.scheduler.wording import counted, listed, mib, page
@@ -53,7 +52,7 @@ def missing_nodes(question: Question, row: int, demand: Demand) -> Refusal:
 def short_of_memory(question: Question, row: int, demand: Demand) -> Refusal:
     """The nodes have too little free memory or too few free pages."""
     needs = [need for need in demand.node_needs if need.memory_kib or need.page_needs]
-    reason = _Reason(question, row, demand, needs, memory=True, cpus=False)
+    reason = _Reason(_lacks_of(question, row, demand), needs, memory=True, cpus=False)
     return Refusal("NUMA", reason.sentence(), "NOT_MEMORY_PINNED_NUMA", reason.shortages())
 
 
@@ -62,7 +61,7 @@ def short_of_cpus(question: Question, row: int, demand: Demand) -> Refusal:
     if demand.sockets:
         return _short_sockets(question, row, demand)
     has_memory = all(bool(fit.has_memory[row]) for fit in question.fits)
-    reason = _Reason(question, row, demand, demand.node_needs, memory=has_memory, cpus=True)
+    reason = _Reason(_lacks_of(question, row, demand), demand.node_needs, memory=has_memory, cpus=True)
     return Refusal("CpuPinning", reason.sentence(), "VM_PINNING_DEDICATED_NOT_FIT", reason.shortages())
 
 
@@ -104,25 +103,90 @@ def _short_sockets(question: Question, row: int, demand: Demand) -> Refusal:
     return Refusal("CpuPinning", sentence, "VM_PINNING_DEDICATED_NOT_FIT", (shortage,))
 
 
-class _Reason:
-    """What is wrong on one host, for needs that go to nodes."""
+class _Lacks:
+    """What the nodes of one host lack for needs that go to nodes; each kind of need is looked at once."""
 
-    def __init__(
-        self, question: Question, row: int, demand: Demand, needs: Sequence[NodeNeed], *, memory: bool, cpus: bool
-    ) -> None:
+    def __init__(self, question: Question, row: int, demand: Demand) -> None:
+        self.question, self.demand, self.row = question, demand, row
         self.host = question.account(row)
-        self.demand, self.needs, self.memory, self.cpus = demand, needs, memory, cpus
-        self.judge, self.row = NodeJudge(question.columns, demand), row
-        kinds = [_kind(need) for need in needs]
-        by_kind = dict(zip(kinds, needs, strict=True))
-        known = {kind: self._lacks(need, memory=memory, cpus=cpus) for kind, need in by_kind.items()}
-        self.lacks = [known[kind] for kind in kinds]
-        fits = [
-            {node.node_id for node in self.host.nodes if _may(need, node.node_id)} - {lack.node_id for lack in lacks}
-            for need, lacks in zip(needs, self.lacks, strict=True)
-        ]
-        self.chosen = _violator(fits)
-        self.suited = sorted(set().union(*(fits[i] for i in self.chosen))) if self.chosen else []
+        self.kinds = _kinds_of(question, demand)
+        self.node_ids = [node.node_id for node in self.host.nodes]
+        self._known: dict[int, tuple[list[_Lack], list[_Lack]]] = {}
+
+    def of(self, need: NodeNeed) -> tuple[list[_Lack], list[_Lack]]:
+        """(of memory, of CPUs) on the nodes the need may go to, in the order of the nodes."""
+        kind = self.kinds[id(need)]
+        known = self._known.get(kind)
+        if known is None:
+            known = self._known[kind] = (self._memory(need), self._cpus(need))
+        return known
+
+    def _memory(self, need: NodeNeed) -> list[_Lack]:
+        lacks: list[_Lack] = []
+        pages, kib = need.page_needs, need.memory_kib
+        for node in self.host.nodes:
+            if not _may(need, node.node_id):
+                continue
+            for size, count in pages:
+                free = next((number for known, number in node.pages if known == size), 0)
+                if free < count:
+                    lacks.append(_Lack(1 - free / count, node.node_id, f"{page(size)} pages", count, free))
+            if kib > node.free_kib:
+                gap = 1 - node.free_kib / kib
+                total = node.total_kib / 1024 or None
+                lacks.append(_Lack(gap, node.node_id, "memory", kib / 1024, node.free_kib / 1024, "MiB", total))
+        return lacks
+
+    def _cpus(self, need: NodeNeed) -> list[_Lack]:
+        lacks: list[_Lack] = []
+        asked = [(needed, room[self.row].tolist()) for needed, room in self.question.judge(self.demand).cpu_needs(need)]
+        unit = unit_of(self.demand, need)
+        for position, node in enumerate(self.host.nodes):
+            if not _may(need, node.node_id):
+                continue
+            for needed, room in asked:
+                have = room[position]
+                if have < needed:
+                    most = len(node.core_bits) if unit.endswith("cores") else node.cpu_bits.bit_count()
+                    ceiling = None if unit.startswith("groups") else most
+                    lacks.append(_Lack(1 - have / needed, node.node_id, unit, needed, have, ceiling=ceiling))
+        return lacks
+
+
+def _lacks_of(question: Question, row: int, demand: Demand) -> _Lacks:
+    """What this host lacks; remembered until the next host is asked about, because two filters ask in turn."""
+    kept = question.scratch.get("lacks")
+    if isinstance(kept, _Lacks) and kept.row == row and kept.demand is demand:
+        return kept
+    made = _Lacks(question, row, demand)
+    question.scratch["lacks"] = made
+    return made
+
+
+class _Reason:
+    """What is wrong on one host, for needs that go to nodes: of memory, of CPUs, or of both on the same nodes."""
+
+    def __init__(self, lacks: _Lacks, needs: Sequence[NodeNeed], *, memory: bool, cpus: bool) -> None:
+        self.host, self.demand, self.all_lacks = lacks.host, lacks.demand, lacks
+        self.needs, self.memory, self.cpus = needs, memory, cpus
+        fits: dict[int, set[int]] = {}
+        each: list[set[int]] = []
+        for need in needs:
+            kind = lacks.kinds[id(need)]
+            if kind not in fits:
+                fits[kind] = self._allowed(need) - {lack.node_id for lack in self._lacks(need)}
+            each.append(fits[kind])
+        self.chosen = _violator(each)
+        self.suited = sorted(set().union(*(each[i] for i in self.chosen))) if self.chosen else []
+
+    def _allowed(self, need: NodeNeed) -> set[int]:
+        if need.allowed_nodes is None:
+            return set(self.all_lacks.node_ids)
+        return {node.node_id for node in self.host.nodes if _may(need, node.node_id)}
+
+    def _lacks(self, need: NodeNeed) -> list[_Lack]:
+        of_memory, of_cpus = self.all_lacks.of(need)
+        return (of_memory if self.memory else []) + (of_cpus if self.cpus else [])
 
     def sentence(self) -> str:
         """So many nodes of a kind are needed; these are the only ones."""
@@ -145,11 +209,12 @@ class _Reason:
             return (Shortage("free memory on the nodes together", needed / 1024, free / 1024, "MiB"),)
         # Which nodes come closest is one question for memory and CPUs: advice on two different nodes would help nobody.
         need = self.needs[self.chosen[0]]
-        gaps = {node.node_id: 0.0 for node in self.host.nodes if _may(need, node.node_id)}
-        for lack in self._lacks(need, memory=True, cpus=True):
+        gaps = dict.fromkeys(sorted(self._allowed(need)), 0.0)
+        of_memory, of_cpus = self.all_lacks.of(need)
+        for lack in (*of_memory, *of_cpus):
             gaps[lack.node_id] += lack.gap
         nearest = sorted(gaps, key=lambda node_id: (gaps[node_id], node_id))[: len(self.chosen)]
-        own = sorted(self.lacks[self.chosen[0]], key=lambda lack: (gaps[lack.node_id], lack.node_id))
+        own = sorted(self._lacks(need), key=lambda lack: (gaps[lack.node_id], lack.node_id))
         found = [lack.shortage() for lack in own if lack.node_id in nearest]
         if not found:
             found = [lack.shortage() for lack in own[:1]]
@@ -157,55 +222,44 @@ class _Reason:
             found.append(Shortage("NUMA nodes", len(self.chosen), len(gaps), ceiling=len(gaps)))
         return tuple(found)
 
-    def _lacks(self, need: NodeNeed, *, memory: bool, cpus: bool) -> list[_Lack]:
-        """What each allowed node lacks."""
-        lacks: list[_Lack] = []
-        pages = need.page_needs if memory else ()
-        kib = need.memory_kib if memory else 0
-        asked = [(needed, room[self.row].tolist()) for needed, room in self.judge.cpu_needs(need)] if cpus else []
-        for position, node in enumerate(self.host.nodes):
-            if not _may(need, node.node_id):
-                continue
-            for size, count in pages:
-                free = next((number for known, number in node.pages if known == size), 0)
-                if free < count:
-                    lacks.append(_Lack(1 - free / count, node.node_id, f"{page(size)} pages", count, free))
-            if kib > node.free_kib:
-                gap = 1 - node.free_kib / kib
-                total = node.total_kib / 1024 or None
-                lacks.append(_Lack(gap, node.node_id, "memory", kib / 1024, node.free_kib / 1024, "MiB", total))
-            unit = self._unit(need)
-            most = len(node.core_bits) if unit.endswith("cores") else node.cpu_bits.bit_count()
-            for needed, room in asked:
-                have = room[position]
-                if have < needed:
-                    ceiling = None if unit.startswith("groups") else most
-                    lacks.append(_Lack(1 - have / needed, node.node_id, unit, needed, have, ceiling=ceiling))
-        return lacks
-
-    def _unit(self, need: NodeNeed) -> str:
-        rule = self.demand.rule
-        if rule is CoreRule.WHOLE_CORES:
-            return "whole cores"
-        if rule is CoreRule.SIBLINGS and self.demand.threads > 1:
-            return f"groups of {self.demand.threads} sibling CPUs"
-        if rule is CoreRule.SHAPE and need.blocks:
-            return "cores"
-        return "CPUs"
-
     def _amount(self, need: NodeNeed) -> str:
         parts: list[str] = []
         if self.memory:
             parts += [f"{count:,} free {page(size)} pages" for size, count in need.page_needs]
             parts += [f"{mib(need.memory_kib)} free"] if need.memory_kib else []
         if self.cpus:
-            most = max((needed for needed, _ in self.judge.cpu_needs(need)), default=0)
-            parts += [f"{most} free {self._unit(need)}"] if most else []
+            judge = self.all_lacks.question.judge(self.demand)
+            most = max((needed for needed, _ in judge.cpu_needs(need)), default=0)
+            parts += [f"{most} free {unit_of(self.demand, need)}"] if most else []
         return " and ".join(parts) or "room"
+
+
+def unit_of(demand: Demand, need: NodeNeed) -> str:
+    """In what the CPUs of a need are counted."""
+    rule = demand.rule
+    if rule is CoreRule.WHOLE_CORES:
+        return "whole cores"
+    if rule is CoreRule.SIBLINGS and demand.threads > 1:
+        return f"groups of {demand.threads} sibling CPUs"
+    if rule is CoreRule.SHAPE and need.blocks:
+        return "cores"
+    return "CPUs"
 
 
 def _may(need: NodeNeed, node_id: int) -> bool:
     return need.allowed_nodes is None or node_id in need.allowed_nodes
+
+
+def _kinds_of(question: Question, demand: Demand) -> dict[int, int]:
+    """By identity of each need of a demand: a number that needs have in common which are the same to a node."""
+    kept = question.scratch.get("kinds")
+    if isinstance(kept, tuple) and kept[0] is demand:
+        known: dict[int, int] = kept[1]
+        return known
+    numbers: dict[object, int] = {}
+    kinds = {id(need): numbers.setdefault(_kind(need), len(numbers)) for need in demand.node_needs}
+    question.scratch["kinds"] = demand, kinds
+    return kinds
 
 
 def _kind(need: NodeNeed) -> object:

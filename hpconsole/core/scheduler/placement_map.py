@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import NodeBinding, Placement
 from hpconsole.core.model.vm import CpuPinning, NumaMode, NumaTune
 from hpconsole.core.scheduler.core_assignment import Seats, seats_of
 from hpconsole.core.scheduler.demand import CoreRule, Demand, Helper, HelperKind, Tune
-from hpconsole.core.scheduler.floating import counted_blocks, used_bits
+from hpconsole.core.scheduler.floating import used_bits
 from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.node_choice import Choice
-from hpconsole.core.scheduler.present_pinning import Present
-from hpconsole.core.scheduler.room import HostRoom
+from hpconsole.core.scheduler.prepared import Prepared
+from hpconsole.core.scheduler.room import HostRoom, NodeRoom
 
 
-def map_of(room: HostRoom, present: Present, choice: Choice) -> Placement:
+def map_of(room: HostRoom, prepared: Prepared, choice: Choice) -> Placement:
     """The map of the demand of `room` on the chosen nodes."""
-    seats: Seats = []
+    present = prepared.present
     by_node: dict[int, list[int]] = {}
     for j, nodes in enumerate(choice.nodes):
         if room.demand.node_needs[j].blocks:
             by_node.setdefault(nodes[0], []).append(j)
+    cpus: dict[int, int] = {}
     for node, needs in by_node.items():
-        blocks = [block for j in needs for block in counted_blocks(room.demand.node_needs[j])]
-        seats += seats_of(room.nodes[node], blocks, present.wishes)
-    for part, own in choice.spread:
-        seats += seats_of(part, own, present.wishes)
-    return map_of_seats(room, choice, roles_seated(seats, room.demand.rule, present.cpu_of))
+        cpus.update(_seated_on(room.nodes[node], needs, prepared))
+    if choice.spread:
+        seats: Seats = []
+        for part, own in choice.spread:
+            seats += seats_of(part, own, present.wishes)
+        cpus.update(roles_seated(seats, room.demand.rule, present.cpu_of))
+    return map_of_seats(room, choice, cpus)
+
+
+def _seated_on(node: NodeRoom, needs: Sequence[int], prepared: Prepared) -> Mapping[int, int]:
+    """The CPU of each role of these needs on one node; remembered for nodes with the same CPUs free."""
+    key = (node.cpus, *needs)
+    known = prepared.seats.get(key)
+    if known is None:
+        present = prepared.present
+        blocks = [block for j in needs for block in prepared.blocks[j]]
+        seats = seats_of(node, blocks, present.wishes)
+        known = prepared.seats[key] = roles_seated(seats, node.rule, present.cpu_of)
+    return known
 
 
 def roles_seated(seats: Seats, rule: CoreRule, cpu_of: Mapping[int, int]) -> dict[int, int]:
@@ -59,7 +74,9 @@ def map_of_seats(room: HostRoom, choice: Choice, cpus: Mapping[int, int]) -> Pla
     demand = room.demand
     sets: dict[int, int] = {vcpu: own.bits for vcpu, own in demand.literal}
     for vcpu, roles in demand.vcpu_roles:
-        sets[vcpu] = _bits(cpus[role] for role in roles)
+        bits = roles.bits
+        is_single = bits and not bits & (bits - 1)
+        sets[vcpu] = 1 << cpus[bits.bit_length() - 1] if is_single else _bits(cpus[role] for role in roles)
     for vcpu, needs in demand.floating:
         for j in needs:
             for node in choice.nodes[j]:

@@ -60,8 +60,9 @@ def _find(demand: Demand, occupancy: Occupancy) -> Placement | None:
     room = HostRoom(demand, occupancy)
     if not is_open(room):
         return None
-    present = prepared_of(demand).present
-    found = [map_of(room, present, choice) for choice in choices(room, literal_nodes(room))]
+    prepared = prepared_of(demand)
+    present = prepared.present
+    found = [map_of(room, prepared, choice) for choice in choices(room, literal_nodes(room))]
     if not found:
         return None
     if present.cpu_of and found[0].pinning.vcpus != demand.vm.pinning.vcpus:

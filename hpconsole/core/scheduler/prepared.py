@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hpconsole.core.scheduler.core_assignment import signature
 from hpconsole.core.scheduler.demand import Demand, NodeNeed
 from hpconsole.core.scheduler.floating import counted_blocks
 from hpconsole.core.scheduler.present_pinning import Present, present_of
+from hpconsole.core.scheduler.room import CoreCost
 
 _KEPT = 32
+_KEPT_ANSWERS = 8192
+
+Key = tuple[object, ...]
 
 
 class Prepared:
-    """See the module. Lists go by need."""
+    """See the module. Lists go by need.
 
-    __slots__ = ("blocks", "demand", "kinds", "pages", "present", "stand_in", "wanted")
+    `costs`, `kept` and `seats` remember what needs cost, could keep and take on CPUs that are free in the same way:
+    hosts of one model, and one host from poll to poll, share the answers. Written by `node_costs` and `placement_map`.
+    """
+
+    __slots__ = ("blocks", "costs", "demand", "kept", "kinds", "pages", "present", "seats", "stand_in",
+                 "wanted")  # fmt: skip
 
     def __init__(self, demand: Demand, present: Present | None = None) -> None:
         self.demand = demand  # held, so that its identity stays its own
@@ -26,6 +37,16 @@ class Prepared:
         self.blocks = [counted_blocks(need) for need in needs]
         self.pages = [need.page_needs for need in needs]
         self.wanted = [self._wanted(need) for need in needs]  # CPUs (bits) that some vCPU would stay on
+        self.costs: dict[Key, CoreCost] = {}
+        self.kept: dict[Key, int] = {}
+        self.seats: dict[Key, Mapping[int, int]] = {}
+
+    def make_room(self) -> None:
+        """Forget answers where there are too many of them."""
+        if len(self.costs) + len(self.kept) + len(self.seats) > _KEPT_ANSWERS:
+            self.costs.clear()
+            self.kept.clear()
+            self.seats.clear()
 
     def _wanted(self, need: NodeNeed) -> int:
         wishes, bits = self.present.wishes, 0

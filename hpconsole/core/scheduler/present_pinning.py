@@ -17,6 +17,7 @@ class Present:
     cpu_of: Mapping[int, int]  # role -> CPU it has now
     wishes: Wishes
     sets: Mapping[int, int]  # vCPU -> its CPUs now, as bits
+    cpus: int = 0  # all of `cpu_of`, as bits, if every role has a CPU, each its own; else 0
 
 
 NOTHING_PRESENT = Present({}, NO_WISHES, {})
@@ -58,4 +59,10 @@ def present_of(demand: Demand) -> Present:
         numbers = {cpu_of[role] for role in block.roles if role in cpu_of}
         if len(numbers) == len(block.roles):
             homes[block.roles[0]] = sum(1 << number for number in numbers)
-    return Present(cpu_of, Wishes(narrow, homes, tuple(wide)), sets)
+    asked = together = 0
+    for _, own in demand.vcpu_roles:
+        asked |= own.bits
+    for cpu in cpu_of.values():
+        together |= 1 << cpu
+    is_complete = len(cpu_of) == asked.bit_count() == together.bit_count()
+    return Present(cpu_of, Wishes(narrow, homes, tuple(wide)), sets, together if is_complete else 0)

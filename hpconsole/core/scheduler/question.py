@@ -21,6 +21,7 @@ from hpconsole.core.scheduler.account import HostAccount
 from hpconsole.core.scheduler.columns import Bools, HostColumns, Ints
 from hpconsole.core.scheduler.demand import Demand
 from hpconsole.core.scheduler.demand_reading import demand_of
+from hpconsole.core.scheduler.node_judge import NodeJudge
 from hpconsole.core.scheduler.pinning_fit import Fit, fit
 
 
@@ -131,6 +132,20 @@ class Question:
     def fits(self) -> tuple[Fit, ...]:
         """Where each VM's bound memory and pinned CPUs have room; a VM always fits where it runs."""
         return tuple(self._fit(vm, demand) for vm, demand in zip(self.vms, self.demands, strict=True))
+
+    @cached_property
+    def scratch(self) -> dict[str, object]:
+        """What units keep from one host they are asked about to the next. Replaced whole, so any thread may."""
+        return {}
+
+    @cached_property
+    def _judges(self) -> dict[int, NodeJudge]:
+        return {id(demand): NodeJudge(self.columns, demand) for demand in self.demands}
+
+    def judge(self, demand: Demand) -> NodeJudge:
+        """Which nodes suit which need of one of `demands`."""
+        known = self._judges.get(id(demand))
+        return known if known is not None else NodeJudge(self.columns, demand)
 
     def _fit(self, vm: Vm, demand: Demand) -> Fit:
         whole = fit(self.columns, demand)

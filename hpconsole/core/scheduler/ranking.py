@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.scheduler.columns import Bools, Floats, Ints
@@ -107,12 +109,9 @@ class Ranking:
         """Every reason against a host, with numbers; empty for an accepted one."""
         row = self._row(host)
         reasons = list(self._outer_refusals(host))
-        accepts = self._verdicts.accepts
-        reasons += [
-            unit.because(self._question, row)
-            for index, unit in enumerate(self._verdicts.filters)
-            if not accepts[index, row]
-        ]
+        filters = self._verdicts.filters
+        refusing = np.flatnonzero(~self._verdicts.accepts[:, row])
+        reasons += [filters[index].because(self._question, row) for index in refusing.tolist()]
         if not any(reason.unit in _PINNING for reason in reasons) and not self._fits(row):
             misfit = self._exact.misfit(self._question, row)
             if misfit is not None:

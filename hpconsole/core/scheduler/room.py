@@ -11,17 +11,8 @@ from typing import NamedTuple
 
 from hpconsole.core.scheduler.demand import Block, CoreRule, Demand, NodeNeed, Tune
 from hpconsole.core.scheduler.host_tables import Core, HostTables, tables_of
+from hpconsole.core.scheduler.node_cpus import FreeCore, NodeCpus, node_cpus
 from hpconsole.core.scheduler.occupancy import Occupancy
-
-
-class FreeCore(NamedTuple):
-    """A core with free CPUs."""
-
-    bits: int  # its free CPUs
-    free: int  # how many
-    width: int  # CPUs it has, free or not
-    bank: int
-    socket: int
 
 
 class CoreCost(NamedTuple):
@@ -35,8 +26,8 @@ class CoreCost(NamedTuple):
 class NodeRoom:
     """One host node as one demand sees it. `free_bits` are the CPUs it could take (or, FLOATING, use)."""
 
-    __slots__ = ("_at_least", "_cores", "_whole_and_part", "capacity", "free_bits", "free_kib", "free_pages",
-                 "is_untouched", "position", "rule", "tables", "threads", "usable_bits")  # fmt: skip
+    __slots__ = ("capacity", "cpus", "free_bits", "free_kib", "free_pages", "position", "rule", "tables", "threads",
+                 "usable_bits")  # fmt: skip
 
     def __init__(self, tables: HostTables, position: int, occupancy: Occupancy, rule: CoreRule, threads: int) -> None:
         node_id = tables.node_ids[position]
@@ -46,85 +37,57 @@ class NodeRoom:
         self.threads = threads
         self.free_kib = occupancy.free_kib.get(node_id, 0)
         self.free_pages: Mapping[int, int] = occupancy.free_pages.get(node_id, {})
-        exclusive = occupancy.exclusive.bits
-        bits = tables.node_bits[position]
+        bits = tables.node_bits[position] & ~occupancy.exclusive.bits
         # What vCPUs without CPUs of their own may run on; isolated CPUs are for those pinned by name only.
-        self.usable_bits = bits & ~exclusive & ~occupancy.host.isolated_cpus.bits
+        usable = bits & ~occupancy.host.isolated_cpus.bits
         if rule.takes_cpus:
-            self.free_bits = bits & ~exclusive & ~occupancy.shared.bits
-        else:
-            self.free_bits = self.usable_bits if rule is CoreRule.FLOATING else bits & ~exclusive
-        self.is_untouched = self.free_bits == bits
-        self._cores: tuple[FreeCore, ...] | None = None
-        self._at_least: tuple[int, ...] | None = None
-        self._whole_and_part: tuple[int, list[int]] | None = None
-        self.capacity = self._capacity()
+            bits &= ~occupancy.shared.bits
+        elif rule is CoreRule.FLOATING:
+            bits = usable
+        self._take(node_cpus(tables, position, rule, threads, free_bits=bits, usable_bits=usable))
+
+    def _take(self, cpus: NodeCpus) -> None:
+        self.cpus = cpus
+        self.free_bits, self.usable_bits, self.capacity = cpus.free_bits, cpus.usable_bits, cpus.capacity
 
     def part(self, bits: int) -> NodeRoom:
         """The same node with only these of its CPUs."""
         part = copy(self)
-        part.free_bits &= bits
-        part.is_untouched = part.is_untouched and not self.tables.node_bits[self.position] & ~bits
-        part._cores = part._at_least = part._whole_and_part = None
-        part.capacity = part._capacity()
+        free = self.free_bits & bits
+        part._take(
+            node_cpus(self.tables, self.position, self.rule, self.threads, free_bits=free, usable_bits=self.usable_bits)
+        )
         return part
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether all CPUs of the node are free."""
+        return self.cpus.is_untouched
 
     @property
     def cores(self) -> tuple[FreeCore, ...]:
         """The cores with free CPUs, in the order of their lowest CPU."""
-        if self._cores is None:
-            free = self.free_bits
-            self._cores = tuple(
-                FreeCore(core.bits & free, (core.bits & free).bit_count(), core.width, core.bank, core.socket)
-                for core in self.tables.cores[self.position]
-                if core.bits & free
-            )
-        return self._cores
+        return self.cpus.cores
 
     @property
     def whole_and_part(self) -> tuple[int, list[int]]:
         """(completely free cores, the blocks of `threads` CPUs that each other core has room for, most first)."""
-        if self._whole_and_part is None:
-            whole, part = 0, []
-            free = self.free_bits
-            for core in self.tables.cores[self.position]:
-                count = (core.bits & free).bit_count()
-                if count == core.width:
-                    whole += 1
-                elif count:
-                    part.append(count // self.threads)
-            part.sort(reverse=True)
-            self._whole_and_part = (whole, part)
-        return self._whole_and_part
+        return self.cpus.whole_and_part
 
     @property
     def keepable_bits(self) -> int:
         """The CPUs a vCPU may be pinned to here: the free ones; of whole cores the first one."""
-        if self.rule is not CoreRule.WHOLE_CORES:
-            return self.free_bits
-        bits = 0
-        for core in self.cores:
-            if core.free == core.width:
-                bits |= core.bits & -core.bits
-        return bits
+        return self.cpus.keepable_bits
 
     @property
     def at_least(self) -> tuple[int, ...]:
         """`at_least[k]`: how many cores have k or more free CPUs."""
-        if self._at_least is None:
-            widest = max((core.free for core in self.cores), default=0)
-            counts = [0] * (widest + 1)
-            for core in self.cores:
-                counts[core.free] += 1
-            for k in range(widest - 1, -1, -1):
-                counts[k] += counts[k + 1]
-            self._at_least = tuple(counts)
-        return self._at_least
+        return self.cpus.at_least
 
     @property
     def resizable_cores(self) -> tuple[Core, ...]:
         """RESIZED: the cores after the node's first, none of whose CPUs is another VM's own."""
-        return tuple(core for core in self.tables.cores[self.position][1:] if not core.bits & ~self.free_bits)
+        return self.cpus.resizable_cores
 
     def fits_all(self, needs: Sequence[NodeNeed]) -> bool:
         """Whether these needs together have room here."""
@@ -158,31 +121,7 @@ class NodeRoom:
 
     def holds_shape(self, counts: Sequence[tuple[int, int]]) -> bool:
         """Whether there are cores for blocks of these `shape_counts`."""
-        have = self.at_least
-        return all(size < len(have) and have[size] >= count for size, count in counts)
-
-    def _capacity(self) -> int:
-        """Blocks (SIBLINGS, WHOLE_CORES), cores (SHAPE) or CPUs (FLOATING, RESIZED) there is room for."""
-        rule = self.rule
-        if rule is CoreRule.FLOATING:
-            return self.free_bits.bit_count()
-        if rule is CoreRule.RESIZED:
-            return sum(core.width for core in self.resizable_cores)
-        if rule is CoreRule.NOTHING:
-            return 0
-        free, threads = self.free_bits, self.threads
-        if not free:
-            return 0
-        if self.is_untouched:
-            return self.tables.untouched_capacity(self.position, rule, threads)
-        cores = self.tables.cores[self.position]
-        if rule is CoreRule.WHOLE_CORES:
-            return sum(1 for core in cores if not core.bits & ~free)
-        if rule is CoreRule.SHAPE:
-            return sum(1 for core in cores if core.bits & free)
-        if threads == 1:
-            return free.bit_count()
-        return sum((core.bits & free).bit_count() // threads for core in cores)
+        return self.cpus.holds_shape(counts)
 
 
 class HostRoom:

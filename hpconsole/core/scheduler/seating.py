@@ -16,7 +16,7 @@ def seat(costs: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """
     size = len(costs)
     if size <= _BY_SUBSETS:
-        return _by_subsets(costs)
+        return _by_subsets(tuple([tuple(line) for line in costs]))
     # The tie rule as the low digits of the costs; only differences within a row matter, so numbers stay small.
     scale = size**size
     weighted: list[list[int]] = []
@@ -32,7 +32,8 @@ def _removals(size: int) -> tuple[tuple[tuple[int, int], ...], ...]:
     return tuple(tuple((i, subset ^ 1 << i) for i in range(size) if subset >> i & 1) for subset in range(1 << size))
 
 
-def _by_subsets(costs: Sequence[Sequence[int]]) -> tuple[int, ...]:
+@lru_cache(maxsize=2048)  # the same few tables come again and again: on hosts of one model, from poll to poll
+def _by_subsets(costs: tuple[tuple[int, ...], ...]) -> tuple[int, ...]:
     size = len(costs)
     removals = _removals(size)
     best = [0] * (1 << size)  # the least cost of the last rows in exactly these seats

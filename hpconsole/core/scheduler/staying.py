@@ -5,7 +5,6 @@ from __future__ import annotations
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.scheduler.core_search import Wishes, wishes_met
 from hpconsole.core.scheduler.demand import Block, CoreRule
-from hpconsole.core.scheduler.host_tables import positions
 from hpconsole.core.scheduler.node_choice import Choice
 from hpconsole.core.scheduler.placement_map import map_of_seats
 from hpconsole.core.scheduler.present_pinning import Present
@@ -15,17 +14,12 @@ from hpconsole.core.scheduler.room import HostRoom
 def staying(room: HostRoom, present: Present) -> Placement | None:
     """See the module; None where some CPU is taken, or the demand would not be met there."""
     demand = room.demand
-    roles = [role for _, own in demand.vcpu_roles for role in positions(own.bits)]
-    if not roles or any(role not in present.cpu_of for role in roles):
-        return None
-    cpus = {role: present.cpu_of[role] for role in roles}
-    free = 0
+    left = present.cpus
     for place in room.nodes:
-        free |= place.free_bits
-    if any(not free >> cpu & 1 for cpu in cpus.values()):
+        left &= ~place.free_bits
+    if left or not present.cpus:
         return None
-    if len(set(cpus.values())) != len(cpus):
-        return None
+    cpus = dict(present.cpu_of)
     nodes = [_node_of(room, cpus, need.blocks) for need in demand.node_needs]
     if any(node is None for node in nodes):
         return None
