@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape
 import libvirt
 
 from hpconsole.core.errors import HypervisorError, OperationRefused
+from hpconsole.core.hypervisor import libvirt_inquiries as inquiries
 from hpconsole.core.hypervisor.intent_xml import KEY, NAMESPACE
 from hpconsole.core.hypervisor.libvirt_connection import Connection, connect, freed
 from hpconsole.core.hypervisor.libvirt_events import EventFeed
@@ -17,6 +18,7 @@ from hpconsole.core.hypervisor.libvirt_lease import drop_lease, read_lease, take
 from hpconsole.core.hypervisor.libvirt_migration import migration_terms, read_job_stats
 from hpconsole.core.hypervisor.libvirt_sampling import Sampler
 from hpconsole.core.hypervisor.port import (
+    DirtyRate,
     DomainEvent,
     HostSample,
     Hypervisor,
@@ -146,6 +148,11 @@ class LibvirtHost:
         with self._domain(uuid) as domain:
             domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED if paused else 0)
 
+    def set_autostart(self, uuid: str, *, on: bool) -> None:
+        """Start the VM with its host, or not."""
+        with self._domain(uuid) as domain:
+            domain.setAutostart(int(on))
+
     def shut_down(self, uuid: str) -> None:
         """Ask the guest to shut down."""
         with self._domain(uuid) as domain:
@@ -203,10 +210,13 @@ class LibvirtHost:
         with self._domain(uuid) as domain:
             return read_job_stats(domain.jobStats(libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED if completed else 0))
 
-    def abort_job(self, uuid: str) -> None:
-        """Cancel the running job."""
+    def abort_job(self, uuid: str, *, post_copy: bool = False) -> None:
+        """Cancel the running job, or break off a post-copy that hangs."""
         with self._domain(uuid) as domain:
-            domain.abortJob()
+            if post_copy:
+                domain.abortJobFlags(libvirt.VIR_DOMAIN_ABORT_JOB_POSTCOPY)
+            else:
+                domain.abortJob()
 
     def set_migration_limits(
         self, uuid: str, *, bandwidth_mib_s: int | None = None, downtime_ms: int | None = None
@@ -239,6 +249,33 @@ class LibvirtHost:
         """Give back the lease of this UUID."""
         with self._connection.use() as connection:
             drop_lease(connection, uuid)
+
+    # --- asking before -----------------------------------------------------------
+
+    def start_dirty_rate(self, uuid: str, seconds: int) -> None:
+        """Begin to measure how fast the guest writes to its memory; returns at once."""
+        with self._domain(uuid) as domain:
+            domain.startDirtyRateCalc(seconds, libvirt.VIR_DOMAIN_DIRTYRATE_MODE_PAGE_SAMPLING)
+
+    def dirty_rate(self, uuid: str) -> DirtyRate:
+        """What the last measurement found."""
+        with self._connection.use(uuid) as connection, freed(connection.lookupByUUIDString(uuid)) as domain:
+            return inquiries.dirty_rate(connection, domain)
+
+    def compare_cpu(self, cpu_xml: str, *, arch: str, machine: str, virt_type: str) -> str:
+        """Why this host's hypervisor cannot give a guest this CPU, in libvirt's words; empty if it can."""
+        with self._connection.use() as connection:
+            return inquiries.compare_cpu(connection, cpu_xml, arch=arch, machine=machine, virt_type=virt_type)
+
+    def card_speed_mib_s(self) -> float | None:
+        """What the fastest network card with a link carries; None where the host does not tell."""
+        with self._connection.use() as connection:
+            return inquiries.card_speed_mib_s(connection)
+
+    def has_file(self, path: str) -> bool | None:
+        """Whether one of the host's active storage pools holds this file or device; None: it has no pool there."""
+        with self._connection.use() as connection:
+            return inquiries.has_file(connection, path)
 
     # --- the connection ----------------------------------------------------------
 

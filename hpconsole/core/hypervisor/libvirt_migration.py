@@ -21,7 +21,8 @@ def migration_terms(request: MigrationRequest, *, is_persistent: bool) -> tuple[
         libvirt.VIR_MIGRATE_UNDEFINE_SOURCE: is_persistent and request.undefine_source,
         libvirt.VIR_MIGRATE_AUTO_CONVERGE: request.auto_converge,
         libvirt.VIR_MIGRATE_COMPRESSED: request.compressed,
-        libvirt.VIR_MIGRATE_POSTCOPY: request.post_copy,
+        libvirt.VIR_MIGRATE_POSTCOPY: request.post_copy or request.resume_post_copy,
+        libvirt.VIR_MIGRATE_POSTCOPY_RESUME: request.resume_post_copy,
         libvirt.VIR_MIGRATE_PARALLEL: request.parallel_connections is not None,
         libvirt.VIR_MIGRATE_TLS: request.tls,
     }

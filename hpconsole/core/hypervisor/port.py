@@ -89,6 +89,7 @@ class MigrationRequest:
     parallel_connections: int | None = None
     tls: bool = False
     undefine_source: bool = True
+    resume_post_copy: bool = False  # go on with one whose post-copy broke, with the request it was begun with
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,16 @@ class JobStats:
     postcopy_requests: int | None = None
     disk_remaining_bytes: int | None = None
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DirtyRate:
+    """The guest's dirty rate as last measured (VIR_DOMAIN_STATS_DIRTYRATE), by page sampling."""
+
+    is_measured: bool  # False: never, or a measurement is under way
+    started_at_s: int = 0  # of the host's clock; tells two measurements apart
+    period_s: int = 0
+    mib_s: float = 0.0  # distinct memory written to in the period, by second
 
 
 class DomainEventKind(StrEnum):
@@ -175,6 +186,9 @@ class Hypervisor(Protocol):
     def start(self, uuid: str, *, paused: bool = False) -> None:
         """Boot a defined VM."""
 
+    def set_autostart(self, uuid: str, *, on: bool) -> None:
+        """Start the VM with its host, or not."""
+
     def shut_down(self, uuid: str) -> None:
         """Ask the guest to shut down."""
 
@@ -207,8 +221,8 @@ class Hypervisor(Protocol):
     def job_stats(self, uuid: str, *, completed: bool = False) -> JobStats:
         """Statistics of the running job, or of the last completed one."""
 
-    def abort_job(self, uuid: str) -> None:
-        """Cancel the running job."""
+    def abort_job(self, uuid: str, *, post_copy: bool = False) -> None:
+        """Cancel the running job. `post_copy`: only break off a post-copy that hangs, so that it can be resumed."""
 
     def set_migration_limits(
         self, uuid: str, *, bandwidth_mib_s: int | None = None, downtime_ms: int | None = None
@@ -226,6 +240,31 @@ class Hypervisor(Protocol):
 
     def drop_lease(self, uuid: str) -> None:
         """Give back the lease of this UUID, and no other; nothing happens where it is not held."""
+
+    def start_dirty_rate(self, uuid: str, seconds: int) -> None:
+        """Begin to measure how fast the guest writes to its memory, over 1 to 60 s; returns at once.
+
+        Page sampling: QEMU hashes 512 pages of each GiB at the beginning and at the end; the guest runs on meanwhile.
+
+        Raises:
+            OperationRefused: it is not running, is being measured already, or libvirt or QEMU is too old.
+        """
+
+    def dirty_rate(self, uuid: str) -> DirtyRate:
+        """What the last measurement found."""
+
+    def compare_cpu(self, cpu_xml: str, *, arch: str, machine: str, virt_type: str) -> str:
+        """Why this host's hypervisor cannot give a guest this CPU, in libvirt's words; empty if it can.
+
+        Raises:
+            OperationRefused: the host's libvirt cannot tell (too old, or the CPU cannot be compared).
+        """
+
+    def card_speed_mib_s(self) -> float | None:
+        """What the fastest network card with a link carries; None where the host does not tell."""
+
+    def has_file(self, path: str) -> bool | None:
+        """Whether one of the host's active storage pools holds this file or device; None: it has no pool there."""
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> Callable[[], None]:
         """Call `handler` for each event, on the event thread; returns the way to stop."""

@@ -33,6 +33,8 @@ class Domain:
     autostart: bool = False
     migration: Migration | None = None  # the one it takes part in, on either side
     completed: JobStats | None = None
+    dirty_rate_from_s: float | None = None  # when its dirty rate was last measured, and for how long
+    dirty_rate_period_s: int = 0
     counted_s: float = 0.0  # what of its CPU time the host's own counters already hold
     _cpu_s: float = 0.0
     _counts_from: float | None = None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from hpconsole.core.errors import ConnectionLost, HostUnreachable
 from hpconsole.core.hypervisor.intent_xml import NAMESPACE
 from hpconsole.core.hypervisor.port import (
+    DirtyRate,
     DomainEvent,
     DomainEventKind,
     HostSample,
@@ -19,6 +20,7 @@ from hpconsole.core.hypervisor.port import (
     MigrationTransport,
 )
 from hpconsole.core.hypervisor.safe_xml import Element
+from hpconsole.core.hypervisor.simulated import inquiries
 from hpconsole.core.hypervisor.simulated import migration as migrations
 from hpconsole.core.hypervisor.simulated.daemon import Daemon
 from hpconsole.core.hypervisor.simulated.demand import read_domain
@@ -152,6 +154,12 @@ class SimulatedHost:
         with self._calling() as daemon:
             daemon.start(uuid, paused=paused)
 
+    def set_autostart(self, uuid: str, *, on: bool) -> None:
+        """Start the VM with its host, or not."""
+        with self._calling() as daemon:
+            daemon.changeable(uuid).autostart = on
+            daemon.changed()
+
     def shut_down(self, uuid: str) -> None:
         """Ask the guest to shut down; it does so after a while."""
         with self._calling() as daemon:
@@ -253,10 +261,13 @@ class SimulatedHost:
                 return JobStats(int(Job.NONE))
             return domain.migration.stats(incoming=domain.migration.incoming is domain)
 
-    def abort_job(self, uuid: str) -> None:
-        """Cancel the running job."""
+    def abort_job(self, uuid: str, *, post_copy: bool = False) -> None:
+        """Cancel the running job, or break off a post-copy."""
         with self._calling() as daemon:
-            self._outgoing(daemon, uuid).abort()
+            if post_copy:
+                self._outgoing(daemon, uuid).break_off()
+            else:
+                self._outgoing(daemon, uuid).abort()
 
     def set_migration_limits(
         self, uuid: str, *, bandwidth_mib_s: int | None = None, downtime_ms: int | None = None
@@ -301,6 +312,33 @@ class SimulatedHost:
         with self._calling() as daemon:
             if daemon.lease is not None and daemon.lease.uuid == uuid:
                 daemon.lease = None
+
+    # --- asking before -----------------------------------------------------------
+
+    def start_dirty_rate(self, uuid: str, seconds: int) -> None:
+        """Begin to measure how fast the guest writes to its memory; returns at once."""
+        with self._calling() as daemon:
+            inquiries.start_dirty_rate(self._world, daemon, uuid, seconds)
+
+    def dirty_rate(self, uuid: str) -> DirtyRate:
+        """What the last measurement found."""
+        with self._calling() as daemon:
+            return inquiries.dirty_rate(self._world, daemon, uuid)
+
+    def compare_cpu(self, cpu_xml: str, *, arch: str, machine: str, virt_type: str) -> str:
+        """Why this host's hypervisor cannot give a guest this CPU; empty if it can."""
+        with self._calling() as daemon:
+            return inquiries.compare_cpu(daemon, cpu_xml)
+
+    def card_speed_mib_s(self) -> float | None:
+        """What its network card carries."""
+        with self._calling() as daemon:
+            return float(daemon.model.link_mib_s)
+
+    def has_file(self, path: str) -> bool | None:
+        """Simulated hosts share everything and have no pools to tell."""
+        with self._calling():
+            return None
 
     # --- the connection ----------------------------------------------------------
 

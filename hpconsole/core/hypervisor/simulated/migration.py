@@ -181,6 +181,15 @@ class Migration:
         words = "job 'migration out' canceled by client"
         self._fail(refused(self.source.name, Err.OPERATION_ABORTED, words, vm=self.domain.name))
 
+    def break_off(self) -> None:
+        """Break off a post-copy: the guest stands still until it is resumed."""
+        if self.memory.phase is not Phase.POST_COPY:
+            words = "current job is not outgoing migration in post-copy mode"
+            raise refused(self.source.name, Err.OPERATION_INVALID, words, vm=self.domain.name)
+        words = "job 'migration out' failed post-copy"
+        self.source.pause(self.domain, Paused.POSTCOPY_FAILED, 8)
+        self._lose(self.source, refused(self.source.name, Err.OPERATION_FAILED, words, vm=self.domain.name))
+
     def stats(self, *, incoming: bool = False) -> JobStats:
         """What virDomainGetJobStats answers; the destination knows only how it went in the end."""
         memory = self.memory
@@ -216,7 +225,6 @@ class Migration:
         self._finish()
         if self._persistent_xml is not None:
             incoming.definition = self._persistent_xml
-            incoming.autostart = domain.autostart
             self.world.tell_lifecycle(there, incoming, Lifecycle.DEFINED, 0)
         was_paused = domain.state is State.PAUSED and domain.reason == Paused.USER
         if was_paused:
@@ -288,6 +296,9 @@ def begin(world: World, source: Daemon, uuid: str, request: MigrationRequest, de
         VmNotFound: the source has no such VM.
         OperationRefused: nothing was changed on either host.
     """
+    if request.resume_post_copy:
+        words = "a simulated post-copy that broke cannot be resumed"
+        raise refused(source.name, Err.OPERATION_UNSUPPORTED, words, vm=uuid)
     domain = source.changeable(uuid)
     if domain.state not in (State.RUNNING, State.PAUSED):
         raise refused(source.name, Err.OPERATION_INVALID, "domain is not running", vm=domain.name)

@@ -1,0 +1,95 @@
+"""Questions to a host before a migration: dirty rate, CPU, network card, files. Each over one open connection."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+import libvirt
+
+from hpconsole.core.errors import HypervisorError
+from hpconsole.core.hypervisor.libvirt_errors import UNSUPPORTED, words_of
+from hpconsole.core.hypervisor.port import DirtyRate
+from hpconsole.core.hypervisor.safe_xml import parse
+
+_MEASURED = 2  # VIR_DOMAIN_DIRTYRATE_MEASURED
+_MBIT_PER_MIB = 8 * 1.048576
+
+
+def dirty_rate(connection: libvirt.virConnect, domain: libvirt.virDomain) -> DirtyRate:
+    """What the last measurement of this guest found."""
+    told = connection.domainListGetStats([domain], libvirt.VIR_DOMAIN_STATS_DIRTYRATE)
+    stats = told[0][1] if told else {}
+    for other, _ in told:
+        other.__del__()  # as in `freed`: the last handle of a closed connection waits for the host
+    if stats.get("dirtyrate.calc_status") != _MEASURED:
+        return DirtyRate(is_measured=False)
+    return DirtyRate(
+        is_measured=True,
+        started_at_s=int(stats.get("dirtyrate.calc_start_time", 0)),
+        period_s=int(stats.get("dirtyrate.calc_period", 0)),
+        mib_s=float(stats.get("dirtyrate.megabytes_per_second", 0)),  # QEMU divides by 2**20
+    )
+
+
+def compare_cpu(connection: libvirt.virConnect, cpu_xml: str, *, arch: str, machine: str, virt_type: str) -> str:
+    """Why the hypervisor cannot give a guest this CPU; empty if it can."""
+    flags = libvirt.VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
+    try:
+        answer = connection.compareHypervisorCPU(None, arch or None, machine or None, virt_type or None, cpu_xml, flags)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_CPU_INCOMPATIBLE:
+            raise
+        return words_of(error)
+    return "" if answer > 0 else "the CPUs are incompatible"
+
+
+def card_speed_mib_s(connection: libvirt.virConnect) -> float | None:
+    """The fastest network card whose link is up."""
+    try:
+        cards = connection.listAllDevices(libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_NET)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in UNSUPPORTED:
+            return None
+        raise
+    speeds = [speed for card in cards if (speed := _speed(card)) is not None]
+    return max(speeds, default=None)
+
+
+def _speed(card: libvirt.virNodeDevice) -> float | None:
+    try:
+        link = parse(card.XMLDesc(0)).find("./capability[@type='net']/link")
+    except (libvirt.libvirtError, HypervisorError):
+        return None  # unplugged meanwhile, or nothing that can be read
+    if link is None or link.get("state") != "up":
+        return None
+    try:
+        mbit_s = int(link.get("speed", ""))
+    except ValueError:
+        return None
+    return mbit_s / _MBIT_PER_MIB if mbit_s > 0 else None
+
+
+def has_file(connection: libvirt.virConnect, path: str) -> bool | None:
+    """Whether an active pool has this path; None where no pool is about its folder."""
+    try:
+        connection.storageVolLookupByPath(path)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in UNSUPPORTED:
+            return None
+        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            raise
+    else:
+        return True
+    return False if _has_pool_for(connection, path) else None
+
+
+def _has_pool_for(connection: libvirt.virConnect, path: str) -> bool:
+    wanted = PurePosixPath(path).parent
+    for pool in connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE):
+        try:
+            target = parse(pool.XMLDesc(0)).findtext("./target/path", "")
+        except (libvirt.libvirtError, HypervisorError):
+            continue  # it went away meanwhile
+        if target and PurePosixPath(target) == wanted:
+            return True
+    return False
