@@ -15,6 +15,7 @@ from hpconsole.core.hypervisor.intent_xml import KEY, NAMESPACE
 from hpconsole.core.hypervisor.libvirt_connection import Connection, connect, freed
 from hpconsole.core.hypervisor.libvirt_events import EventFeed
 from hpconsole.core.hypervisor.libvirt_lease import drop_lease, read_lease, take_lease
+from hpconsole.core.hypervisor.libvirt_machines import MachineCalls, affected
 from hpconsole.core.hypervisor.libvirt_migration import migration_terms, read_job_stats
 from hpconsole.core.hypervisor.libvirt_sampling import Sampler
 from hpconsole.core.hypervisor.port import (
@@ -48,7 +49,7 @@ def open_libvirt(uri: str, *, allow_local_programs: bool = False, allow_unverifi
     return LibvirtHost(uri, lambda: connect(parsed), is_encrypted=parsed.is_encrypted)
 
 
-class LibvirtHost:
+class LibvirtHost(MachineCalls):
     """One host, reached through libvirt. Implements `port.Hypervisor`.
 
     One connection serves everything but migrations. Those get one of their own: in libvirt 9 a client whose one
@@ -180,12 +181,12 @@ class LibvirtHost:
             count = connection.getCPUMap(0)[0]
         cpu_map = tuple(cpu in wanted for cpu in range(max(count, max(wanted, default=0) + 1)))
         with self._domain(uuid) as domain:
-            domain.pinVcpuFlags(vcpu_id, cpu_map, _affected(live, config))
+            domain.pinVcpuFlags(vcpu_id, cpu_map, affected(live, config))
 
     def set_metadata(self, uuid: str, xml: str | None, *, live: bool, config: bool) -> None:
         """Write (None: remove) hpconsole's own metadata element."""
         with self._domain(uuid) as domain:
-            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, xml, KEY, NAMESPACE, _affected(live, config))
+            domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, xml, KEY, NAMESPACE, affected(live, config))
 
     # --- migrating ---------------------------------------------------------------
 
@@ -330,7 +331,3 @@ class LibvirtHost:
             if xml is not None:
                 self._node_devices[name] = xml
         return list(self._node_devices.values())
-
-
-def _affected(live: bool, config: bool) -> int:
-    return (libvirt.VIR_DOMAIN_AFFECT_LIVE if live else 0) | (libvirt.VIR_DOMAIN_AFFECT_CONFIG if config else 0)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from hpconsole.core.hypervisor.machine_port import MachinePort
+
 Stats = Mapping[str, int | str | float | bool]
 
 
@@ -155,7 +157,7 @@ class LeaseRecord:
     text: str
 
 
-class Hypervisor(Protocol):
+class Hypervisor(MachinePort, Protocol):
     """One host, reached."""
 
     @property

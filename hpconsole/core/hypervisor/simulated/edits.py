@@ -35,7 +35,7 @@ def with_vcpu_pin(daemon: Daemon, xml: str, vcpu_id: int, cpus: str) -> str:
     tune = root.find("cputune")
     if tune is None:
         tune = etree.Element("cputune")
-        _insert_after(root, tune, ("iothreads", "vcpu"))
+        insert_after(root, tune, ("iothreads", "vcpu"))
     pins = {int(pin.get("vcpu") or -1): pin for pin in tune.findall("vcpupin")}
     if vcpu_id in pins:
         pins[vcpu_id].set("cpuset", wanted.format())
@@ -55,7 +55,7 @@ def with_metadata(host: str, xml: str, own: str | None) -> str:
     metadata = root.find("metadata")
     if metadata is None:
         metadata = etree.Element("metadata")
-        _insert_after(root, metadata, ("description", "title", "uuid", "name"))
+        insert_after(root, metadata, ("description", "title", "uuid", "name"))
     for child in list(metadata):
         if etree.QName(child).namespace == NAMESPACE:
             metadata.remove(child)
@@ -79,6 +79,7 @@ def _in_namespace(own: Element) -> Element:
     return qualified
 
 
-def _insert_after(root: Element, new: Element, tags: tuple[str, ...]) -> None:
+def insert_after(root: Element, new: Element, tags: tuple[str, ...]) -> None:
+    """Put a new child behind the first of these that is there; as the first child where none is."""
     before = next((found for tag in tags if (found := root.find(tag)) is not None), None)
     root.insert(0 if before is None else root.index(before) + 1, new)

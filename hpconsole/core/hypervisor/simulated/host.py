@@ -28,6 +28,7 @@ from hpconsole.core.hypervisor.simulated.domain import Domain
 from hpconsole.core.hypervisor.simulated.edits import with_metadata, with_vcpu_pin
 from hpconsole.core.hypervisor.simulated.guests import inactive_xml, migratable_xml
 from hpconsole.core.hypervisor.simulated.libvirt_numbers import Err, Job
+from hpconsole.core.hypervisor.simulated.machine_calls import SimulatedMachineCalls
 from hpconsole.core.hypervisor.simulated.machine_xml import capabilities_xml, devices_xml, domain_capabilities_xml
 from hpconsole.core.hypervisor.simulated.refusals import refused
 from hpconsole.core.hypervisor.simulated.sampling import sample
@@ -50,7 +51,7 @@ def _changed(daemon: Daemon, domain: Domain, change: Callable[[Element], str]) -
     return change(read_domain(daemon.name, domain.document)[0])
 
 
-class SimulatedHost:
+class SimulatedHost(SimulatedMachineCalls):
     """The port over one simulated host. Many connections to one host may be open; each is closed by itself.
 
     Threads: any. Calls block while the host is frozen, until it is thawed, crashes, or this connection is closed.

@@ -18,6 +18,7 @@ from hpconsole.core.hypervisor.simulated.libvirt_numbers import Lifecycle
 from hpconsole.core.hypervisor.simulated.loads import LoadCharacter, character_of, load_of
 
 if TYPE_CHECKING:
+    from hpconsole.core.hypervisor.machine_port import VolumeRecord
     from hpconsole.core.hypervisor.simulated.daemon import Daemon
     from hpconsole.core.hypervisor.simulated.demand import Demand
     from hpconsole.core.hypervisor.simulated.domain import Domain
@@ -36,6 +37,7 @@ class World:
         self.cuts: set[frozenset[str]] = set()
         self.failures: dict[str, str] = {}  # VM name -> why its next migration fails
         self.stalls: set[str] = set()  # names of VMs whose next migration stalls
+        self.volumes: dict[tuple[str, str], dict[str, VolumeRecord]] = {}  # by host (empty: on all) and pool
         self.characters: dict[str, LoadCharacter] = {}  # by UUID, where the name does not say it
         self.is_closed = False
         self.events = EventThread()
