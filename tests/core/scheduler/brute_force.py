@@ -437,10 +437,14 @@ def main() -> None:
     summary = compare(range(options.first, options.first + options.cases))
     lines = [
         f"{options.cases} cases from number {options.first} in {time.monotonic() - began:.0f} s",
-        f"{summary.fitting} placed ({summary.compared_fully} compared in every criterion), {summary.misfits} misfits",
+        f"{summary.fitting} placed, {summary.misfits} misfits",
+        f"{summary.compared_fully} of kinds where every criterion is promised: best in every one",
+        f"{summary.best_beyond} of the other kinds, best in every criterion too; {len(summary.short_of_best)} best in "
+        "what is promised, but not in every criterion",
         ", ".join(f"{name} {count}" for name, count in sorted(summary.by_policy.items())),
         f"{len(summary.differences)} differences",
         *summary.differences[:20],
+        *(f"not best: {line}" for line in summary.short_of_best[:20]),
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.exit(bool(summary.differences))

@@ -25,7 +25,9 @@ class Summary:
 
     fitting: int = 0
     misfits: int = 0
-    compared_fully: int = 0
+    compared_fully: int = 0  # in kinds of which the engine promises every criterion
+    best_beyond: int = 0  # in other kinds, and best in every criterion nevertheless
+    short_of_best: list[str] = field(default_factory=list)  # in other kinds, not best in what is not promised
     by_policy: dict[str, int] = field(default_factory=dict)
     differences: list[str] = field(default_factory=list)
 
@@ -39,12 +41,23 @@ def compare(seeds: Iterable[int]) -> Summary:
         summary.by_policy[case.policy.value] = summary.by_policy.get(case.policy.value, 0) + 1
         if wrong is not None:
             summary.differences.append(f"{seed} ({case.policy.value}): {wrong}")
-        elif isinstance(place(case.vm, case.taken, source=case.source), Misfit):
-            summary.misfits += 1
         else:
-            summary.fitting += 1
-            summary.compared_fully += compared(case) == EVERY
+            _count(summary, seed, case)
     return summary
+
+
+def _count(summary: Summary, seed: int, case: Case) -> None:
+    answer = place(case.vm, case.taken, source=case.source)
+    if isinstance(answer, Misfit):
+        summary.misfits += 1
+        return
+    summary.fitting += 1
+    if compared(case) == EVERY:
+        summary.compared_fully += 1
+    elif answer.is_free or case.measure(answer) == case.best():
+        summary.best_beyond += 1
+    else:
+        summary.short_of_best.append(f"{seed} ({case.policy.value}): {case.measure(answer)}, best {case.best()}")
 
 
 def difference(case: Case) -> str | None:
