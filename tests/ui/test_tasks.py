@@ -125,7 +125,12 @@ def heard() -> _Heard:
 
 @pytest.fixture
 def task_list(qtbot: QtBot, heard: _Heard) -> TaskList:
-    tasks = TaskList(lambda *key: heard.cancelled.append(key), lambda *said: heard.details.append(said))
+    tasks = TaskList(
+        {
+            "cancel": lambda task: heard.cancelled.append(task.key),
+            "details": lambda task: heard.details.append((task.sentence, task.detail)),
+        }
+    )
     qtbot.addWidget(tasks)
     tasks.resize(900, 300)
     tasks.show()

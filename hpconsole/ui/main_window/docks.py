@@ -15,10 +15,10 @@ from hpconsole.ui.console import Console
 from hpconsole.ui.load_charts.dock import LoadPanel
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.tasks.dock import TaskList
-from hpconsole.ui.tasks.task_book import summary
+from hpconsole.ui.tasks.task_book import Task, summary
 from hpconsole.ui.theme import Theme
 
-_HEIGHT = 210
+_HEIGHT = 236
 _LARGEST_PART = 3  # a restored dock takes at most a third of the window's height
 
 
@@ -32,7 +32,7 @@ class Docks(QObject):
         self._messages = messages
         self._background = Background(self)
         self._snapshot: ClusterSnapshot = EMPTY_SNAPSHOT
-        self.tasks = TaskList(self._cancel, self._show_details)
+        self.tasks = TaskList({"cancel": self._cancel, "details": self._show_details})
         self.load = LoadPanel(console.history)
         self.tasks_dock = self._dock("Tasks", "dock_tasks", self.tasks)
         self.load_dock = self._dock("Host load", "dock_load", self.load)
@@ -127,10 +127,10 @@ class Docks(QObject):
         said = summary(self.tasks.book.tasks)
         self.tasks_dock.setWindowTitle(f"Tasks   {said}" if said else "Tasks")
 
-    def _cancel(self, plan_id: str, index: int) -> None:
+    def _cancel(self, task: Task) -> None:
         executor = self._console.executor
         if executor is not None:
-            self._background.run(lambda: executor.cancel(plan_id, index), failed=self._messages.error)
+            self._background.run(lambda: executor.cancel(task.plan_id, task.index), failed=self._messages.error)
 
-    def _show_details(self, sentence: str, detail: str) -> None:
-        self._messages.information(sentence, detail)
+    def _show_details(self, task: Task) -> None:
+        self._messages.information(task.sentence, task.detail)

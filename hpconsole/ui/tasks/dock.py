@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from hpconsole.core.events import Event
-from hpconsole.ui.tasks.task_book import Key, TaskBook
+from hpconsole.ui.tasks.task_book import Key, Task, TaskBook
 from hpconsole.ui.tasks.task_card import TaskCard
 from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
@@ -21,24 +21,17 @@ class TaskList(QWidget):
     """Shows a `TaskBook` and keeps it up to date from events.
 
     Args:
-        cancel: Asked to stop a step; must return at once.
-        show_details: Asked to show a sentence with its details.
+        handlers: What carries out a `TaskAction`, by its name; each returns at once. Actions without one get no button.
     """
 
     changed = Signal()
 
-    def __init__(
-        self,
-        cancel: Callable[[str, int], None],
-        show_details: Callable[[str, str], None],
-        parent: QWidget | None = None,
-    ) -> None:
+    def __init__(self, handlers: Mapping[str, Callable[[Task], None]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("task_list")
         self.book = TaskBook()
         self._theme = LIGHT
-        self._cancel = cancel
-        self._show_details = show_details
+        self._handlers = dict(handlers)
         self._cards: dict[Key, TaskCard] = {}
         self._clear = QPushButton("Clear Finished")
         self._clear.setObjectName("task_clear")
@@ -55,11 +48,21 @@ class TaskList(QWidget):
         if self.book.hear(event) and not self._render_soon.isActive():
             self._render_soon.start()
 
+    def wait(self, reasons: Mapping[Key, str]) -> None:
+        """What waiting tasks wait for, a sentence each."""
+        if self.book.wait(reasons):
+            self._render()
+
+    def done_with(self, key: Key) -> None:
+        """What could be done about the end of this task was begun."""
+        self.book.done_with(key)
+        self._render()
+
     def cancel_vm(self, vm_uuid: str) -> bool:
         """Cancel the task of this VM; returns whether there is one."""
         task = self.book.of_vm(vm_uuid)
         if task is not None:
-            self._on_cancel(task.key)
+            self._on_action(task.key, "cancel")
         return task is not None
 
     def set_theme(self, theme: Theme) -> None:
@@ -101,24 +104,23 @@ class TaskList(QWidget):
         for place, task in enumerate(tasks):
             card = self._cards.get(task.key)
             if card is None:
-                card = self._cards[task.key] = TaskCard(task.key, self._theme)
-                card.cancel_wanted.connect(self._on_cancel)
-                card.details_wanted.connect(self._on_details)
+                card = self._cards[task.key] = TaskCard(task.key, self._theme, self._handlers)
+                card.action_wanted.connect(self._on_action)
+                card.unfold(len(tasks) == 1)  # there is room for the course of one
                 self._list.insertWidget(place, card)
             card.show_task(task)
         self._empty.setVisible(not tasks)
         self._clear.setVisible(any(task.state.is_over for task in tasks))
         self.changed.emit()
 
-    def _on_cancel(self, key: Key) -> None:
-        self.book.cancelling(key)
-        self._render()
-        self._cancel(*key)
-
-    def _on_details(self, key: Key) -> None:
+    def _on_action(self, key: Key, name: str) -> None:
         task = self.book.task(key)
-        if task is not None:
-            self._show_details(task.sentence, task.detail)
+        if task is None:
+            return
+        if name == "cancel":
+            self.book.cancelling(key)
+            self._render()
+        self._handlers[name](task)
 
     def _on_clear(self) -> None:
         self.book.clear_finished()

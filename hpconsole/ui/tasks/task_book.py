@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -18,6 +19,8 @@ from hpconsole.core.events import (
 )
 from hpconsole.core.planning.plan import Step
 from hpconsole.ui import format as fmt
+from hpconsole.ui.tasks.course import Course, rest_text
+from hpconsole.ui.tasks.task_actions import TaskAction, actions_of
 from hpconsole.ui.tone import Tone
 
 _MOST_FINISHED = 200  # older ones are in the journal
@@ -86,6 +89,41 @@ class Task:
     ended_at: datetime | None = None
     sentence: str = ""
     detail: str = ""
+    waiting_for: str = ""  # a sentence, while it waits
+    end_state: str = ""  # value of `EndState`; empty where no host was asked
+    migration_id: str = ""  # of the last attempt, once it ended
+    is_done_with: bool = False  # what could be done about its end was begun
+    course: Course = field(default_factory=Course, compare=False)  # grows while it runs
+
+    @property
+    def actions(self) -> tuple[TaskAction, ...]:
+        """What can be done about it now."""
+        return actions_of(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state.is_over
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not begun."""
+        return self.state is TaskState.WAITING
+
+    @property
+    def is_cancelling(self) -> bool:
+        """Whether it was asked to stop."""
+        return self.state is TaskState.CANCELLING
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether memory is being sent."""
+        return self.progress is not None and self.progress.total_mib > 0
+
+    @property
+    def is_in_post_copy(self) -> bool:
+        """Whether the VM runs on the destination already, and its memory follows."""
+        return self.progress is not None and "post-copy" in self.progress.sentence.lower()
 
     @property
     def key(self) -> Key:
@@ -110,7 +148,7 @@ class Task:
         if self.state is TaskState.CANCELLING:
             return "Cancelling: the VM goes on where it is…"
         if self.state is TaskState.WAITING:
-            return "Waiting for its turn"
+            return f"Waiting: {self.waiting_for}" if self.waiting_for else "Waiting for its turn"
         return self._progress_text()
 
     def _progress_text(self) -> str:
@@ -127,8 +165,8 @@ class Task:
             parts.append(f"{fmt.mib(progress.remaining_mib)} of {fmt.mib(progress.total_mib)} left")
         if progress.throughput_mib_s:
             parts.append(fmt.mib_s(progress.throughput_mib_s))
-        if progress.expected_rest_s is not None:
-            parts.append(f"about {fmt.seconds(max(1.0, progress.expected_rest_s))} more")
+        if rest := rest_text(self.course, progress.expected_rest_s) if progress.total_mib else "":
+            parts.append(rest)
         return "   ".join(text for text in (progress.sentence, "   ·   ".join(parts)) if text)
 
 
@@ -165,7 +203,11 @@ class TaskBook:
             case StepStarted():
                 # A step taken up again from the journal was never submitted in this run.
                 task = self._tasks.get((event.plan_id, event.index)) or Task(event.plan_id, event.index, event.step)
-                self._tasks[task.key] = replace(task, step=event.step, state=TaskState.RUNNING, started_at=event.at)
+                # Another attempt, on another host, has a course of its own.
+                course = task.course if task.state is TaskState.WAITING else Course()
+                self._tasks[task.key] = replace(
+                    task, step=event.step, state=TaskState.RUNNING, started_at=event.at, course=course, progress=None
+                )
             case StepProgressed():
                 self._progress(event)
             case StepFinished():
@@ -175,6 +217,23 @@ class TaskBook:
             case _:
                 return False
         return True
+
+    def wait(self, reasons: Mapping[Key, str]) -> bool:
+        """What the waiting tasks wait for, a sentence each; returns whether any is another now."""
+        before = self._tasks
+        self._tasks = {
+            key: replace(task, waiting_for=reasons[key])
+            if task.state is TaskState.WAITING and reasons.get(key, task.waiting_for) != task.waiting_for
+            else task
+            for key, task in before.items()
+        }
+        return any(task is not before[key] for key, task in self._tasks.items())
+
+    def done_with(self, key: Key) -> None:
+        """What could be done about the end of this task was begun."""
+        task = self._tasks.get(key)
+        if task is not None:
+            self._tasks[key] = replace(task, is_done_with=True)
 
     def cancelling(self, key: Key) -> None:
         """The user wants this task to stop."""
@@ -191,6 +250,7 @@ class TaskBook:
         if task is None or task.state.is_over:
             return
         share = max(task.share, min(1.0, event.progress.share))
+        task.course.add(event.progress)
         self._tasks[task.key] = replace(task, progress=event.progress, share=share)
 
     def _finish(self, event: StepFinished) -> None:
@@ -204,6 +264,8 @@ class TaskBook:
             ended_at=event.at,
             sentence=event.sentence,
             detail=event.detail,
+            end_state=event.end_state,
+            migration_id=event.migration_id,
         )
 
     def _forget_oldest(self) -> None:

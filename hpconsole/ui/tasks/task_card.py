@@ -1,11 +1,25 @@
-"""One task in the list: what, from where to where, how far, how it ended, and a way to stop it."""
+"""One task in the list: what, from where to where, how far, how it ended, and what can be done about it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QWidget,
+)
 
 from hpconsole.ui import icons
+from hpconsole.ui.tasks.course_view import CourseView
+from hpconsole.ui.tasks.task_actions import TaskAction
 from hpconsole.ui.tasks.task_book import ICONS, TONES, Key, Task, TaskState
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
@@ -15,16 +29,21 @@ _STEPS = 1000
 
 
 class TaskCard(QFrame):
-    """Shows one `Task`; emits `cancel_wanted` and `details_wanted` with its key."""
+    """Shows one `Task`; emits `action_wanted` with its key and the name of a `TaskAction`.
 
-    cancel_wanted = Signal(object)
-    details_wanted = Signal(object)
+    Args:
+        offered: The names of the actions that can be carried out here; others get no button.
+    """
 
-    def __init__(self, key: Key, theme: Theme, parent: QWidget | None = None) -> None:
+    action_wanted = Signal(object, str)
+
+    def __init__(self, key: Key, theme: Theme, offered: Collection[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("task_card")
         self.setProperty("panel", "true")
+        self._key = key
         self._theme = theme
+        self._offered = frozenset(offered)
         self._shown: Task | None = None
         self._mark = QLabel()
         self._title = TextLabel(name="task_title", is_bold=True)
@@ -40,11 +59,27 @@ class TaskCard(QFrame):
         self._share.setMinimumWidth(self._share.fontMetrics().horizontalAdvance("100 %"))
         self._remark = TextLabel(name="task_remark", wraps=True)
         self._remark.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._cancel = self._button("task_cancel", "Cancel")
-        self._cancel.clicked.connect(lambda: self.cancel_wanted.emit(key))
-        self._details = self._button("task_details", "Details…")
-        self._details.clicked.connect(lambda: self.details_wanted.emit(key))
+        self._course: CourseView | None = None  # made when it is first looked at
+        self._unfold = QToolButton()
+        self._unfold.setObjectName("task_unfold")
+        self._unfold.setCheckable(True)
+        self._unfold.setAutoRaise(True)
+        self._unfold.setArrowType(Qt.ArrowType.RightArrow)
+        self._unfold.setFixedSize(20, 18)
+        self._unfold.setToolTip("Show its course: memory left, rates and passes")
+        self._unfold.toggled.connect(self._on_unfolded)
+        self._buttons: dict[str, QPushButton] = {}
+        self._button_row = QHBoxLayout()
         self._build()
+
+    @property
+    def is_unfolded(self) -> bool:
+        """Whether its course is shown."""
+        return self._unfold.isChecked()
+
+    def unfold(self, is_wanted: bool = True) -> None:
+        """Show or hide its course."""
+        self._unfold.setChecked(is_wanted)
 
     def show_task(self, task: Task) -> None:
         """Show this state of the task."""
@@ -58,27 +93,57 @@ class TaskCard(QFrame):
         self._route.setText(task.route)
         self._bar.setAccessibleName(f"{task.title}, progress")
         self._bar.setValue(round(task.share * _STEPS))
-        is_under_way = not task.state.is_over
-        self._bar.setVisible(is_under_way)
-        self._share.setVisible(is_under_way)
+        self._bar.setVisible(not task.is_over)
+        self._share.setVisible(not task.is_over)
         self._share.setText(f"{task.share * 100:.0f} %")
         self._remark.setText(task.remark)
         self._remark.set_tone(Tone.NORMAL if task.state in (TaskState.FAILED, TaskState.UNKNOWN) else Tone.MUTED)
-        self._cancel.setVisible(is_under_way)
-        self._cancel.setEnabled(task.state is not TaskState.CANCELLING)
-        self._cancel.setAccessibleName(f"Cancel: {task.title}")
-        self._details.setVisible(task.state.is_over and bool(task.detail))
-        self._details.setAccessibleName(f"Details: {task.title}")
+        self._unfold.setVisible(bool(task.course.samples))
+        self._unfold.setAccessibleName(f"Course: {task.title}")
+        self._show_buttons(task)
+        self._show_course()
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme when shown next."""
         self._theme = theme
         self._shown = None
+        if self._course is not None:
+            self._course.set_theme(theme)
 
-    def _button(self, name: str, text: str) -> QPushButton:
-        button = QPushButton(text)
-        button.setObjectName(name)
+    def _on_unfolded(self, is_unfolded: bool) -> None:
+        self._unfold.setArrowType(Qt.ArrowType.DownArrow if is_unfolded else Qt.ArrowType.RightArrow)
+        self._show_course()
+
+    def _show_course(self) -> None:
+        task = self._shown
+        is_shown = self.is_unfolded and task is not None and bool(task.course.samples)
+        if is_shown and self._course is None:
+            self._course = CourseView(self._theme)
+            self._grid.addWidget(self._course, 3, 1, 1, 2)
+        if self._course is not None:
+            self._course.setVisible(is_shown)
+            if is_shown and task is not None:
+                self._course.show_course(task.course)
+
+    def _show_buttons(self, task: Task) -> None:
+        wanted = {action.name: action for action in task.actions if action.name in self._offered}
+        for action in wanted.values():
+            if action.name not in self._buttons:
+                self._buttons[action.name] = self._button(action)
+        for name, button in self._buttons.items():
+            button.setVisible(name in wanted)
+            button.setEnabled(not (name == "cancel" and task.is_cancelling))
+            button.setAccessibleName(f"{button.text().removesuffix('…')}: {task.title}")
+
+    def _button(self, action: TaskAction) -> QPushButton:
+        button = QPushButton(action.text)
+        button.setObjectName(f"task_{action.name}")
+        button.setToolTip(action.tip)
         button.setAutoDefault(False)
+        button.clicked.connect(lambda: self.action_wanted.emit(self._key, action.name))
+        # Cancel is always the last: where it stands does not depend on what else can be done.
+        last = self._button_row.count()
+        self._button_row.insertWidget(last - 1 if "cancel" in self._buttons else last, button)
         return button
 
     def _build(self) -> None:
@@ -87,19 +152,20 @@ class TaskCard(QFrame):
         top.setSpacing(10)
         top.addWidget(self._title)
         top.addWidget(self._route)
+        top.addWidget(self._unfold)
         top.addStretch(1)
+        self._button_row.setSpacing(6)
         progress = QHBoxLayout()
         progress.setSpacing(10)
         progress.addWidget(self._bar, 1)
         progress.addWidget(self._share)
-        grid = QGridLayout(self)
+        grid = self._grid = QGridLayout(self)
         grid.setContentsMargins(10, 6, 6, 7)
         grid.setHorizontalSpacing(9)
         grid.setVerticalSpacing(3)
         grid.addWidget(self._mark, 0, 0, Qt.AlignmentFlag.AlignTop)
         grid.addLayout(top, 0, 1)
-        grid.addWidget(self._cancel, 0, 2, 2, 1, Qt.AlignmentFlag.AlignTop)
-        grid.addWidget(self._details, 0, 3, 2, 1, Qt.AlignmentFlag.AlignTop)
+        grid.addLayout(self._button_row, 0, 2, 2, 1, Qt.AlignmentFlag.AlignTop)
         grid.addLayout(progress, 1, 1)
-        grid.addWidget(self._remark, 2, 1, 1, 3)
+        grid.addWidget(self._remark, 2, 1, 1, 2)
         grid.setColumnStretch(1, 1)

@@ -1,0 +1,55 @@
+"""What can be done about a task: while it runs, and about each way it can end. Knows no Qt and does nothing itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpconsole.core.execution.end_states import EndState
+
+if TYPE_CHECKING:
+    from hpconsole.ui.tasks.task_book import Task
+
+
+class TaskAction(NamedTuple):
+    """One button of a task's card."""
+
+    name: str  # also the name of the button: `task_` + name
+    text: str
+    tip: str
+
+
+CANCEL = TaskAction("cancel", "Cancel", "Stop moving the VM; it goes on where it is")
+POST_COPY = TaskAction(
+    "post_copy", "Switch to Post-copy…", "Let the VM run on its new host now and fetch the rest of its memory after it"
+)
+LIMITS = TaskAction("limits", "Limits…", "Change the bandwidth and the pause that are allowed, while it runs")
+SOONER = TaskAction("sooner", "Sooner", "Let this one start before the others that wait")
+DETAILS = TaskAction("details", "Details…", "What the hypervisor said, word for word")
+RECOVER = TaskAction("recover", "Recover…", "Let the VM go on where its memory is")
+CLEAN_UP = TaskAction("clean_up", "Clean Up…", "Remove what is left over, once it is proven not to be the live VM")
+ASK_AGAIN = TaskAction("ask_again", "Ask Again", "Ask both hosts once more where the VM runs")
+TRY_AGAIN = TaskAction("try_again", "Migrate Again…", "Open Migrate VM(s) for this VM")
+
+_AFTER: dict[str, tuple[TaskAction, ...]] = {
+    EndState.PAUSED_ON_DESTINATION.value: (RECOVER,),
+    EndState.PAUSED_ON_SOURCE.value: (RECOVER,),
+    EndState.LEFT_OVER_ON_DESTINATION.value: (CLEAN_UP, TRY_AGAIN),
+    EndState.LEFT_OVER_ON_SOURCE.value: (CLEAN_UP,),
+    EndState.STILL_MIGRATING.value: (ASK_AGAIN,),
+    EndState.UNKNOWN.value: (ASK_AGAIN,),
+    EndState.NOWHERE.value: (ASK_AGAIN,),
+    EndState.TWICE.value: (ASK_AGAIN,),
+    EndState.ON_SOURCE.value: (TRY_AGAIN,),
+}
+
+
+def actions_of(task: Task) -> tuple[TaskAction, ...]:
+    """What the card of this task offers, the most helpful first."""
+    if task.is_over:
+        after = _AFTER.get(task.end_state, ()) if not task.is_done_with else ()
+        return (*after, *((DETAILS,) if task.detail else ()))
+    if task.is_waiting:
+        return (SOONER, CANCEL)
+    if task.is_in_post_copy or task.is_cancelling:
+        return (CANCEL,)
+    return (LIMITS, POST_COPY, CANCEL) if task.has_progress else (CANCEL,)
