@@ -74,6 +74,7 @@ class App:
         self._data = data
         self._ready = threading.Event()
         self._closed = False
+        self._is_connecting = False
         self._lock = threading.Lock()
         self._executor: Executor | None = None
         self.database: Database | None = None
@@ -109,6 +110,16 @@ class App:
         """Name and URI of every host of this run."""
         return self.pool.uris()
 
+    def connect(self) -> None:
+        """Begin to connect to the hosts given for this run, and to poll. `start` does it too; returns at once."""
+        with self._lock:
+            if self._is_connecting or self._closed:
+                return
+            self._is_connecting = True
+            for name, uri in self._hosts.items():
+                self.pool.add(name, uri)
+            self.poller.start()
+
     def start(self) -> None:
         """Begin: open the database, connect to the hosts, poll, look after unfinished migrations. Returns at once."""
         threading.Thread(target=self._start, name="hpc-start", daemon=True).start()
@@ -118,9 +129,7 @@ class App:
         return self._ready.wait(timeout_s)
 
     def _start(self) -> None:
-        for name, uri in self._hosts.items():
-            self.pool.add(name, uri)
-        self.poller.start()
+        self.connect()
         self._let_given_hosts_answer()
         database = self._open_database()
         if database is not None and not self._hosts:

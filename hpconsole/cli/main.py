@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import logging
 import sys
@@ -77,15 +78,17 @@ def _session_options(options: argparse.Namespace) -> Options:
 
 
 def _open_window(options: argparse.Namespace) -> int:
-    from hpconsole.ui.desktop import run as show_window
-
     chosen = _session_options(options)
+    gc.disable()  # until the window is filled: nothing that is loaded goes away again
+    from hpconsole.ui.desktop import run as show_window
 
     def build() -> App:
         # only now: the window is on the screen by then
         from hpconsole.cli.session import build_app
 
-        return build_app(chosen)
+        app = build_app(chosen)
+        app.connect()  # hosts answer while the window is being filled
+        return app
 
     return show_window(build, arguments=["--quit-after-first-snapshot"] if options.quit_after_first_snapshot else [])
 

@@ -238,6 +238,8 @@ class Poller:
             feed.problem = sentence
             return
         feed.problem = ""
+        if feed.round.vms and not self._store.snapshot.vms:
+            self._published_at_s = self._clock() - self._publish_gap_s  # somebody waits for the first of them
         if feed.round.is_complete:
             self._pool.mark_answered(feed.name, self._now())
         if feed.round.unread:

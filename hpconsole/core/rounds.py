@@ -48,6 +48,7 @@ class RoundSettings:
     slow_every_s: float = 60.0  # facts and devices
     sweep_every_s: float = 60.0  # each VM's XML, for changes that no event tells of
     xml_budget_s: float = 1.0  # for XML in one poll; the rest is read in the next, so that none takes long
+    first_xml_budget_s: float = 0.1  # in the first poll of a connection: the first VMs are shown while others are read
 
 
 class HostReader:
@@ -137,7 +138,9 @@ class HostReader:
         suspects: frozenset[str] | None,
     ) -> tuple[Mapping[str, Vm], Mapping[str, float], frozenset[str]]:
         """The VMs, when each one's XML was read, and whose could not be read in time."""
-        until_s = self._clock() + self._settings.xml_budget_s
+        is_first = before is None or before.hypervisor is not hypervisor
+        budget_s = self._settings.xml_budget_s
+        until_s = self._clock() + (min(budget_s, self._settings.first_xml_budget_s) if is_first else budget_s)
         known: Mapping[str, Vm] = before.vms if before is not None else {}
         read_at_s: dict[str, float] = {}
         if before is not None and before.hypervisor is hypervisor:

@@ -39,6 +39,8 @@ class StoreBridge(QObject):
         self._pause.timeout.connect(self._deliver)
         self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self._stop = store.subscribe(self._on_published)
+        if store.snapshot.serial:  # hosts answered before the window was there
+            self._on_published(store.snapshot)
 
     def calm_down(self, interval_ms: int) -> None:
         """Deliver not more often than this from now on."""

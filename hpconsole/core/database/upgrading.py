@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from hpconsole.core.database.tables import metadata
 from hpconsole.core.errors import StorageError
 
 # The newest of migrations/versions; a test compares. Known here so that an ordinary start need not import Alembic.
@@ -31,6 +32,9 @@ def upgrade(connection: Connection, path: Path) -> None:
     present = present_revision(connection)
     if present == HEAD:
         return
+    if present is None and not inspect(connection).get_table_names():
+        _make_new(connection)
+        return
     if present is not None and present not in KNOWN:
         raise StorageError(
             f"{path} was written by a newer hpconsole (revision {present}). It is left untouched; hosts, settings and "
@@ -38,6 +42,13 @@ def upgrade(connection: Connection, path: Path) -> None:
             subject=str(path),
         )
     run(connection, HEAD)
+
+
+def _make_new(connection: Connection) -> None:
+    """A new database as the migrations would make it (a test compares), without loading Alembic for a first start."""
+    metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def run(connection: Connection, revision: str) -> None:

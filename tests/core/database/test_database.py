@@ -16,6 +16,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from hpconsole.core.database import upgrading
 from hpconsole.core.database.database import Database
@@ -37,8 +38,35 @@ def database(path: Path) -> Iterator[Database]:
     database.close()
 
 
+def schema_of(connection: Connection) -> dict[str, list[tuple[object, ...]]]:
+    """Columns and indexes of every table, as SQLite itself tells them."""
+    rows = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'").all()
+    tables = sorted(str(row[0]) for row in rows if not str(row[0]).startswith("sqlite_"))
+    return {
+        table: sorted(
+            (what, *map(str, tuple(row)[{"table_xinfo": 1, "index_list": 2, "foreign_key_list": 0}[what] :]))
+            for what in ("table_xinfo", "index_list", "foreign_key_list")
+            for row in connection.exec_driver_sql(f"PRAGMA {what}({table})").all()
+        )
+        for table in tables
+    }
+
+
+def test_a_new_database_is_what_the_migrations_make(database: Database, tmp_path: Path) -> None:
+    migrated = Database(tmp_path / "migrated.sqlite3")
+    with migrated.transaction() as connection:
+        upgrading.run(connection, upgrading.HEAD)
+        expected = schema_of(connection)
+    migrated.close()
+    with database.transaction() as connection:
+        assert schema_of(connection) == expected
+        assert upgrading.present_revision(connection) == upgrading.HEAD
+
+
 def test_migrations_make_what_the_tables_say(database: Database) -> None:
     with database.transaction() as connection:
+        upgrading.run(connection, "base")
+        upgrading.run(connection, upgrading.HEAD)
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
 
@@ -73,8 +101,10 @@ def test_what_was_written_is_there_at_the_next_start(path: Path) -> None:
     again.close()
 
 
-def test_an_up_to_date_database_opens_without_alembic(path: Path) -> None:
-    Database.open(path).close()
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_new_or_up_to_date_database_opens_without_alembic(path: Path, is_new: bool) -> None:
+    if not is_new:
+        Database.open(path).close()
     code = (
         "import sys; from pathlib import Path; from hpconsole.core.database.database import Database\n"
         f"Database.open(Path({str(path)!r})).close(); print('alembic' in sys.modules)"
