@@ -31,6 +31,7 @@ from hpconsole.core.store import Store
 if TYPE_CHECKING:
     from hpconsole.core.database.database import Database
     from hpconsole.core.execution.executor import Executor
+    from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.migration import Timings
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
@@ -78,6 +79,7 @@ class App:
         self._lock = threading.Lock()
         self._executor: Executor | None = None
         self.database: Database | None = None
+        self.journal: Journal | None = None  # of migrations; None until `start` has done its work
         self.rules = ClusterRules()  # settings of the cluster and affinity groups, as every snapshot has them
         self.store = Store()
         self.statuses = HostStatuses(self.store.report)
@@ -144,7 +146,7 @@ class App:
                     database.close()
                 return
             self.database = database
-            journal = database.journal if database is not None else MemoryJournal()
+            self.journal = journal = database.journal if database is not None else MemoryJournal()
             self._executor = Executor(
                 self.pool,
                 self.store,

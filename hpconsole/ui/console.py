@@ -9,6 +9,7 @@ from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
+    from hpconsole.core.execution.journal import Journal
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
@@ -52,6 +53,10 @@ class Console(Protocol):
     @property
     def executor(self) -> Canceller | None:
         """Who runs plans; None while the program starts."""
+
+    @property
+    def journal(self) -> Journal | None:
+        """What was written of migrations, those of earlier runs too; None while the program starts. Reads a disk."""
 
     @property
     def policy(self) -> Policy:

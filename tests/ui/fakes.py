@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.execution.journal import MemoryJournal
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
@@ -31,6 +32,7 @@ class FakeConsole:
         self.history = FakeHistory()
         self.poller = self
         self.executor = self
+        self.journal = MemoryJournal()
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []
         self.failure: HpconsoleError | None = None  # what adding a host or submitting a plan ends with
