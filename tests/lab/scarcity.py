@@ -24,7 +24,7 @@ def fill_disk(host: Host) -> None:
     script = [f"mkdir -p {host.folder}/disk", f"mount -t tmpfs -o size=64m tmpfs {host.folder}/disk"]
     for number, folder in enumerate(_ON_DISK):
         part = f"{host.folder}/disk/{number}"
-        script += [f"cp -a {folder} {part}", f"mount --bind {part} {folder}"]
+        script += [f"mkdir -p {folder}", f"cp -a {folder} {part}", f"mount --bind {part} {folder}"]
     if host.run("mountpoint", "-q", f"{host.folder}/disk", check=False).returncode != 0:
         host.run("sh", "-ec", "\n".join(script))
     host.run("sh", "-c", f"dd if=/dev/zero of={host.folder}/disk/full bs=4k 2>/dev/null || true")

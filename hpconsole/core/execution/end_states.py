@@ -1,4 +1,4 @@
-"""Every way a migration can end, with a name and a sentence: where the VM is, what is left where, what to do.
+"""Every way a migration can end, with a name, and what can be done about it (`end_sentences` says it to people).
 
 Pure: judges what both hosts were seen to have (`HostView`), whatever libvirt said before.
 """
@@ -14,6 +14,17 @@ from hpconsole.core.hypervisor.port import DomainRecord
 _RUNNING, _BLOCKED, _PAUSED, _SHUTTING_DOWN, _PM_SUSPENDED = 1, 2, 3, 4, 7
 _ACTIVE = (_RUNNING, _BLOCKED, _PAUSED, _SHUTTING_DOWN, _PM_SUSPENDED)
 _PAUSED_FOR_MIGRATION, _PAUSED_STARTING_UP = 2, 11
+# What libvirt calls a guest whose memory is on both hosts: (state, reason)
+_IN_POST_COPY = ((_RUNNING, 10), (_PAUSED, 12))
+_POST_COPY_FAILED = ((_RUNNING, 11), (_PAUSED, 13))
+
+
+class EndAction(StrEnum):
+    """What a user can have done about an end (`repairs` does it)."""
+
+    RECOVER = "recover"  # let it go on where its memory is
+    CLEAN_UP = "clean up"  # remove what provably is not the live guest
+    ASK_AGAIN = "ask again"
 
 
 class EndState(StrEnum):
@@ -26,9 +37,17 @@ class EndState(StrEnum):
     PAUSED_ON_SOURCE = "paused on the source"
     PAUSED_ON_DESTINATION = "paused on the destination"
     STILL_MIGRATING = "still migrating"
+    BROKEN_POST_COPY = "standing still after a broken post-copy"
+    LOST_POST_COPY = "without part of its memory after a broken post-copy"
     NOWHERE = "running on neither host"
+    ELSEWHERE = "running on another host by now"
     TWICE = "running on both hosts"
     UNKNOWN = "unknown, because a host does not answer"
+
+    @property
+    def actions(self) -> tuple[EndAction, ...]:
+        """What can be done about it, the most useful first."""
+        return _ACTIONS.get(self, ())
 
     @property
     def is_final(self) -> bool:
@@ -44,6 +63,20 @@ class EndState(StrEnum):
     def is_as_before(self) -> bool:
         """Whether the VM runs on the source, so that another host may be tried."""
         return self in (EndState.ON_SOURCE, EndState.LEFT_OVER_ON_DESTINATION)
+
+
+_ACTIONS = {
+    EndState.LEFT_OVER_ON_SOURCE: (EndAction.CLEAN_UP,),
+    EndState.LEFT_OVER_ON_DESTINATION: (EndAction.CLEAN_UP,),
+    EndState.PAUSED_ON_SOURCE: (EndAction.RECOVER, EndAction.ASK_AGAIN),
+    EndState.PAUSED_ON_DESTINATION: (EndAction.RECOVER, EndAction.ASK_AGAIN),
+    EndState.BROKEN_POST_COPY: (EndAction.RECOVER, EndAction.ASK_AGAIN),
+    EndState.LOST_POST_COPY: (EndAction.ASK_AGAIN,),
+    EndState.NOWHERE: (EndAction.ASK_AGAIN,),
+    EndState.TWICE: (EndAction.ASK_AGAIN,),
+    EndState.STILL_MIGRATING: (EndAction.ASK_AGAIN,),
+    EndState.UNKNOWN: (EndAction.ASK_AGAIN,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +110,21 @@ class HostView:
             and self.record.reason in (_PAUSED_FOR_MIGRATION, _PAUSED_STARTING_UP)
         )
 
+    @property
+    def is_in_post_copy(self) -> bool:
+        """Whether part of its memory is on the other host."""
+        return self.is_broken or (self.record is not None and (self.record.state, self.record.reason) in _IN_POST_COPY)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether libvirt says that its post-copy failed."""
+        return self.record is not None and (self.record.state, self.record.reason) in _POST_COPY_FAILED
+
 
 def judge(source: HostView, destination: HostView, *, was_paused: bool = False) -> EndState:
     """Name the state. `was_paused`: the user had paused the VM before, so that paused is as it should be."""
+    if destination.is_broken or source.is_broken:
+        return _broken(source, destination)
     if source.is_active and source.has_job:
         return EndState.STILL_MIGRATING
     runs_there = destination.is_active and not destination.is_half and (was_paused or not destination.is_paused)
@@ -99,67 +144,9 @@ def judge(source: HostView, destination: HostView, *, was_paused: bool = False) 
     return EndState.PAUSED_ON_DESTINATION if destination.is_active else EndState.NOWHERE
 
 
-def describe(state: EndState, vm_name: str, source: HostView, destination: HostView) -> str:
-    """Where the VM is now and what to do, in plain sentences."""
-    here, there = source.host, destination.host
-    match state:
-        case EndState.ON_DESTINATION:
-            return f"{vm_name} {_runs(destination)} on {there}; nothing of it is left on {here}."
-        case EndState.LEFT_OVER_ON_SOURCE:
-            left = "a stopped guest process" if source.is_active else "its definition"
-            return f"{vm_name} {_runs(destination)} on {there}. {left.capitalize()} is left on {here}: remove it there."
-        case EndState.ON_SOURCE:
-            asked = "" if destination.is_reachable else f" {there} does not answer and could not be checked."
-            return f"{vm_name} {_still_runs(source)} on {here}, unchanged.{asked}"
-        case EndState.LEFT_OVER_ON_DESTINATION:
-            left = "An incomplete guest" if destination.is_active else "A definition of it"
-            return (
-                f"{vm_name} {_still_runs(source)} on {here}, unchanged. "
-                f"{left} is on {there}: remove it before the next attempt."
-            )
-        case EndState.PAUSED_ON_SOURCE:
-            return f"{vm_name} is paused on {here}: resume it there. It does not run on {there}."
-        case EndState.PAUSED_ON_DESTINATION:
-            return (
-                f"{vm_name} is paused on {there} and does not run on {here}. "
-                f"Resume it on {there}, after looking at why it stopped."
-            )
-        case EndState.STILL_MIGRATING:
-            meanwhile = "stays paused" if source.is_paused and not source.is_half else "runs"
-            return f"{vm_name} is still being migrated from {here}, and {meanwhile} meanwhile."
-        case EndState.NOWHERE:
-            return f"{vm_name} runs neither on {here} nor on {there}: {_definitions(source, destination)}"
-        case EndState.TWICE:
-            return (
-                f"{vm_name} runs on {here} and on {there} at once. Force off the one that must not run now, "
-                "before its disks are damaged."
-            )
-        case EndState.UNKNOWN:
-            return f"Where {vm_name} runs could not be proven: {_last_known(source, destination)}"
-
-
-def _runs(view: HostView) -> str:
-    return "is paused, as it was before," if view.is_paused else "runs"
-
-
-def _still_runs(view: HostView) -> str:
-    return "is still paused" if view.is_paused else "still runs"
-
-
-def _definitions(source: HostView, destination: HostView) -> str:
-    defined = [view.host for view in (source, destination) if view.record is not None]
-    if not defined:
-        return "neither knows it any more."
-    return f"the guest ended; it is defined on {' and '.join(defined)}, where it can be started."
-
-
-def _last_known(source: HostView, destination: HostView) -> str:
-    silent = [view for view in (source, destination) if not view.is_reachable]
-    known = [
-        f"{view.host} {'has a guest process of it' if view.is_active else 'does not run it'}"
-        for view in (source, destination)
-        if view.is_reachable
-    ]
-    names = " and ".join(view.host for view in silent)
-    first = f"{names} {'do' if len(silent) > 1 else 'does'} not answer"
-    return f"{'; '.join([first, *known])}. The journal keeps it open; the next start of the console asks again."
+def _broken(source: HostView, destination: HostView) -> EndState:
+    """A post-copy failed: each of the two has what the other lacks."""
+    if not source.is_reachable or not destination.is_reachable:
+        return EndState.UNKNOWN
+    both = source.is_active and destination.is_active
+    return EndState.BROKEN_POST_COPY if both else EndState.LOST_POST_COPY

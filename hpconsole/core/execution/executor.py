@@ -28,12 +28,14 @@ from hpconsole.core.events import (
 from hpconsole.core.execution.console_identity import ConsoleIdentity, this_console
 from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.journal import Journal, JournalWriter, MigrationRecord
+from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.migration import Listener, Migration, Result, Surroundings, Timings
 from hpconsole.core.execution.promises import Promises
-from hpconsole.core.execution.recovery import Found, close_untouched, find_orphans
+from hpconsole.core.execution.recovery import Found, Unanswered, close_untouched, find_orphans, to_ask_again
 from hpconsole.core.execution.retry import may_be_retried, next_try
 from hpconsole.core.execution.step_queue import Limits, QueuedStep, StepQueue, StepState, StepStatus
 from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan, Step
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.reservations import Reservation
@@ -80,6 +82,8 @@ class Executor:
         self._console = console or this_console()
         self._queue = StepQueue(limits or Limits())
         self._promises = Promises(store)
+        self._unanswered = Unanswered()
+        self._to_ask: set[str] = set()
         self._lock = threading.RLock()
         self._booking = threading.Lock()  # held while a place is chosen; never taken with `_lock` held
         self._changed = threading.Condition(self._lock)
@@ -88,6 +92,7 @@ class Executor:
         self._must_recover = False
         self._dispatcher: threading.Thread | None = None
         self._threads: set[threading.Thread] = set()
+        self._stop_listening = store.subscribe(self._on_snapshot)
 
     # --- what others call -----------------------------------------------------------------------------------------
 
@@ -139,12 +144,19 @@ class Executor:
             self._must_recover = True
         self._wake()
 
+    def ask_again(self, migration_id: str) -> None:
+        """Ask the hosts once more how an attempt ended that is not known. Returns at once; the answer is an event."""
+        with self._lock:
+            self._to_ask.add(migration_id)
+        self._wake()
+
     def close(self, timeout_s: float = 5.0) -> None:
         """Stop. Waiting steps are cancelled; migrations between hosts go on by themselves, and the journal says so.
 
         Blocks for at most `timeout_s`. Idempotent.
         """
         deadline = time.monotonic() + timeout_s
+        self._stop_listening()
         with self._lock:
             first, self._is_closing = not self._is_closing, True
             entries = list(self._queue.unfinished()) if first else []
@@ -183,6 +195,8 @@ class Executor:
                 must_recover, self._must_recover = self._must_recover and not is_last, False
             if must_recover:
                 self._find_unfinished()
+            if not is_last:
+                self._ask_again()
             self._write_planned()
             self._end_cancelled()
             if is_last:
@@ -247,7 +261,7 @@ class Executor:
         migration = Migration(self._with, entry.step, entry.migration_id, entry.token, listener)
         if entry.is_recovered:
             self._on_started(entry, entry.step)
-            return migration.resume()
+            return migration.resume(entry.known or KnownBefore())
         return migration.run(lambda choose: self._book(entry, choose))
 
     def _book(self, entry: QueuedStep, choose: Callable[[Sequence[Reservation]], Step]) -> Step:
@@ -321,6 +335,8 @@ class Executor:
             entry.outcome = result.outcome
             if result.state is not None and (result.state.is_moved or result.state is EndState.UNKNOWN):
                 self._promises.keep(entry.vm, result.step)
+            if result.outcome is StepOutcome.UNKNOWN:
+                self._unanswered.keep(entry.migration_id, result.step)
         step = result.step
         if result.state is not None:
             self._refresh(step.source)
@@ -358,6 +374,29 @@ class Executor:
         for found in orphans:
             self._adopt(found)
 
+    def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
+        """A silent host may be back; on whatever thread published the snapshot."""
+        with self._lock:
+            due = self._unanswered.take_due(snapshot)
+            self._to_ask.update(due)
+        if due:
+            self._wake()
+
+    def _ask_again(self) -> None:
+        with self._lock:
+            wanted, self._to_ask = self._to_ask, set()
+        if not wanted:
+            return
+        try:
+            records = [record for record in self._journal.open_records() if record.migration_id in wanted]
+        except StorageError as error:
+            self._notify("warning", error.sentence)
+            return
+        for record in records:
+            with self._lock:
+                self._unanswered.take(record.migration_id)
+            self._adopt(to_ask_again(record))
+
     def _adopt(self, found: Found) -> None:
         record = found.record
         with self._lock:
@@ -367,6 +406,7 @@ class Executor:
             step = found.plan.steps[0]
             entry = QueuedStep(found.plan, 0, step, vm, record.migration_id, record.attempt)
             entry.is_in_journal = entry.is_recovered = True
+            entry.known = KnownBefore.from_json(record.facts)
             self._queue.add(entry)
         self._notify("info", found.sentence, record.vm_name)
         self._report(PlanSubmitted(_now(), found.plan))
@@ -391,6 +431,7 @@ class Executor:
             console=self._console,
             is_destination_chosen=step.is_destination_chosen,
             sentence=step.sentence,
+            facts={"based_on": entry.plan.based_on, "reason": entry.plan.reason},
         )
 
     def _notify(self, severity: str, sentence: str, subject: str = "") -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from hpconsole.core.errors import NoSuitableHost, PlanOutOfDate, VmNotFound
 from hpconsole.core.execution.end_states import HostView
+from hpconsole.core.execution.known_before import KnownBefore, metadata_digest, placement_of
 from hpconsole.core.execution.verification import look
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
@@ -44,8 +45,7 @@ class Prepared:
 
     step: Step
     vm: Vm
-    was_paused: bool
-    is_persistent: bool
+    known: KnownBefore
     destination_xml: str | None
     persistent_xml: str | None
 
@@ -73,8 +73,14 @@ def prepare(
     present = as_seen(snapshot, vm)
     step = book(lambda others: _placed(planned, vm, present, policy, others))
     xmls = pool.call(step.source, lambda source: _rewritten(source, step, view), deadline_s=deadline_s)
-    is_persistent = view.record is not None and view.record.is_persistent
-    return Prepared(step, vm, view.is_paused, is_persistent, *xmls)
+    known = KnownBefore(
+        was_paused=view.is_paused,
+        is_persistent=vm.is_persistent,
+        autostart=vm.autostart,
+        metadata=metadata_digest(view.definition_xml),
+        home=placement_of(vm, step.source),
+    )
+    return Prepared(step, vm, known, *xmls)
 
 
 def as_seen(snapshot: ClusterSnapshot, vm: Vm) -> ClusterSnapshot:
@@ -117,7 +123,9 @@ def _present_vm(step: Step, snapshot: ClusterSnapshot, view: HostView, pool: Con
 
 def _placed(step: Step, vm: Vm, snapshot: ClusterSnapshot, policy: Policy, reservations: Sequence[Reservation]) -> Step:
     """The step with a place that is free now; the planned one if it still is."""
-    ranking = rank(Request((vm.uuid,)), snapshot, policy, reservations)
+    ranking = rank(
+        Request((vm.uuid,), ignore_hard_vm_affinity=step.ignores_vm_affinity), snapshot, policy, reservations
+    )
     fresh = ranking.placement(step.destination, vm.uuid) if step.destination in ranking.accepted else None
     if fresh is None or isinstance(fresh, Misfit):
         reasons = [refusal.sentence for refusal in ranking.refusals(step.destination)]

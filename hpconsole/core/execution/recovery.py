@@ -1,4 +1,4 @@
-"""What did an earlier run of the console leave unfinished? Read from the journal at the start.
+"""What is not known of migrations? What an earlier run of the console left unfinished, and what hosts did not tell.
 
 A migration between hosts goes on when its console is killed. Its entry is still open: it is taken over, and the hosts
 are asked for the truth, by the same code that watches a migration of this run.
@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.console_identity import ConsoleIdentity
 from hpconsole.core.execution.journal import Journal, MigrationRecord, Phase
-from hpconsole.core.planning.plan import MigrateStep, Plan
+from hpconsole.core.model.host import LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.planning.plan import MigrateStep, Plan, Step
 
-_UNTOUCHED = (Phase.PLANNED, Phase.STARTING)
+# STARTING is not among them: where the disk was full, it may be the last that could be written.
+_UNTOUCHED = (Phase.PLANNED,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,10 @@ def close_untouched(journal: Journal, console: ConsoleIdentity) -> None:
     """
     for record in journal.open_records():
         if record.phase in _UNTOUCHED and _is_orphan(record, console) and journal.adopt(record, console):
-            sentence = f"{record.vm_name} was not moved: the console ended before it began. Nothing was changed."
+            sentence = (
+                f"{record.vm_name} was not moved: the console ended before its turn came. As far as the journal knows, "
+                "nothing was changed."
+            )
             journal.finish(record.migration_id, StepOutcome.SKIPPED, sentence)
 
 
@@ -70,6 +77,44 @@ def find_orphans(
     return tuple(found), tuple(out_of_reach)
 
 
+class Unanswered:
+    """The attempts of this run whose hosts did not answer, until they do.
+
+    Threads: `keep` and `due` under the executor's lock.
+    """
+
+    def __init__(self) -> None:
+        self._since: dict[str, tuple[tuple[str, str], datetime]] = {}  # by migration: hosts, and since when
+
+    def keep(self, migration_id: str, step: Step) -> None:
+        """Ask again about this one, once a host that was silent is back."""
+        self._since[migration_id] = (step.source, step.destination), datetime.now(UTC)
+
+    def take_due(self, snapshot: ClusterSnapshot) -> tuple[str, ...]:
+        """Those that are worth asking about now; they are kept no longer."""
+        due = tuple(key for key, kept in self._since.items() if _is_back(snapshot, *kept))
+        for key in due:
+            del self._since[key]
+        return due
+
+    def take(self, migration_id: str) -> bool:
+        """Whether this one was kept; it is no longer."""
+        return self._since.pop(migration_id, None) is not None
+
+
+def _is_back(snapshot: ClusterSnapshot, hosts: tuple[str, str], since: datetime) -> bool:
+    links = [snapshot.hosts[name].link for name in hosts if name in snapshot.hosts]
+    if len(links) < len(hosts) or any(link.state is not LinkState.CONNECTED for link in links):
+        return False
+    return any(link.since is not None and link.since > since for link in links)
+
+
+def to_ask_again(record: MigrationRecord) -> Found:
+    """An attempt of this run, as a plan that finds out how it ended."""
+    sentence = f"Asking {record.source} and {record.destination} again how the migration of {record.vm_name} ended."
+    return Found(record, _as_plan(record), sentence)
+
+
 def _name_here(name: str, uri: str, uris: Mapping[str, str]) -> str | None:
     if uris.get(name) == uri:
         return name
@@ -97,5 +142,5 @@ def _as_plan(record: MigrationRecord) -> Plan:
 def _sentence(record: MigrationRecord) -> str:
     return (
         f"The migration of {record.vm_name} from {record.source} to {record.destination} was not finished when the "
-        "console ended. Asking both hosts how it ended."
+        "console ended. Asking both hosts what came of it."
     )

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from hpconsole.core.events import MigrationProgress, StepOutcome
 from hpconsole.core.execution.cancel import CancelToken
+from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.plan import Plan, Step
 
@@ -64,7 +65,8 @@ class QueuedStep:
     tried: set[str] = field(default_factory=set)
     progress: MigrationProgress | None = None
     outcome: StepOutcome | None = None
-    is_recovered: bool = False  # found in the journal of an earlier run
+    is_recovered: bool = False  # found in the journal of an earlier run, or asked about again
+    known: KnownBefore | None = None  # of a recovered one: what its journal entry says of the VM before
     is_in_journal: bool = False
     is_booked: bool = False  # its place was checked and taken; until then the plan's place is a wish
 

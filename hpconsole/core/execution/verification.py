@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidXml, OperationRefused, VmNotFound
 from hpconsole.core.execution.end_states import EndState, HostView
+from hpconsole.core.execution.known_before import KnownBefore, metadata_digest
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
@@ -65,8 +66,8 @@ def _if_there(action: Callable[[], _T]) -> _T | None:
         return None
 
 
-def differences(view: HostView, placement: Placement, *, should_be_persistent: bool) -> tuple[str, ...]:
-    """Each way in which what `view` shows is not the plan, in a sentence. Empty = as planned."""
+def differences(view: HostView, placement: Placement, known: KnownBefore) -> tuple[str, ...]:
+    """Each way in which what `view` shows is not the plan, or not as before, in a sentence. Empty = all is well."""
     if view.record is None or view.live_xml is None:
         return (f"{view.host} could not be asked for the pinning the VM has there.",)
     found: list[str] = []
@@ -74,8 +75,8 @@ def differences(view: HostView, placement: Placement, *, should_be_persistent: b
         found += _compared(view, view.record, view.live_xml, placement, "is")
         if view.definition_xml is not None:
             found += _compared(view, view.record, view.definition_xml, placement, "will at its next start be")
-        elif should_be_persistent:
-            found.append(f"It is not defined persistently on {view.host}: once it is shut down, it will be gone.")
+            if known.metadata and metadata_digest(view.definition_xml) != known.metadata:
+                found.append(f"What its definition says of it (<metadata>) is not on {view.host} as it was before.")
     except InvalidXml as error:
         found.append(f"What {view.host} says of the VM cannot be read: {error.sentence}")
     return tuple(found)

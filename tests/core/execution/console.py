@@ -156,8 +156,10 @@ class Console:
 
         def is_ready(snapshot: ClusterSnapshot) -> bool:
             links = {name: host.link for name, host in snapshot.hosts.items()}
+            # the load of CPUs is known from the second poll on
             return wanted <= links.keys() and all(
-                links[name].state is LinkState.CONNECTED and links[name].answered_at is not None for name in wanted
+                links[name].state is LinkState.CONNECTED and snapshot.hosts[name].usage.cpu_pct is not None
+                for name in wanted
             )
 
         return self.wait_for(is_ready)

@@ -6,7 +6,8 @@ import itertools
 
 import pytest
 
-from hpconsole.core.execution.end_states import EndState, HostView, describe, judge
+from hpconsole.core.execution.end_sentences import describe
+from hpconsole.core.execution.end_states import EndState, HostView, judge
 from hpconsole.core.hypervisor.port import DomainRecord
 
 RUNNING, PAUSED, OFF = 1, 3, 5
@@ -41,8 +42,11 @@ CASES = {
     "broken post-copy": (
         view("a", PAUSED, POSTCOPY_FAILED),
         view("b", PAUSED, POSTCOPY_FAILED),
-        EndState.PAUSED_ON_DESTINATION,
+        EndState.BROKEN_POST_COPY,
     ),
+    "broken post-copy, its source gone": (view("a"), view("b", PAUSED, POSTCOPY_FAILED), EndState.LOST_POST_COPY),
+    "broken post-copy, its destination gone": (view("a", PAUSED, POSTCOPY_FAILED), view("b"), EndState.LOST_POST_COPY),
+    "broken post-copy, its source silent": (silent("a"), view("b", PAUSED, POSTCOPY_FAILED), EndState.UNKNOWN),
     "ended meanwhile": (view("a", OFF), view("b"), EndState.NOWHERE),
     "nobody knows it": (view("a"), view("b"), EndState.NOWHERE),
     "twice": (view("a", RUNNING), view("b", RUNNING), EndState.TWICE),

@@ -437,15 +437,16 @@ def test_a_journal_that_cannot_be_written_stops_no_migration_and_is_told_once(co
 
 
 def test_pins_that_are_not_the_plan_s_are_named(console: ConsoleMaker) -> None:
+    from hpconsole.core.execution.known_before import KnownBefore
     from hpconsole.core.execution.verification import differences, look
 
     one = console(a_cluster(a_pinned_guest()))
     plan = one.submit("db-1", to="b")
     one.end_of(plan)
     placement = plan.steps[0].placement
-    assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, should_be_persistent=True) == ()
+    assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, KnownBefore()) == ()
     one.cluster.open("sim://b").pin_vcpu(uuid_of("db-1"), 2, "0-1", live=True, config=False)
     planned = placement.pinning.of_vcpu(2) or CpuSet()
-    assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, should_be_persistent=True) == (
+    assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, KnownBefore()) == (
         f"vCPU 2 is pinned to 0-1, not {planned.format()} as planned.",
     )

@@ -8,12 +8,13 @@ import pytest
 
 from hpconsole.core.events import Notice, PlanFinished, PlanSubmitted, StepFinished, StepOutcome, StepProgressed
 from hpconsole.core.execution.console_identity import ConsoleIdentity, this_console
+from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.execution.step_queue import StepState
 from hpconsole.core.model.vm import VmState
 from hpconsole.core.planning.plan import Plan
 from tests.core.execution.conftest import ConsoleMaker
-from tests.core.execution.console import FAST, a_cluster, a_guest, a_pinned_guest
+from tests.core.execution.console import FAST, a_cluster, a_guest, a_pinned_guest, uuid_of
 
 DEAD = ConsoleIdentity("dead", "a machine that is gone", 1)
 
@@ -66,7 +67,7 @@ class TestLostSight:
         (end,) = one.end_of(plan)
         assert end.outcome is StepOutcome.UNKNOWN
         assert "a does not answer" in end.sentence
-        assert "the next start of the console asks again" in end.sentence
+        assert "It is asked again as soon as the hosts answer." in end.sentence
         (record,) = one.journal.open_records()
         one.close()
         one.cluster.boot("a")
@@ -79,6 +80,19 @@ class TestLostSight:
         assert "defined on a" in after.sentence
         assert one.journal.open_records() == ()
         assert one.journal.records()[0].migration_id == record.migration_id
+
+    def test_the_same_run_asks_again_once_the_host_is_back(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest(), link_mib_s=30))
+        plan = one.submit("web-1", to="b")
+        one.wait_for_progress()
+        one.cluster.crash("a")
+        assert one.end_of(plan)[0].outcome is StepOutcome.UNKNOWN
+        one.cluster.boot("a")
+        after = one.log.wait(StepFinished, lambda event: event.outcome is not StepOutcome.UNKNOWN)
+        assert after.outcome is StepOutcome.FAILED
+        assert "runs neither on a nor on b" in after.sentence
+        assert one.journal.open_records() == ()
+        assert len(one.journal.records()) == 1
 
     def test_a_frozen_source_is_waited_for(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_guest(), link_mib_s=60), timings=replace(FAST, patience_s=20.0, call_s=0.2))
@@ -159,19 +173,57 @@ class TestKilledConsole:
         assert two.log.wait(StepFinished).outcome is StepOutcome.CANCELLED
         assert one.end_of(plan)[0].outcome is StepOutcome.FAILED
 
-    @pytest.mark.parametrize("phase", [Phase.PLANNED, Phase.STARTING])
-    def test_one_that_was_never_begun_is_closed_without_asking(self, console: ConsoleMaker, phase: Phase) -> None:
+    def test_one_that_was_never_begun_is_closed_without_asking(self, console: ConsoleMaker) -> None:
         cluster = a_cluster(a_guest())
         one = console(cluster)
         one.ready()
-        journal = killed(one.plan("web-1"), phase)
+        journal = killed(one.plan("web-1"), Phase.PLANNED)
         two = console(cluster, journal)
         two.executor.recover()
         two.executor.submit(Plan("marks that recovery is over", (), 0))
         two.run("web-1")
         record = next(record for record in journal.records() if record.migration_id == "killed-1")
         assert record.outcome is StepOutcome.SKIPPED
-        assert "before it began" in record.sentence
+        assert "before its turn came" in record.sentence
+
+    def test_one_whose_journal_could_not_be_written_any_more_is_asked_for(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        plan = one.submit("web-1", to="b")
+        one.end_of(plan)
+        two = console(one.cluster, killed(plan, Phase.STARTING))
+        two.executor.recover()
+        end = two.log.wait(StepFinished)
+        assert (end.outcome, end.step.destination) == (StepOutcome.DONE, "b")
+
+    def test_one_that_was_moved_on_to_a_third_host_is_told_from_one_that_is_lost(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        first = one.submit("web-1", to="b")
+        one.end_of(first)
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("web-1")].host == "b")
+        one.end_of(one.submit("web-1", to="c"))
+        two = console(one.cluster, killed(first, Phase.MIGRATING))
+        two.ready()
+        two.executor.recover()
+        end = two.log.wait(StepFinished)
+        assert (end.outcome, end.end_state) == (StepOutcome.SKIPPED, EndState.ELSEWHERE.value)
+        assert "web-1 runs on c: it was moved there since" in end.sentence
+        assert two.journal.open_records() == ()
+
+    def test_what_was_true_before_is_read_from_the_journal(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest(autostart=True)))
+        hypervisor = one.cluster.open("sim://a")
+        hypervisor.suspend(uuid_of("web-1"))
+        plan = one.submit("web-1", to="b")
+        assert one.end_of(plan)[0].outcome is StepOutcome.DONE
+        facts = one.journal.records()[0].facts
+        assert (facts["was_paused"], facts["is_persistent"], facts["autostart"]) == (True, True, True)
+        journal = killed(plan, Phase.PLANNED)
+        journal.advance("killed-1", Phase.MIGRATING, "", facts)
+        two = console(one.cluster, journal)
+        two.executor.recover()
+        end = two.log.wait(StepFinished)
+        assert end.outcome is StepOutcome.DONE  # not "paused on the destination", as it would be without the journal
+        assert "is paused, as it was before, on b" in end.sentence
 
     def test_another_running_console_s_migrations_are_its_own(self, console: ConsoleMaker) -> None:
         cluster = a_cluster(a_guest())

@@ -49,11 +49,17 @@ class Console:
             deadline = time.monotonic() + seconds
             while not check(self.app.store.snapshot):
                 if time.monotonic() > deadline:
-                    raise LabError(f"{complaint} (waited {seconds:g} s): {self.app.store.snapshot.hosts}")
+                    raise LabError(f"{complaint} (waited {seconds:g} s): {self._in_short()}")
                 changed.wait(0.2)
                 changed.clear()
         finally:
             stop()
+
+    def _in_short(self) -> str:
+        snapshot = self.app.store.snapshot
+        links = [f"{host.name} {host.link.state.value}" for host in snapshot.hosts.values()]
+        vms = [f"{vm.name} {vm.state.value} on {vm.host}, migrating {vm.is_migrating}" for vm in snapshot.vms.values()]
+        return "; ".join([*links, *vms])
 
     def plan(self, uuid: str, to: str | None) -> Plan:
         """A plan for this VM from what was polled."""

@@ -1,0 +1,64 @@
+"""What one attempt to move a VM works with and comes to, as values. Knows no hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hpconsole.core.events import MigrationProgress, StepOutcome
+from hpconsole.core.execution.end_states import EndState
+from hpconsole.core.execution.journal import JournalWriter
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.planning.migration_policy import MINIMAL_DOWNTIME, MigrationPolicy
+from hpconsole.core.planning.plan import Step
+from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How often hosts are asked, and how long they are waited for."""
+
+    poll_s: float = 0.5
+    call_s: float = 10.0  # the deadline of one question
+    settle_s: float = 3.0  # how long two hosts may take to agree once libvirt's call has returned
+    patience_s: float = 600.0  # how long a silent host is asked before the outcome is called unknown
+    silence_s: float = 240.0  # how long a migration may send nothing before it is aborted
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an attempt works with."""
+
+    pool: ConnectionPool
+    store: Store
+    journal: JournalWriter
+    policy: Callable[[], Policy]
+    timings: Timings = Timings()
+    how: MigrationPolicy = MINIMAL_DOWNTIME
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Whom an attempt tells. Called on its threads; returns at once."""
+
+    on_started: Callable[[Step], None]
+    on_progress: Callable[[MigrationProgress], None]
+    on_lost_sight: Callable[[str], None]  # a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended. `state` None: nothing was begun.
+
+    `is_at_source`: the source was seen to run the VM, whatever older polls say, so that another host may be tried.
+    `is_stalled`: the VM writes faster than can be sent, which another host does not change.
+    """
+
+    outcome: StepOutcome
+    state: EndState | None
+    sentence: str
+    detail: str
+    step: Step
+    is_at_source: bool = False
+    is_stalled: bool = False

@@ -1,0 +1,59 @@
+"""What libvirt leaves undone when a VM has moved: autostart, a definition it could not write, one left at the source.
+
+Done only where it is provably safe: the VM was seen to run on its destination, and the source has no process of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.execution.end_states import EndState, HostView, judge
+from hpconsole.core.execution.known_before import KnownBefore
+from hpconsole.core.execution.verification import look
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.hypervisor.port import Hypervisor
+from hpconsole.core.planning.plan import Step
+
+_T = TypeVar("_T")
+
+
+def carry_over(
+    pool: ConnectionPool, step: Step, known: KnownBefore, views: tuple[HostView, HostView], deadline_s: float
+) -> tuple[EndState, HostView, list[str]]:
+    """Finish what the migration left undone.
+
+    Args:
+        views: What source and destination were seen to have.
+
+    Returns:
+        How it stands then, what the destination has then, and a sentence for each thing that could not be done.
+    """
+    source, destination = views
+    problems: list[str] = []
+    uuid, here, there = step.vm_uuid, step.source, step.destination
+
+    def does(host: str, action: Callable[[Hypervisor], object], otherwise: str) -> bool:
+        try:
+            pool.call(host, action, deadline_s=deadline_s)
+        except HpconsoleError as error:
+            problems.append(f"{otherwise} {error.sentence}")
+            return False
+        return True
+
+    changed = False
+    if destination.record is not None and known.is_persistent and not destination.record.is_persistent:
+        # libvirt moves a VM though its definition cannot be written, and says nothing of it
+        lost = f"It is not defined persistently on {there}: once it is shut down, it will be gone."
+        changed |= does(there, lambda host: host.define(host.migratable_xml(uuid)), lost)
+    if destination.record is not None and known.autostart and not destination.record.autostart:
+        forgotten = f"It will not be started with {there}:"
+        changed |= does(there, lambda host: host.set_autostart(uuid, on=True), forgotten)
+    if known.is_persistent and source.record is not None and not source.is_active and source.record.is_persistent:
+        left = f"Its definition is left on {here}: remove it there."
+        changed |= does(here, lambda host: host.undefine(uuid), left)
+    if changed:
+        source = look(pool, here, uuid, deadline_s=deadline_s)
+        destination = look(pool, there, uuid, deadline_s=deadline_s)
+    return judge(source, destination, was_paused=known.was_paused), destination, problems

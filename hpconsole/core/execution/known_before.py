@@ -1,0 +1,86 @@
+"""What was true of a VM before it was moved, kept in the journal: the proof afterwards compares with it.
+
+Also read from the entries of earlier runs of the console, which may be older than this module: what is not there is
+unknown, and nothing is demanded of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hpconsole.core.errors import InvalidPinning
+from hpconsole.core.model.placement import NodeBinding, Placement
+from hpconsole.core.model.vm import Vm
+from hpconsole.core.planning.placement_json import placement_from_json, placement_to_json
+
+_METADATA = re.compile(r"<metadata\b.*?</metadata>", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBefore:
+    """The VM on its source, before anything was asked. `home` None: not known.
+
+    `metadata`: a digest of the definition's <metadata>; "" = it had none, or is not known.
+    """
+
+    was_paused: bool = False
+    is_persistent: bool = False
+    autostart: bool = False
+    metadata: str = ""
+    home: Placement | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is kept among the facts of a journal entry."""
+        return {
+            "was_paused": self.was_paused,
+            "is_persistent": self.is_persistent,
+            "autostart": self.autostart,
+            "metadata": self.metadata,
+            "home": None if self.home is None else placement_to_json(self.home),
+        }
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> KnownBefore:
+        """As it was kept; what is missing or unreadable is not known."""
+        home = facts.get("home")
+        try:
+            place = placement_from_json(home) if isinstance(home, Mapping) else None
+        except InvalidPinning:
+            place = None
+        metadata = facts.get("metadata")
+        return cls(
+            was_paused=facts.get("was_paused") is True,
+            is_persistent=facts.get("is_persistent") is True,
+            autostart=facts.get("autostart") is True,
+            metadata=metadata if isinstance(metadata, str) else "",
+            home=place,
+        )
+
+
+def placement_of(vm: Vm, host: str) -> Placement:
+    """The map this VM has now, as a placement that could be asked for again."""
+    bindings = tuple(
+        NodeBinding(node.node_id, tuple(sorted(node.host_nodes)), node.mode)
+        for node in vm.virtual_nodes
+        if node.host_nodes
+    )
+    return Placement(vm.uuid, host, bindings, vm.pinning, vm.numa_tune)
+
+
+def metadata_digest(xml: str | None) -> str:
+    """Of the <metadata> of a definition, whatever its white space; "" where there is none.
+
+    >>> metadata_digest("<domain><metadata>  <a/></metadata></domain>") == metadata_digest("<metadata><a/></metadata>")
+    True
+    >>> metadata_digest("<domain/>")
+    ''
+    """
+    found = _METADATA.search(xml or "")
+    if found is None:
+        return ""
+    text = re.sub(r">\s+<", "><", found[0]).replace('"', "'")
+    return hashlib.sha256(text.encode()).hexdigest()
