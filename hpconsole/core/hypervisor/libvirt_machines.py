@@ -27,6 +27,11 @@ class MachineCalls:
         with self._domain(uuid) as domain:
             return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE)
 
+    def rename(self, uuid: str, name: str) -> None:
+        """Give a VM that is shut off another name."""
+        with self._domain(uuid) as domain:
+            domain.rename(name, 0)
+
     def pin_emulator(self, uuid: str, cpus: str, *, live: bool, config: bool) -> None:
         """Pin the emulator threads."""
         cpu_map = self._cpu_map(cpus)

@@ -51,6 +51,13 @@ class MachinePort(Protocol):
     def definition(self, uuid: str) -> str:
         """The persistent definition, secrets included, so that it can be defined again. Never log or store it."""
 
+    def rename(self, uuid: str, name: str) -> None:
+        """Give a VM that is shut off another name.
+
+        Raises:
+            OperationRefused: it runs, or the name is taken.
+        """
+
     def pin_emulator(self, uuid: str, cpus: str, *, live: bool, config: bool) -> None:
         """Pin the emulator threads to a CPU list such as `0-3`."""
 

@@ -64,6 +64,9 @@ def _names(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
     other = next((vm for vm in around.names.get(draft.name, ()) if vm.uuid != draft.uuid), None)
     if other is not None:
         yield Problem("name", f"There is a VM named {draft.name[:60]} already, on {other.host}. Choose another name.")
+    present = around.present(draft)
+    if present is not None and present.state.is_active and present.name != draft.name:
+        yield Problem("name", f"{present.name} is {present.state.value}; it can be renamed while it is shut off.")
     for field, text, longest in (("title", draft.title, 250), ("description", draft.description, 4096)):
         if len(text) > longest:
             yield Problem(field, f"{len(text):,} characters are too many: at most {longest:,}.")

@@ -47,6 +47,22 @@ class SimulatedMachineCalls:
                 return domain.definition
             return format_xml(inactive_xml_of(daemon, domain.document))
 
+    def rename(self, uuid: str, name: str) -> None:
+        """Give a VM that is shut off another name."""
+        with self._calling() as daemon:
+            domain = daemon.domain(uuid)
+            if domain.is_active or domain.definition is None:
+                raise refused(daemon.name, Err.OPERATION_INVALID, "cannot rename active domain", vm=domain.name)
+            if any(other.name == name for other in daemon.domains.values() if other is not domain):
+                words = f"domain with name '{name}' already exists"
+                raise refused(daemon.name, Err.OPERATION_INVALID, words, vm=domain.name)
+            root, _ = read_domain(daemon.name, domain.definition)
+            tag = root.find("name")
+            if tag is not None:
+                tag.text = name
+            domain.define(*read_domain(daemon.name, format_xml(root)))
+            daemon.changed()
+
     def pin_emulator(self, uuid: str, cpus: str, *, live: bool, config: bool) -> None:
         """Pin the emulator threads."""
         with self._calling() as daemon:
