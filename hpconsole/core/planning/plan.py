@@ -9,6 +9,8 @@ import uuid
 from dataclasses import dataclass, field
 
 from hpconsole.core.model.placement import Placement
+from hpconsole.core.planning.forecast import Forecast
+from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,9 @@ class MigrateStep:
     placement: Placement
     sentence: str
     is_destination_chosen: bool = False  # by the user: never retried elsewhere
-    bandwidth_mib_s: int | None = None
-    post_copy: bool = False
+    options: MigrationOptions = DEFAULT_OPTIONS
+    forecast: Forecast | None = None  # what was expected when it was planned
+    ignores_vm_affinity: bool = False  # hard VM-to-VM affinity does not count (maintenance, as the reference has it)
 
 
 Step = MigrateStep
