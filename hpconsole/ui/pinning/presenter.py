@@ -71,6 +71,7 @@ class _Facts:
     hosts: Mapping[str, Host] = field(default_factory=dict)
     others: Mapping[str, Sequence[Neighbour]] = field(default_factory=dict)
     chosen: tuple[str, ...] = ()
+    home: str = ""
     policy: CpuPinningPolicy = CpuPinningPolicy.MANUAL
     preview: Mapping[str, CpuPinning] = field(default_factory=dict)
 
@@ -96,14 +97,23 @@ class PinningPresenter:
         self._facts.policy = policy
 
     def set_hosts(
-        self, hosts: Mapping[str, Host], others: Mapping[str, Sequence[Neighbour]], chosen: Sequence[str]
+        self,
+        hosts: Mapping[str, Host],
+        others: Mapping[str, Sequence[Neighbour]],
+        chosen: Sequence[str],
+        home: str = "",
     ) -> None:
-        """The hosts that may be shown; `chosen` are the VM's Specific Host(s), the first of which is shown first."""
+        """The hosts that may be shown; `chosen` are the VM's Specific Host(s), the first of which is shown first.
+
+        `home` is where the VM is now: a shape that is kept is the one it has there.
+        """
         self._facts.hosts = hosts
         self._facts.others = others
         self._facts.chosen = tuple(name for name in chosen if name in hosts)
+        self._facts.home = home if home in hosts else ""
         if self._host not in self.hosts:
-            self._host = self.hosts[0] if self.hosts else ""
+            first = self.hosts[0] if self.hosts else ""
+            self._host = first if self._facts.chosen else self._facts.home or first
 
     def set_preview(self, maps: Mapping[str, CpuPinning]) -> None:
         """What a policy that computes its pinning would make of it now, by host."""
@@ -207,8 +217,10 @@ class PinningPresenter:
 
     @property
     def is_editable(self) -> bool:
-        """Whether the map is made by hand."""
-        return self._facts.policy in (CpuPinningPolicy.MANUAL, CpuPinningPolicy.KEEP_SHAPE)
+        """Whether the map that is shown is made by hand."""
+        if self._facts.policy is CpuPinningPolicy.KEEP_SHAPE:
+            return self._host in (self._facts.home, "") or self._host not in self._facts.preview
+        return self._facts.policy is CpuPinningPolicy.MANUAL
 
     @property
     def has_own_map(self) -> bool:
@@ -347,6 +359,8 @@ class PinningPresenter:
             return ""
         if self._facts.policy is CpuPinningPolicy.NONE:
             return "This VM is not pinned. Choose the policy Manual or Keep the shape to pin by hand."
+        if self._facts.policy is CpuPinningPolicy.KEEP_SHAPE:
+            return f"The same shape as it would be on {self._host} now. It is drawn by hand on {self._facts.home}."
         return "This policy computes the CPUs on each host. The picture shows what it would take now."
 
     @property
