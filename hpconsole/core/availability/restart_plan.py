@@ -5,7 +5,7 @@ Each VM is placed by the scheduler as a stopped VM with its pins computed anew; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hpconsole.core.model.host import Host, HostLink, LinkState
@@ -59,7 +59,7 @@ def plan_restarts(
     policy: Policy,
     reservations: Sequence[Reservation] = (),
     *,
-    excluded: frozenset[str] = frozenset(),
+    tried: Mapping[str, frozenset[str]] | None = None,
 ) -> RestartPlan:
     """A place for each of these stopped VMs beside the others.
 
@@ -68,14 +68,14 @@ def plan_restarts(
 
     Args:
         snapshot: The cluster without the lost hosts (`without_hosts`).
-        excluded: Hosts that were tried before.
+        tried: Hosts on which a VM could not be started before, by VM.
     """
     vms = [snapshot.vms[uuid] for uuid in dict.fromkeys(vm_uuids) if uuid in snapshot.vms]
     by_priority = sorted(vms, key=lambda vm: (-vm.intent.priority, _hardest_first(vm), vm.name))
-    plan = _one_by_one(by_priority, snapshot, policy, reservations, excluded)
+    plan = _one_by_one(by_priority, snapshot, policy, reservations, tried or {})
     if len(plan.refused) and len(vms) > 1:
         by_demand = sorted(vms, key=lambda vm: (_hardest_first(vm), -vm.intent.priority, vm.name))
-        other = _one_by_one(by_demand, snapshot, policy, reservations, excluded)
+        other = _one_by_one(by_demand, snapshot, policy, reservations, tried or {})
         if _left_out(other) < _left_out(plan):
             return other
     return plan
@@ -95,13 +95,13 @@ def _one_by_one(
     snapshot: ClusterSnapshot,
     policy: Policy,
     reservations: Sequence[Reservation],
-    excluded: frozenset[str],
+    tried: Mapping[str, frozenset[str]],
 ) -> RestartPlan:
     promised = list(reservations)
     restarts: list[Restart] = []
     refused: list[tuple[Vm, Ranking]] = []
     for vm in vms:
-        ranking = rank(Request((vm.uuid,), excluded_hosts=excluded), snapshot, policy, promised)
+        ranking = rank(Request((vm.uuid,), excluded_hosts=tried.get(vm.uuid, frozenset())), snapshot, policy, promised)
         host = ranking.best
         placement = ranking.placement(host, vm.uuid) if host is not None else None
         if host is None or placement is None or isinstance(placement, Misfit):

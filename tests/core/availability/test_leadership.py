@@ -6,11 +6,14 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import pytest
 
 from hpconsole.core.availability.leadership import Leader, has_majority
+from hpconsole.core.errors import HostUnreachable
 from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.large import hosts as some_hosts
 
@@ -28,6 +31,19 @@ class Clock:
         return self.now_s
 
 
+class Reach:
+    """A console's connection to one host, which answers only while nothing is cut between them."""
+
+    def __init__(self, hypervisor: Hypervisor, is_cut: Callable[[], bool]) -> None:
+        self._hypervisor = hypervisor
+        self._is_cut = is_cut
+
+    def __getattr__(self, name: str) -> Any:
+        if self._is_cut() and name.endswith("lease"):
+            raise HostUnreachable("cut")
+        return getattr(self._hypervisor, name)
+
+
 class Site:
     """A simulated cluster and as many consoles as a test wants, each with connections and a clock of its own."""
 
@@ -35,11 +51,17 @@ class Site:
         self.cluster = SimulatedCluster(hosts=some_hosts(hosts), guests={})
         self.pools: list[ConnectionPool] = []
         self.off: set[str] = set()
+        self.cuts: set[tuple[str, str]] = set()  # (console, host)
 
     def console(self, name: str, clock: Clock) -> Leader:
         connected = threading.Semaphore(0)
+
+        def open_host(uri: str) -> Hypervisor:
+            host = uri.removeprefix("sim://").partition("/")[0]
+            return cast("Hypervisor", Reach(self.cluster.open(uri), lambda: (name, host) in self.cuts))
+
         pool = ConnectionPool(
-            self.cluster.open, on_change=lambda _n, link: connected.release() if link.state == "connected" else None
+            open_host, on_change=lambda _n, link: connected.release() if link.state == "connected" else None
         )
         self.pools.append(pool)
         for host, uri in self.cluster.uris().items():
@@ -85,6 +107,11 @@ def test_the_first_console_leads_after_one_life_time_and_the_second_does_not(sit
     assert "Another console acts" in second.renew().sentence
     assert second.current.holder == "first"
     assert not second.may_act()
+    for _ in range(10):
+        clock.now_s += 10
+        first.renew()
+        second.renew()
+        assert first.may_act(), "nobody takes a lease that is renewed"
 
 
 def test_a_leader_that_falls_silent_is_followed_after_its_life_time_and_no_sooner(site: Callable[[int], Site]) -> None:
@@ -124,12 +151,17 @@ def test_no_majority_no_leader(site: Callable[[int], Site]) -> None:
     assert leader.may_act(), "hosts that are provably off count no more after a while"
 
 
-def test_half_is_enough_with_the_smallest_identity_only() -> None:
-    electorate = {"a": "1", "b": "2", "c": "3", "d": "4"}
-    for size in range(5):
+@pytest.mark.parametrize("hosts", [1, 2, 3, 4, 5])
+def test_two_that_share_no_host_never_both_have_a_majority(hosts: int) -> None:
+    electorate = {name: str(number) for number, name in enumerate("abcde"[:hosts])}
+    for size in range(hosts + 1):
         for mine in itertools.combinations(electorate, size):
             theirs = [name for name in electorate if name not in mine]
             assert not (has_majority(mine, electorate) and has_majority(theirs, electorate))
+
+
+def test_half_is_enough_with_the_smallest_identity_only() -> None:
+    electorate = {"a": "1", "b": "2", "c": "3", "d": "4"}
     assert has_majority(["a", "d"], electorate)
     assert not has_majority(["b", "c"], electorate)
     assert not has_majority(["a", "d"], {**electorate, "c": ""}), "an unknown identity could be the smallest"
@@ -138,7 +170,7 @@ def test_half_is_enough_with_the_smallest_identity_only() -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_there_are_never_two_leaders_whatever_happens(site: Callable[[int], Site], seed: int) -> None:
-    """Three consoles that run, stop and go on at random, hosts that freeze their leases by crashing and come back."""
+    """Three consoles that run, stop and go on at random, hosts that crash and come back, links that are cut."""
     chance = random.Random(seed)
     place, clock = site(4 if seed % 2 else 3), Clock()
     leaders = [place.console(f"console-{number}", clock) for number in range(3)]
@@ -154,6 +186,8 @@ def test_there_are_never_two_leaders_whatever_happens(site: Callable[[int], Site
             place.cluster.crash(host)
         elif down and chance.random() < 0.1:
             place.cluster.boot(down.pop())
+        if chance.random() < 0.2:
+            place.cuts ^= {(f"console-{chance.randrange(3)}", chance.choice(sorted(place.cluster.uris())))}
         for number in chance.sample(sorted(awake), len(awake)):
             leaders[number].renew()
         acting = {number for number in range(3) if leaders[number].may_act()}
