@@ -97,7 +97,11 @@ def settled(vm: Vm, host: str) -> Vm:
 def _present_vm(step: Step, snapshot: ClusterSnapshot, view: HostView, pool: ConnectionPool) -> Vm:
     if not view.is_reachable:
         pool.hypervisor(step.source)  # raises HostUnreachable with the reason, if it is down
-        raise PlanOutOfDate(f"{step.source} does not answer: {view.problem} Nothing was changed.", subject=step.vm_name)
+        raise PlanOutOfDate(
+            f"{step.vm_name} was not moved, since {step.source} does not answer. It was on {step.source} when it was "
+            f"last seen; nothing was changed. {view.problem}",
+            subject=step.vm_name,
+        )
     polled = snapshot.vms.get(step.vm_uuid)
     if view.record is None or view.live_xml is None:
         where = f"It is on {polled.host} now." if polled is not None and polled.host not in (None, step.source) else ""

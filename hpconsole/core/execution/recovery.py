@@ -39,8 +39,8 @@ def close_untouched(journal: Journal, console: ConsoleIdentity) -> None:
     for record in journal.open_records():
         if record.phase in _UNTOUCHED and _is_orphan(record, console) and journal.adopt(record, console):
             sentence = (
-                f"{record.vm_name} was not moved: the console ended before its turn came. As far as the journal knows, "
-                "nothing was changed."
+                f"{record.vm_name} was not moved: the console ended before its turn came. It was on {record.source} "
+                "then; as far as the journal knows, nothing was changed."
             )
             journal.finish(record.migration_id, StepOutcome.SKIPPED, sentence)
 

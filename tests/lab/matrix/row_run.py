@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hpconsole.core.events import StepFinished, StepOutcome
 from hpconsole.core.execution.journal import Phase as JournalPhase
+from hpconsole.core.planning.migration_options import MigrationOptions
 from hpconsole.core.planning.plan import Plan
 from tests.lab.commands import LabError
 from tests.lab.guests import Guest
@@ -110,7 +111,10 @@ class RowRun:
         self._console = self._open(self._data / "one")
         plan = self._console.plan(guest.uuid, "b")
         if self._row.phase is Phase.POST_COPY:
-            plan = dataclasses.replace(plan, steps=tuple(dataclasses.replace(s, post_copy=True) for s in plan.steps))
+            options = MigrationOptions(post_copy=True)
+            plan = dataclasses.replace(
+                plan, steps=tuple(dataclasses.replace(step, options=options) for step in plan.steps)
+            )
         self._plan = plan
         if self._row.fault is rows.TWO_CONSOLES:
             other = self._open(self._data / "two")

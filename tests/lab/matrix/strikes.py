@@ -40,8 +40,8 @@ def strike(fault: Fault, scene: Scene) -> None:
         rows.NO_MEMORY.key: lambda: lab.fault.starve(there, scene.uuid),
         rows.NO_DISK.key: lambda: lab.fault.fill_disk(there),
         rows.OTHER_CPU.key: lambda: lab.fault.take_cpu_feature(there, "cx16"),
-        rows.DESTINATION_CRASHED.key: lambda: lab.fault.crash(there),
-        rows.SOURCE_CRASHED.key: lambda: lab.fault.crash(here),
+        rows.DESTINATION_CRASHED.key: lambda: _switch_off(scene, there),
+        rows.SOURCE_CRASHED.key: lambda: _switch_off(scene, here),
         rows.CONSOLE_KILLED.key: scene.kill_console,
         rows.CONSOLE_CUT.key: lab.fault.cut_console,
         rows.CANCELLED.key: scene.cancel,
@@ -69,6 +69,12 @@ def mend(fault: Fault, scene: Scene) -> None:
         rows.CONSOLE_CUT.key: lab.fault.heal_console,
     }
     actions.get(fault.key, lambda: None)()
+
+
+def _switch_off(scene: Scene, host: str) -> None:
+    """As when the power fails: its connections are not closed, they fall silent."""
+    scene.lab.fault.cut(host)
+    scene.lab.fault.crash(host)
 
 
 def _reconnect(scene: Scene) -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+from hpconsole.core.planning.migration_options import MigrationOptions
 from tests.lab.matrix.console import Console
 
 
@@ -17,7 +18,8 @@ def main() -> None:
     console = Console(asked["uris"], Path(asked["data"]))
     plan = console.plan(asked["uuid"], asked["to"])
     if asked["post_copy"]:
-        plan = dataclasses.replace(plan, steps=tuple(dataclasses.replace(s, post_copy=True) for s in plan.steps))
+        options = MigrationOptions(post_copy=True)
+        plan = dataclasses.replace(plan, steps=tuple(dataclasses.replace(step, options=options) for step in plan.steps))
     sys.stdout.write("planned\n")
     sys.stdout.flush()
     sys.stdin.readline()
