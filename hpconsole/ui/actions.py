@@ -78,6 +78,10 @@ ALL = (
         why_not=_why_not_cancel,
     ),
     ActionSpec(
+        "history", "Migration Hi&story…", "Every migration of this and earlier runs, with its attempts and reasons",
+        "history", "Ctrl+H",
+    ),
+    ActionSpec(
         "show_vms_of_host", "Show Its &VMs", "Search for what is on the selected host", "vm", why_not=_why_not_host
     ),
     ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),

@@ -14,7 +14,6 @@ from hpconsole.paths import resource
 from hpconsole.ui import format as fmt
 from hpconsole.ui import icons
 from hpconsole.ui.main_window import vm_rows
-from hpconsole.ui.migrate import unit_names
 from hpconsole.ui.theme import DARK, LIGHT, Theme, ThemeChoice, ThemeKeeper, contrast
 from hpconsole.ui.tone import Tone
 
@@ -71,7 +70,7 @@ def test_an_icon_that_does_not_exist_is_an_error(qapp: QApplication) -> None:
         icons.pixmap("nothing", "#000000")
 
 
-@pytest.mark.parametrize("module", [fmt, vm_rows, unit_names], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [fmt, vm_rows], ids=lambda module: module.__name__)
 def test_examples_in_docstrings(module: object) -> None:
     outcome = doctest.testmod(module, optionflags=doctest.ELLIPSIS)  # type: ignore[arg-type]
     assert outcome.attempted

@@ -165,7 +165,12 @@ def test_context_menu_offers_migrate(qtbot: QtBot, window: MainWindow, console: 
     click_row(window.vms.view, 1)
     window.vms.view.customContextMenuRequested.emit(window.vms.view.visualRect(window.vms.model.index(1, 0)).center())
     menu = child(window.vms.view, QMenu, "context_menu")
-    assert [entry.text() for entry in menu.actions()] == ["&Migrate VM(s)…", "&Cancel Migration"]
+    assert [entry.text() for entry in menu.actions()] == [
+        "&Migrate VM(s)…",
+        "&Cancel Migration",
+        "",
+        "Migration Hi&story…",
+    ]
     assert menu.actions()[0].isEnabled()
     menu.close()
 

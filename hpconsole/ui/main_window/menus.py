@@ -14,7 +14,7 @@ from hpconsole.ui.theme import Theme, ThemeChoice
 
 _THEMES = ((ThemeChoice.SYSTEM, "As the &System"), (ThemeChoice.LIGHT, "&Light"), (ThemeChoice.DARK, "&Dark"))
 HOST_MENU = ("show_vms_of_host", "refresh", "", "remove_host")
-VM_MENU = ("migrate", "cancel_migration")
+VM_MENU = ("migrate", "cancel_migration", "", "history")
 
 
 class SearchBox(QLineEdit):

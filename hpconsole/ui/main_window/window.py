@@ -16,7 +16,6 @@ from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import Event, Notice, PlanSubmitted
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
-from hpconsole.core.planning.plan import Plan
 from hpconsole.ui import actions
 from hpconsole.ui import format as fmt
 from hpconsole.ui.actions import Actions, Selection
@@ -27,6 +26,7 @@ from hpconsole.ui.main_window.docks import Docks
 from hpconsole.ui.main_window.empty_state import EmptyState
 from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows, is_simulated, trouble
+from hpconsole.ui.main_window.migration_views import MigrationViews
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
 from hpconsole.ui.main_window.vm_rows import VmRows
 from hpconsole.ui.messages import Messages
@@ -85,9 +85,18 @@ class MainWindow(QObject):
         self._store_bridge.snapshot_changed.connect(self._on_snapshot)
         self._event_bridge = EventBridge(console.store, self)
         self._event_bridge.happened.connect(self._on_event)
+        self.migrations = MigrationViews(
+            frame,
+            console,
+            themes,
+            self.messages,
+            new_snapshots=self._store_bridge.snapshot_changed,
+            show=self._open,
+        )
         self._age_timer = QTimer(self, interval=_AGE_TICK_MS)
         self._age_timer.timeout.connect(self._on_second)
         self._age_timer.start()
+        self.docks.tasks.history_wanted.connect(self.migrations.open_history)
         frame.may_close = self._may_close
         frame.closing.connect(self._on_closing)
 
@@ -194,6 +203,7 @@ class MainWindow(QObject):
             self._on_notice(event)
         else:
             self.docks.hear(event)
+            self.migrations.hear(event)
         if isinstance(event, PlanSubmitted):
             self.actions_["show_tasks"].setChecked(True)
             self.docks.show_tasks()
@@ -299,24 +309,13 @@ class MainWindow(QObject):
     def on_migrate(self) -> None:
         """Open Migrate VM(s) for what is selected."""
         vms = self.selection.movable
-        if not vms:
-            return
-        # Imported now: what a start does not need does not delay it.
-        from hpconsole.ui.migrate.dialog import MigrateDialog
-        from hpconsole.ui.migrate.presenter import MigratePresenter
+        if vms:
+            self.migrations.open_migrate(vms, self._snapshot)
 
-        presenter = MigratePresenter(
-            tuple(vm.uuid for vm in vms), self._snapshot, lambda: self._console.policy, self._console.reservations
-        )
-        dialog = MigrateDialog(presenter, self._themes.theme, self.frame)
-        self._store_bridge.snapshot_changed.connect(dialog.refresh)
-        self._themes.changed.connect(dialog.set_theme)
-        dialog.plan_accepted.connect(self._submit)
-        self._open(dialog)
-
-    def _submit(self, plan: Plan) -> None:
-        self.messages.status(f"{plan.title}…")
-        self._background.run(lambda: self._console.submit(plan), failed=self.messages.error)
+    def on_history(self) -> None:
+        """Open the history of migrations; of the selected VM, where one is selected."""
+        vms = self.selection.vms
+        self.migrations.open_history(vms[0].name if len(vms) == 1 else "")
 
     def on_cancel_migration(self) -> None:
         """Stop moving the selected VMs."""
@@ -374,6 +373,7 @@ class MainWindow(QObject):
         self._age_timer.stop()
         self._next_part.stop()
         self._background.close()
+        self.migrations.close()
         self.docks.close()
 
     def _leave(self) -> None:

@@ -25,6 +25,7 @@ class TaskList(QWidget):
     """
 
     changed = Signal()
+    history_wanted = Signal()
 
     def __init__(self, handlers: Mapping[str, Callable[[Task], None]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,6 +37,10 @@ class TaskList(QWidget):
         self._clear = QPushButton("Clear Finished")
         self._clear.setObjectName("task_clear")
         self._clear.clicked.connect(self._on_clear)
+        self._earlier = QPushButton("&Earlier…")
+        self._earlier.setObjectName("task_history")
+        self._earlier.setToolTip("Every migration of this and earlier runs, with its attempts and reasons")
+        self._earlier.clicked.connect(self.history_wanted)
         self._empty = TextLabel("No migrations in this session.", name="task_empty", tone=Tone.MUTED)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._render_soon = QTimer(self, singleShot=True, interval=_CALM_MS)
@@ -76,6 +81,7 @@ class TaskList(QWidget):
         top = QHBoxLayout()
         top.setContentsMargins(10, 4, 8, 0)
         top.addStretch(1)
+        top.addWidget(self._earlier)
         top.addWidget(self._clear)
         inner = QWidget()
         inner.setObjectName("plain")

@@ -1,0 +1,86 @@
+"""Opens what the window shows of migrations - the dialog that plans them, their history - and submits what is planned.
+
+Dialogs are loaded when they are first opened: what a start does not need does not delay it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QObject, SignalInstance
+from PySide6.QtWidgets import QWidget
+
+from hpconsole.core.events import Event, StepFinished
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
+from hpconsole.core.planning.plan import Plan
+from hpconsole.ui.bridge import Background
+from hpconsole.ui.console import Console
+from hpconsole.ui.messages import Messages
+from hpconsole.ui.theme import ThemeKeeper
+
+
+class MigrationViews(QObject):
+    """Belongs to one window.
+
+    Args:
+        frame: The parent of every dialog.
+        new_snapshots: Emits each snapshot the window shows.
+        show: Shows a dialog and keeps it until it is closed.
+    """
+
+    def __init__(
+        self,
+        frame: QWidget,
+        console: Console,
+        themes: ThemeKeeper,
+        messages: Messages,
+        *,
+        new_snapshots: SignalInstance,
+        show: Callable[[QWidget], None],
+    ) -> None:
+        super().__init__(frame)
+        self._frame = frame
+        self._console = console
+        self._themes = themes
+        self._messages = messages
+        self._new_snapshots = new_snapshots
+        self._show = show
+        self._background = Background(self)
+
+    def open_migrate(self, vms: Sequence[Vm], snapshot: ClusterSnapshot) -> None:
+        """Migrate VM(s) for these."""
+        from hpconsole.ui.migrate.dialog import MigrateDialog
+        from hpconsole.ui.migrate.presenter import MigratePresenter
+
+        presenter = MigratePresenter(
+            tuple(vm.uuid for vm in vms), snapshot, lambda: self._console.policy, self._console.reservations
+        )
+        dialog = MigrateDialog(presenter, self._themes.theme, self._frame)
+        self._new_snapshots.connect(dialog.refresh)
+        self._themes.changed.connect(dialog.set_theme)
+        dialog.plan_accepted.connect(self.submit)
+        self._show(dialog)
+
+    def open_history(self, sought: str = "") -> None:
+        """Migration History, searched for this."""
+        from hpconsole.ui.history.dialog import HistoryDialog
+
+        dialog = HistoryDialog(lambda: self._console.journal, self._themes.theme, sought, self._frame)
+        self._themes.changed.connect(dialog.set_theme)
+        self._show(dialog)
+
+    def hear(self, event: Event) -> None:
+        """A migration that ended is history."""
+        if isinstance(event, StepFinished):
+            for dialog in self._frame.findChildren(QWidget, "history_dialog"):
+                dialog.refresh()  # type: ignore[attr-defined]  # importing the class would load it at the start
+
+    def submit(self, plan: Plan) -> None:
+        """Run a plan that was confirmed."""
+        self._messages.status(f"{plan.title}…")
+        self._background.run(lambda: self._console.submit(plan), failed=self._messages.error)
+
+    def close(self) -> None:
+        """Expect no more outcomes."""
+        self._background.close()

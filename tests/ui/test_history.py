@@ -1,0 +1,161 @@
+"""Migration History: what the journal holds, grouped by attempt, forecast beside outcome; found by search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QTableView
+from pytestqt.qtbot import QtBot
+
+from hpconsole.core.errors import StorageError
+from hpconsole.core.events import StepFinished, StepOutcome
+from hpconsole.core.execution.console_identity import this_console
+from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.planning.plan import MigrateStep
+from hpconsole.ui.history.dialog import HistoryDialog
+from hpconsole.ui.history.presenter import grouped, measures, when
+from hpconsole.ui.main_window.window import MainWindow
+from hpconsole.ui.theme import LIGHT
+from tests.builders import NOW
+from tests.ui.fakes import FakeConsole
+from tests.ui.gestures import child, click, click_row, press, type_text
+
+FORECAST = {"total_s": 8.0, "downtime_ms": 100, "passes": 3, "bandwidth_mib_s": 900.0, "sent_mib": "many"}
+MEASURED = {"total_s": 10.0, "downtime_ms": 140, "passes": 3, "throughput_mib_s": 880.0, "sent_mib": 9000.0}
+
+
+def an_attempt(name: str, attempt: int = 1, destination: str = "host-b", **changes: object) -> MigrationRecord:
+    record = MigrationRecord(
+        migration_id=f"{name}-{attempt}",
+        plan_id=f"plan-{name}",
+        step_index=0,
+        attempt=attempt,
+        vm_uuid=f"uuid-{name}",
+        vm_name=name,
+        source="host-a",
+        source_uri="",
+        destination=destination,
+        destination_uri="",
+        placement=Placement(f"uuid-{name}", destination),
+        console=this_console(),
+        sentence=f"Move {name} to {destination}.",
+    )
+    return replace(record, **changes)  # type: ignore[arg-type]  # a test's own changes
+
+
+@pytest.fixture
+def journal() -> MemoryJournal:
+    """trade-1: failed to host-b, then moved to host-c; web-1: still under way."""
+    journal = MemoryJournal()
+    journal.begin(an_attempt("trade-1"))
+    journal.advance("trade-1-1", Phase.MIGRATING, "Asked host-a to migrate.")
+    journal.finish("trade-1-1", StepOutcome.FAILED, "host-b refused: no huge pages.", "internal error: pages")
+    journal.begin(an_attempt("trade-1", 2, "host-c", facts={"forecast": FORECAST}))
+    journal.finish("trade-1-2", StepOutcome.DONE, "trade-1 runs on host-c; nothing of it is left on host-a.")
+    journal.measure("trade-1-2", MEASURED)
+    journal.begin(an_attempt("web-1"))
+    journal.advance("web-1-1", Phase.MIGRATING, "Asked host-a to migrate.")
+    return journal
+
+
+def test_attempts_of_one_vm_are_one_entry(journal: MemoryJournal) -> None:
+    web, trade = grouped(journal.records())
+    assert [record.destination for record in trade.attempts] == ["host-b", "host-c"]
+    assert trade.outcome_text == "moved"
+    assert web.outcome_text == "under way"
+    assert trade.total_s == 10.0
+    assert trade.forecast_error == pytest.approx(0.2)
+    assert web.total_s is None, "what has not ended took no time yet"
+
+
+def test_forecast_beside_outcome(journal: MemoryJournal) -> None:
+    trade = grouped(journal.records())[1]
+    lines = {one.what: (one.foreseen, one.measured, one.remark) for one in measures(trade.last)}
+    assert lines["Total time"] == ("8 s", "10 s", "20 % more than foreseen")
+    assert lines["Pause"] == ("100 ms", "140 ms", "29 % more than foreseen")
+    assert lines["Passes"] == ("3", "3", "as foreseen")
+    assert lines["Memory sent"][0] == "–", "what is no number is not known"
+
+
+def test_moments_are_told_as_short_as_they_can_be() -> None:
+    now = datetime(2026, 3, 4, 12, tzinfo=UTC).astimezone()
+    assert when(now - timedelta(minutes=1), now) == "11:59:00" or ":" in when(now - timedelta(minutes=1), now)
+    assert when(now - timedelta(days=2), now).startswith("02 Mar")
+    assert when(now - timedelta(days=400), now).startswith("2025-")
+    assert when(None, now) == "–"
+
+
+@pytest.fixture
+def dialog(qtbot: QtBot, journal: MemoryJournal) -> HistoryDialog:
+    dialog = HistoryDialog(lambda: journal, LIGHT)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(lambda: child(dialog, QTableView, "history_table").model().rowCount() == 2)
+    return dialog
+
+
+def story_of(dialog: HistoryDialog) -> list[str]:
+    return [label.text() for label in dialog.findChildren(QLabel, "history_line") if not label.isHidden()]
+
+
+def test_every_attempt_with_its_reason(qtbot: QtBot, dialog: HistoryDialog) -> None:
+    table = child(dialog, QTableView, "history_table")
+    row = next(row for row in range(2) if table.model().index(row, 1).data() == "trade-1")
+    click_row(table, row)
+    qtbot.waitUntil(lambda: any("no huge pages" in line for line in story_of(dialog)))
+    text = "\n".join(story_of(dialog))
+    assert text.index("Attempt 1, to host-b") < text.index("no huge pages") < text.index("Attempt 2, to host-c")
+    assert "internal error: pages" in text
+    assert child(dialog, QLabel, "history_sentence").text().startswith("trade-1 runs on host-c")
+    figures = child(dialog, QTableView, "history_measures")
+    assert figures.isVisible()
+    assert figures.model().index(0, 2).data() == "10 s"
+    row = 1 - row
+    click_row(table, row)
+    qtbot.waitUntil(lambda: not figures.isVisible())
+
+
+def test_searching(qtbot: QtBot, dialog: HistoryDialog) -> None:
+    type_text(child(dialog, QLineEdit, "history_search"), "host-c moved")
+    assert child(dialog, QTableView, "history_table").model().rowCount() == 1
+    assert child(dialog, QLabel, "history_note").text() == "1 of 2 migrations"
+
+
+def test_a_journal_that_cannot_be_read_is_a_sentence(qtbot: QtBot) -> None:
+    class Broken(MemoryJournal):
+        def records(self, limit: int = 200) -> tuple[MigrationRecord, ...]:
+            raise StorageError("The database is locked by another program.")
+
+    dialog = HistoryDialog(Broken, LIGHT)
+    qtbot.addWidget(dialog)
+    qtbot.waitUntil(lambda: "locked" in child(dialog, QLabel, "history_sentence").text())
+    dialog.reject()
+
+
+def test_from_the_window_and_kept_up_to_date(
+    qtbot: QtBot, window: MainWindow, console: FakeConsole, journal: MemoryJournal
+) -> None:
+    console.journal = journal
+    press(window.frame, Qt.Key.Key_H, Qt.KeyboardModifier.ControlModifier)
+    dialog = child(window.frame, HistoryDialog, "history_dialog")
+    table = child(dialog, QTableView, "history_table")
+    qtbot.waitUntil(lambda: table.model().rowCount() == 2)
+    journal.finish("web-1-1", StepOutcome.CANCELLED, "web-1 runs on host-a, unchanged.")
+    step = MigrateStep("uuid-web-1", "web-1", "host-a", "host-b", Placement("uuid-web-1", "host-b"), "…")
+    console.store.report(StepFinished(NOW, "plan-web-1", 0, step, StepOutcome.CANCELLED, "It stays."))
+    qtbot.waitUntil(lambda: "cancelled" in {table.model().index(row, 4).data() for row in range(2)})
+    press(dialog, Qt.Key.Key_Escape)
+    qtbot.waitUntil(lambda: window.frame.findChild(HistoryDialog, "history_dialog") is None)
+
+
+def test_earlier_ones_from_the_task_list(qtbot: QtBot, window: MainWindow) -> None:
+    window.on_show_tasks(True)
+    qtbot.waitUntil(child(window.frame, QPushButton, "task_history").isVisible)
+    click(child(window.frame, QPushButton, "task_history"))
+    dialog = child(window.frame, HistoryDialog, "history_dialog")
+    qtbot.waitUntil(lambda: child(dialog, QLabel, "history_note").text() == "Nothing was migrated yet.")
+    dialog.reject()
