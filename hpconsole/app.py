@@ -29,6 +29,9 @@ from hpconsole.core.polling import Poller
 from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
+    from hpconsole.core.availability.availability import Availability
+    from hpconsole.core.balancing.report import RoundReport
+    from hpconsole.core.balancing.watch import Pace, Watch
     from hpconsole.core.database.database import Database
     from hpconsole.core.execution.executor import Executor
     from hpconsole.core.execution.journal import Journal
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_WATCH_AFTER_S = 10.0  # the window is filled first
 _FIRST_ANSWER_S = 3.0  # the database waits no longer than this for hosts that were given
 
 
@@ -56,6 +60,7 @@ class App:
         opener: Opens a connection; the simulated cluster brings its own.
         data: The folder of the database; None = remember nothing (demo).
         interval_s: Seconds between two polls of a host.
+        watches: Whether it looks after hosts that fail, rules and load by itself (`start_watching`).
         timings: How long hosts are asked and waited for while VMs move; None = as it is good for people.
 
     Threads: methods may be called from any thread; `start` returns at once.
@@ -69,8 +74,13 @@ class App:
         data: Path | None = None,
         interval_s: float = 1.0,
         timings: Timings | None = None,
+        watches: bool = False,
     ) -> None:
         self._hosts = dict(hosts)
+        self._watches = watches
+        self._closing = threading.Event()
+        self._availability: Availability | None = None
+        self.watch: Watch | None = None
         self._timings = timings
         self._data = data
         self._ready = threading.Event()
@@ -157,6 +167,57 @@ class App:
             )
         self._ready.set()
         self._executor.recover()
+        if self._watches and not self._closing.wait(_WATCH_AFTER_S):
+            self.start_watching()
+
+    @property
+    def availability(self) -> Availability:
+        """Settings, fence devices and proofs about hosts that fail; kept in the database, if there is one."""
+        from hpconsole.core.availability.availability import Availability
+        from hpconsole.core.availability.memory_documents import MemoryDocuments
+
+        with self._lock:
+            if self._availability is None:
+                documents = self.database.documents if self.database is not None else MemoryDocuments()
+                self._availability = Availability(documents, lambda: self.store.snapshot, refresh=self.poller.refresh)
+            return self._availability
+
+    def start_watching(
+        self,
+        *,
+        acts: bool = True,
+        pace: Pace | None = None,
+        life_s: float | None = None,
+        on_round: Callable[[RoundReport], None] = lambda _report: None,
+    ) -> Watch:
+        """Look after hosts that fail, broken rules and load from now on (`core.balancing.watch`). Once per run.
+
+        Args:
+            acts: False: recommend only.
+            life_s: How long the lease of whoever acts lasts; None = as usual.
+        """
+        from hpconsole.core.availability.leadership import LIFE_S
+        from hpconsole.core.balancing.composition import Parts, build_watch
+
+        parts = Parts(
+            pool=self.pool,
+            availability=self.availability,
+            snapshot=lambda: self.store.snapshot,
+            policy=lambda: self.policy,
+            reservations=self.reservations,
+            submit=self.submit,
+            decisions=self.statuses.all,
+            decide=self.set_host_status,
+            tell=self.notify,
+            refresh=self.poller.refresh,
+        )
+        watch = build_watch(parts, acts=acts, pace=pace, life_s=life_s or LIFE_S, on_round=on_round)
+        with self._lock:
+            if self._closed or self.watch is not None:
+                return self.watch or watch
+            self.watch = watch
+        watch.start()
+        return watch
 
     def _let_given_hosts_answer(self) -> None:
         """Hosts that were given need no database to be shown: loading it first would only delay them."""
@@ -262,6 +323,9 @@ class App:
             if self._closed:
                 return
             self._closed = True
+        self._closing.set()
+        if self.watch is not None:
+            self.watch.close(timeout_s=2)
         if self._executor is not None:
             self._executor.close(timeout_s=1)
         self.poller.close(timeout_s=0.5)

@@ -167,12 +167,12 @@ class Leader:
             self._rest_until_s = self._clock() + random.uniform(0, self.interval_s)  # noqa: S311 - no secret
         return current
 
-    def close(self) -> None:
-        """Give the lease back, so that another console need not wait. Blocks for up to 5 s."""
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Give the lease back, so that another console need not wait. Blocks for at most `timeout_s`."""
         with self._lock:
             self._end_term()
             self._current = Leadership(False, "This console does not act any more.")
-        self._give_back(self._pool.names())
+        self._give_back(self._pool.names(), timeout_s)
 
     def _begin_anew_if_late(self, now_s: float) -> None:
         with self._lock:
@@ -250,7 +250,7 @@ class Leader:
         )
         return Leadership(False, sentence, "", granted, needed)
 
-    def _give_back(self, hosts: Collection[str]) -> None:
+    def _give_back(self, hosts: Collection[str], timeout_s: float = _ASK_S) -> None:
         with self._lock:
             numbers = {*self._past, self._term.number}
         futures: list[Future[None]] = []
@@ -259,7 +259,7 @@ class Leader:
                 futures.append(self._pool.submit(name, lambda at: _drop(at, numbers), deadline_s=_ASK_S))
             except HostUnreachable:
                 continue
-        until_s = time.monotonic() + _ASK_S
+        until_s = time.monotonic() + timeout_s
         for future in futures:
             try:
                 future.result(max(0.0, until_s - time.monotonic()))
