@@ -72,7 +72,7 @@ def choose_host(draft: VmDraft, around: Surroundings) -> str:
         NoSuitableHost: none can run it.
         HpconsoleError: the draft cannot be meant.
     """
-    vm = meant_vm(draft)
+    vm = replace(meant_vm(draft), host=around.shape_host(draft))
     request = Request((vm.uuid,), only_hosts=frozenset(draft.allowed_hosts))
     ranking = rank(request, around.with_vm(vm), around.policy, around.reservations)
     if ranking.best is None:
@@ -91,12 +91,11 @@ def create(
     around: Surroundings,
     *,
     start: bool = False,
-    shape_from: HostTopology | None = None,
 ) -> Saved:
     """Make the VM: its volumes, its definition, and with `start` its process.
 
-    Args:
-        shape_from: The topology that a kept shape in the draft was made on, where that is not `host`'s.
+    A kept shape is written down as the map that fits the host now; without `start`, and where there is no room now, as
+    it stands in the draft: it is computed again at each start.
 
     Raises:
         InvalidEdit: a field cannot be so; nothing was made.
@@ -105,7 +104,7 @@ def create(
     """
     around = replace(around, host=host)
     refuse_errors(draft, around)
-    placement = _placed(draft, around, host, shape_from) if start or shape_from is not None else None
+    placement = _placed(draft, around, host, is_needed=start)
     draft, made = _with_volumes(pool, host, draft)
     try:
         xml = render(draft, host=host)
@@ -126,9 +125,14 @@ def create(
     return Saved(uuid, draft.name, host, notes, is_started)
 
 
-def _placed(draft: VmDraft, around: Surroundings, host: str, source: HostTopology | None) -> Placement:
+def _placed(draft: VmDraft, around: Surroundings, host: str, *, is_needed: bool) -> Placement | None:
     vm = replace(meant_vm(draft, host=host), host=host)
-    return placement_on(vm, around, host, source=source)
+    try:
+        return placement_on(vm, around, host, source=around.shape_topology(draft))
+    except NoSuitableHost:
+        if is_needed:
+            raise
+        return None
 
 
 def placement_on(vm: Vm, around: Surroundings, host: str, *, source: HostTopology | None = None) -> Placement:

@@ -13,8 +13,8 @@ from hpconsole.core.hypervisor.intent_xml import format_intent
 from hpconsole.core.machines.draft import VmDraft
 from hpconsole.core.machines.editing import pinning_of
 from hpconsole.core.machines.field_labels import LABELS, label_of, shown
-from hpconsole.core.machines.reading import LITERAL
-from hpconsole.core.machines.writing import changed_fields, intent_of
+from hpconsole.core.machines.reading import LITERAL, vm_from_xml
+from hpconsole.core.machines.writing import changed_fields, render
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.vm import CpuPinningPolicy, Vm
 
@@ -117,8 +117,8 @@ def live_edits(before: VmDraft, after: VmDraft, vm: Vm, all_cpus: CpuSet) -> tup
             edits.append(LiveEdit(LiveKind.IOTHREAD, thread, _cpus(new_threads.get(thread, ""), all_cpus)))
     if "memory_now_kib" in differing and _is_live("memory_now_kib", before, after):
         edits.append(LiveEdit(LiveKind.MEMORY, 0, str(after.memory_now_kib)))
-    old, new = intent_of(before), intent_of(after)
-    if old != new:
+    new = vm_from_xml(render(after)).intent
+    if new.is_stored and new != vm_from_xml(before.xml).intent:
         edits.append(LiveEdit(LiveKind.INTENT, 0, format_intent(new, prefix="")))
     return tuple(edits)
 

@@ -172,6 +172,7 @@ class VmDraft:
     # NUMA and pinning
     cpu_pinning_policy: CpuPinningPolicy = CpuPinningPolicy.NONE
     pinning_text: str = ""  # as typed (pinning_text grammar); of KEEP_SHAPE: the map whose shape is kept
+    shape_host: str = ""  # whose CPUs that map means, where it is not the host of the definition; kept nowhere
     emulator_text: str = ""  # CPUs of the emulator threads, as typed ("2,34"); "" = not pinned
     iothread_texts: tuple[tuple[int, str], ...] = ()  # IO thread number -> CPUs as typed
     numa_nodes: tuple[NodeDraft, ...] = ()  # `host_nodes` empty = not pinned
@@ -200,8 +201,8 @@ class VmDraft:
 
     @property
     def is_new(self) -> bool:
-        """Whether no definition stands behind it."""
-        return not self.xml
+        """Whether it is not made yet: nothing stands behind it, or a template."""
+        return not self.uuid
 
     @property
     def vcpus(self) -> int:

@@ -107,11 +107,17 @@ def shown(field: str, value: object) -> str:
     if field == "cpu_mode":
         return _CPU_MODES.get(str(value), str(value))
     if isinstance(value, VcpuTopology):
-        dies = f"{value.dies} dies × " if value.dies > 1 else ""
-        return f"{value.vcpus:,} vCPUs ({value.sockets} sockets × {dies}{value.cores} cores × {value.threads} threads)"
+        parts = ((value.sockets, "socket"), (value.dies, "die"), (value.cores, "core"), (value.threads, "thread"))
+        words = " × ".join(counted(count, word) for count, word in parts if word != "die" or count > 1)
+        return f"{counted(value.vcpus, 'vCPU')} ({words})"
     if isinstance(value, tuple | frozenset):
         return _listed(field, value)
     return "none" if value in (None, "") else str(value)
+
+
+def counted(count: int, word: str) -> str:
+    """`1 core`, `2 cores`."""
+    return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 
 def size(kib: int) -> str:
@@ -129,7 +135,7 @@ def _listed(field: str, values: tuple[object, ...] | frozenset[object]) -> str:
     for value in values if isinstance(values, tuple) else sorted(values, key=str):
         if isinstance(value, NodeDraft):
             bound = f" on host node {','.join(map(str, value.host_nodes))}" if value.host_nodes else ""
-            words.append(f"node {value.index}: {size(value.memory_kib)}, {len(value.vcpus)} vCPUs{bound}")
+            words.append(f"node {value.index}: {size(value.memory_kib)}, {counted(len(value.vcpus), 'vCPU')}{bound}")
         elif isinstance(value, DiskDraft):
             words.append(f"{value.target or 'new'}: {value.path or value.volume or 'no medium'}")
         elif isinstance(value, NicDraft):

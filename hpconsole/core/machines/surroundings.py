@@ -9,7 +9,7 @@ from functools import cached_property
 from hpconsole.core.machines.draft import VmDraft
 from hpconsole.core.machines.reading import vm_from_xml
 from hpconsole.core.machines.writing import render
-from hpconsole.core.model.host import Host
+from hpconsole.core.model.host import Host, HostTopology
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
@@ -42,6 +42,17 @@ class Surroundings:
         """The VM as it is now; None for one that is not made yet."""
         return self.snapshot.vms.get(draft.uuid) if draft.uuid else None
 
+    def shape_host(self, draft: VmDraft) -> str | None:
+        """The host whose CPUs a map in the draft means, so that its shape can be read; None = not known."""
+        present = self.present(draft)
+        named = draft.shape_host or (present.host if present is not None else "") or self.host
+        return named if named in self.snapshot.hosts else None
+
+    def shape_topology(self, draft: VmDraft) -> HostTopology | None:
+        """Its topology."""
+        name = self.shape_host(draft)
+        return None if name is None else self.snapshot.hosts[name].topology
+
     @cached_property
     def names(self) -> dict[str, tuple[Vm, ...]]:
         """Every VM by name."""
@@ -55,17 +66,17 @@ class Surroundings:
         return replace(self.snapshot, vms={**self.snapshot.vms, vm.uuid: vm})
 
 
-def meant_vm(draft: VmDraft, present: Vm | None = None, *, host: str = "") -> Vm:
-    """The VM that the draft makes, as the scheduler knows one: shut off, or running where `present` runs.
+def meant_vm(draft: VmDraft, *, host: str = "") -> Vm:
+    """The VM that the draft makes, as the scheduler knows one, shut off and nowhere.
+
+    Args:
+        host: The host it is for: a literal pinning of its own counts then.
 
     Raises:
         InvalidXml, InvalidPinning, InvalidEdit: the draft cannot be meant.
     """
-    vm = vm_from_xml(render(draft, host=host), host=present.host or "" if present is not None else "")
-    vm = replace(vm, uuid=draft.uuid or NEW_UUID, host=None)
-    if present is None:
-        return vm
-    return replace(vm, host=present.host, state=present.state, is_persistent=present.is_persistent)
+    vm = vm_from_xml(render(draft, host=host))
+    return replace(vm, uuid=draft.uuid or NEW_UUID, host=None)
 
 
 def named(hosts: Iterable[Host]) -> str:

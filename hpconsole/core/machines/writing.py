@@ -109,7 +109,7 @@ def difference(old: str, new: str, *, name: str = "definition") -> str:
 
 def changed_fields(before: VmDraft, after: VmDraft) -> frozenset[str]:
     """The names of the fields that differ; the definition itself is none."""
-    names = (field.name for field in fields(VmDraft) if field.name not in ("xml", "uuid"))
+    names = (field.name for field in fields(VmDraft) if field.name not in ("xml", "uuid", "shape_host"))
     return frozenset(name for name in names if getattr(before, name) != getattr(after, name))
 
 
