@@ -1,0 +1,65 @@
+"""What the NUMA Topology dialog has computed for it: every host's verdict, the best assignment. On a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hpconsole.core.machines.draft import VmDraft
+from hpconsole.core.model.snapshot import ClusterSnapshot
+
+if TYPE_CHECKING:
+    from hpconsole.core.machines.checking import Problem
+    from hpconsole.core.machines.verdicts import HostVerdict
+    from hpconsole.core.scheduler.policies import Policy
+    from hpconsole.core.scheduler.reservations import Reservation
+
+
+@dataclass(frozen=True)
+class NumaQuestion:
+    """Calling it computes. `drafts` are the VMs under edit."""
+
+    drafts: tuple[VmDraft, ...]
+    hosts: tuple[str, ...]
+    snapshot: ClusterSnapshot
+    policy: Callable[[], Policy]
+    reservations: Callable[[], Sequence[Reservation]]
+
+    def __call__(self) -> NumaAnswer:
+        """Compute. Raises: HpconsoleError."""
+        from hpconsole.core.machines.checking import check
+        from hpconsole.core.machines.surroundings import Surroundings
+        from hpconsole.core.machines.verdicts import numa_verdicts
+
+        around = Surroundings(self.snapshot, "", tuple(self.reservations()), self.policy())
+        verdicts: dict[str, list[HostVerdict]] = {host: [] for host in self.hosts}
+        problems: list[Problem] = []
+        for draft in self.drafts:
+            for verdict in numa_verdicts(draft, around, self.hosts):
+                verdicts.setdefault(verdict.host, []).append(verdict)
+            problems += [p for p in check(draft, around) if p.field.partition(".")[0] in ("numa_nodes", "per_host")]
+        return NumaAnswer(self, {host: tuple(found) for host, found in verdicts.items()}, tuple(problems))
+
+
+@dataclass(frozen=True)
+class NumaAnswer:
+    """What a question brought."""
+
+    question: NumaQuestion
+    verdicts: Mapping[str, tuple[HostVerdict, ...]]
+    problems: tuple[Problem, ...]
+
+
+def assigned(
+    draft: VmDraft,
+    snapshot: ClusterSnapshot,
+    policy: Policy,
+    reservations: Sequence[Reservation],
+    host: str,
+) -> VmDraft | str:
+    """The draft with the best legal assignment on a host, or why there is none."""
+    from hpconsole.core.machines.surroundings import Surroundings
+    from hpconsole.core.machines.verdicts import auto_assign
+
+    return auto_assign(draft, Surroundings(snapshot, host, tuple(reservations), policy), host)
