@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 import zlib
@@ -239,7 +240,7 @@ class Poller:
             return
         feed.problem = ""
         if feed.round.vms and not self._store.snapshot.vms:
-            self._published_at_s = self._clock() - self._publish_gap_s  # somebody waits for the first of them
+            self._published_at_s = -math.inf  # somebody waits for the first of them
         if feed.round.is_complete:
             self._pool.mark_answered(feed.name, self._now())
         if feed.round.unread:

@@ -121,14 +121,15 @@ class _Start:
             self._console.close()
 
     def _fill(self) -> None:
-        from hpconsole.ui.main_window.window import MainWindow
-
         try:
+            # Waited for: two threads that load modules hinder each other, and hosts answer while the window is filled.
             self._console = console = self._made()
         except HpconsoleError as error:
             self.error = error
             QApplication.exit(1)
             return
+        from hpconsole.ui.main_window.window import MainWindow
+
         window = MainWindow(self.frame, console, self._state, self._themes)
         if self.is_short:
             _close_after_first_snapshot(window, console)
