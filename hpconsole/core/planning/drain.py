@@ -49,6 +49,7 @@ class DrainIntent:
     left_out: frozenset[str] = frozenset()  # stays; its host stays in "preparing"
     shut_down: frozenset[str] = frozenset()  # is shut down instead of moved
     order: tuple[str, ...] = ()  # VMs that go first, in this order; the others after them
+    avoided: tuple[tuple[str, str], ...] = ()  # (VM, host): the host failed it, another one is taken
 
     def destination_of(self, vm_uuid: str) -> str | None:
         """The host that was chosen for this VM."""
