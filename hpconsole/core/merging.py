@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hpconsole.core.hypervisor.domain_state import is_held_by_migration
-from hpconsole.core.model.vm import Vm
+from hpconsole.core.model.vm import OtherProcess, Vm
 from hpconsole.core.rounds import HostRound
 
 
@@ -90,6 +90,11 @@ def _merged(instances: list[_Instance]) -> Vm:
         winner.vm,
         other_hosts=tuple(other.host for other in others if other.host not in twice),
         also_running_on=twice,
+        other_processes=tuple(
+            OtherProcess(other.host, other.vm.pinning)
+            for other in others
+            if other.vm.state.is_active and other.is_fresh
+        ),
         is_migrating=winner.vm.is_migrating or (winner.vm.state.is_active and is_active_elsewhere),
     )
 

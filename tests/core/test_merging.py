@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 from hpconsole.core.hypervisor.domain_state import state_of
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
 from hpconsole.core.merging import HostVms, merge
+from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.host import Host
-from hpconsole.core.model.vm import Vm
+from hpconsole.core.model.vm import CpuPinning, OtherProcess, Vm
 from hpconsole.core.rounds import HostRound
 
 VM = "vm"
@@ -54,6 +56,16 @@ def test_the_running_one_wins_over_a_definition(running_host: str) -> None:
 def test_during_a_migration_the_source_has_it() -> None:
     vm = merged(a=says("a", RUNNING), b=says("b", PAUSED_FOR_MIGRATION, seen=101))
     assert (vm.host, vm.other_hosts, vm.also_running_on, vm.is_migrating) == ("a", ("b",), (), True)
+
+
+def test_the_process_that_waits_at_the_destination_is_told_with_its_pinning() -> None:
+    there = says("b", PAUSED_FOR_MIGRATION, seen=101)
+    pinning = CpuPinning(vcpus=((0, CpuSet.of([7])),))
+    there.round.vms[VM] = replace(there.round.vms[VM], pinning=pinning)  # type: ignore[index]
+    vm = merged(a=says("a", RUNNING), b=there, c=says("c", SHUT_OFF))
+    assert vm.other_processes == (OtherProcess("b", pinning),)
+    assert vm.process_hosts == ("a", "b")
+    assert set(vm.known_on) == {"a", "b", "c"}
 
 
 def test_after_the_switch_the_destination_has_it() -> None:

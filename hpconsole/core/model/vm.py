@@ -253,6 +253,14 @@ def is_pinned_or_high_performance(
 
 
 @dataclass(frozen=True, slots=True)
+class OtherProcess:
+    """A QEMU process of a VM on a host other than the one that has it: it is on its way there, or was left behind."""
+
+    host: str
+    pinning: CpuPinning = NO_PINNING  # what it has there
+
+
+@dataclass(frozen=True, slots=True)
 class Vm:
     """One VM as libvirt has it now. `uuid` is its key everywhere."""
 
@@ -282,11 +290,24 @@ class Vm:
     devices: VmDevices = VmDevices()
     intent: VmIntent = VmIntent()
     problem: str = ""  # a sentence: its XML cannot be used, so only name, state and host are known
+    other_processes: tuple[OtherProcess, ...] = ()
 
     @property
     def is_running_somewhere(self) -> bool:
         """Whether it has a QEMU process on its host."""
         return self.state.is_active and self.host is not None
+
+    @property
+    def process_hosts(self) -> tuple[str, ...]:
+        """Every host with a QEMU process of it, the one that has it first."""
+        own = (self.host,) if self.state.is_active and self.host is not None else ()
+        return (*own, *(process.host for process in self.other_processes))
+
+    @property
+    def known_on(self) -> tuple[str, ...]:
+        """Every host that holds it, running or only defined."""
+        own = () if self.host is None else (self.host,)
+        return (*own, *self.other_hosts, *self.also_running_on)
 
     @property
     def is_pinned_or_high_performance(self) -> bool:

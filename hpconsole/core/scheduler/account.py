@@ -35,6 +35,7 @@ class NodeAccount:
     core_bits: tuple[int, ...] = ()  # its cores; one object for all hosts of a model
     core_sockets: tuple[int, ...] = ()  # the socket of each; likewise
     pages: tuple[tuple[int, int], ...] = ()  # (page size in KiB, free pages)
+    is_told: bool = True  # whether the host says what is free; numbers of a node that is not told are zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,12 @@ def account_of(
     settings: ClusterSettings = DEFAULT_SETTINGS,
     known_vms: Mapping[str, Vm] = MappingProxyType({}),
 ) -> HostAccount:
-    """The books of a host with these VMs on it and these promises made (promises of other hosts do not count)."""
+    """The books of a host with these VMs on it, or on their way to it, and these promises made.
+
+    Promises of other hosts do not count.
+    """
     taken = occupancy(host, vms, reservations)
+    vms = [vm for vm in vms if vm.host == host.name or host.name not in vm.process_hosts]  # not those only arriving
     here = {vm.uuid for vm in vms}
     pending = ledger((r for r in reservations if r.host == host.name and r.vm_uuid not in here), known_vms)
     return HostAccount(
@@ -230,6 +235,7 @@ def _nodes(host: Host, taken: Occupancy) -> Iterator[NodeAccount]:
             core_bits=cores[position],
             core_sockets=sockets[position],
             pages=tuple(sorted(taken.free_pages.get(node_id, {}).items())),
+            is_told=node_id in taken.free_kib,
         )
 
 

@@ -76,6 +76,11 @@ class _Anonymiser:
             state_reason="",
             other_hosts=self.hosts.all(vm.other_hosts),
             also_running_on=self.hosts.all(vm.also_running_on),
+            other_processes=tuple(
+                replace(process, host=self.hosts.of(process.host))
+                for process in vm.other_processes
+                if self.hosts.of(process.host)
+            ),
             devices=VmDevices(
                 nics=tuple(replace(nic, source=self.networks.of(nic.source)) for nic in vm.devices.nics),
                 disks=tuple(replace(disk, source="") for disk in vm.devices.disks),

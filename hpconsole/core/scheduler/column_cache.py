@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from hpconsole.core.model.host import Host
@@ -30,7 +30,8 @@ class Books:
     hosts: Mapping[str, Host]
     vms: Mapping[str, Vm]
     settings: object
-    by_host: Mapping[str, dict[str, Vm]]  # active VMs of each host
+    by_host: Mapping[str, dict[str, Vm]]  # VMs with a process on each host
+    by_name: Mapping[str, tuple[str, ...]]  # UUIDs of the VMs of each name
     columns: HostColumns
 
 
@@ -38,27 +39,41 @@ _lock = threading.Lock()
 _books: list[Books] = []
 
 
-def columns_of(snapshot: ClusterSnapshot, reservations: Sequence[Reservation] = ()) -> HostColumns:
-    """The columns of a snapshot with these promises. Threads: any; concurrent callers wait for each other."""
+def columns_of(
+    snapshot: ClusterSnapshot, reservations: Sequence[Reservation] = (), without: Collection[str] = ()
+) -> HostColumns:
+    """The columns of a snapshot with these promises; VMs of `without` do not count where they are on their way to.
+
+    Threads: any; concurrent callers wait for each other.
+    """
     books = _books_of(snapshot)
     promises = latest(reservations)
-    if not promises:
+    arriving = [
+        process.host for uuid in without if uuid in snapshot.vms for process in snapshot.vms[uuid].other_processes
+    ]
+    if not promises and not arriving:
         return books.columns
     changed: dict[int, HostAccount] = {}
-    by_host: dict[str, list[Reservation]] = {}
+    by_host: dict[str, list[Reservation]] = {name: [] for name in arriving}
     for promise in promises:
         by_host.setdefault(promise.host, []).append(promise)
     for name, promised in by_host.items():
         row = books.columns.row_of.get(name)
         if row is not None:
-            vms = tuple(books.by_host.get(name, {}).values())
+            here = books.by_host.get(name, {}).values()
+            vms = tuple(vm for vm in here if vm.uuid not in without or vm.host == name)
             changed[row] = account_of(snapshot.hosts[name], vms, promised, snapshot.settings, snapshot.vms)
     return books.columns.replaced(changed)
 
 
 def vms_on(snapshot: ClusterSnapshot, host: str) -> tuple[Vm, ...]:
-    """The active VMs of a host, without the sorting of all VMs that a new snapshot would cost."""
+    """The VMs with a process on a host, those on their way to it too; without sorting all VMs of a new snapshot."""
     return tuple(_books_of(snapshot).by_host.get(host, {}).values())
+
+
+def vms_named(snapshot: ClusterSnapshot, name: str) -> tuple[Vm, ...]:
+    """The VMs of this name, without looking at all of them."""
+    return tuple(snapshot.vms[uuid] for uuid in _books_of(snapshot).by_name.get(name, ()))
 
 
 def forget() -> None:
@@ -82,14 +97,18 @@ def _books_of(snapshot: ClusterSnapshot) -> Books:
 
 def _made(snapshot: ClusterSnapshot) -> Books:
     by_host: dict[str, dict[str, Vm]] = {name: {} for name in snapshot.hosts}
+    by_name: dict[str, tuple[str, ...]] = {}
     for uuid, vm in snapshot.vms.items():
-        if vm.host in by_host and vm.state.is_active:
-            by_host[vm.host][uuid] = vm
+        for name in vm.process_hosts if vm.other_processes else (vm.host,):
+            if name in by_host and vm.state.is_active:
+                by_host[name][uuid] = vm
+        by_name[vm.name] = (*by_name[vm.name], uuid) if vm.name in by_name else (uuid,)
     names = sorted(snapshot.hosts)
     accounts = [
         account_of(snapshot.hosts[name], tuple(by_host[name].values()), (), snapshot.settings) for name in names
     ]
-    return Books(weakref.ref(snapshot), snapshot.hosts, snapshot.vms, snapshot.settings, by_host, HostColumns(accounts))
+    columns = HostColumns(accounts)
+    return Books(weakref.ref(snapshot), snapshot.hosts, snapshot.vms, snapshot.settings, by_host, by_name, columns)
 
 
 def _patched(before: Books, snapshot: ClusterSnapshot) -> Books | None:
@@ -99,16 +118,18 @@ def _patched(before: Books, snapshot: ClusterSnapshot) -> Books | None:
     dirty = {name for name, host in snapshot.hosts.items() if before.hosts[name] is not host}
     by_host: dict[str, dict[str, Vm]] = dict(before.by_host)
     touched: set[str] = set()
-    for uuid, old, new in _differences(before.vms, snapshot.vms):
-        for vm in (old, new):
-            if vm is not None and vm.host in by_host and vm.host not in touched:
-                by_host[vm.host] = dict(by_host[vm.host])  # the earlier books keep theirs
-                touched.add(vm.host)
-                dirty.add(vm.host)
-        if old is not None and old.host in touched:
-            by_host[old.host].pop(uuid, None)
-        if new is not None and new.host in touched and new.state.is_active:
-            by_host[new.host][uuid] = new
+    differences = _differences(before.vms, snapshot.vms)
+    for uuid, old, new in differences:
+        for name in {*_processes(old), *_processes(new)} & by_host.keys():
+            if name not in touched:
+                by_host[name] = dict(by_host[name])  # the earlier books keep theirs
+                touched.add(name)
+                dirty.add(name)
+            by_host[name].pop(uuid, None)
+        if new is not None:
+            for name in _processes(new):
+                if name in touched:
+                    by_host[name][uuid] = new
     row_of = before.columns.row_of
     changed = {
         row_of[name]: account_of(snapshot.hosts[name], tuple(by_host[name].values()), (), snapshot.settings)
@@ -120,8 +141,33 @@ def _patched(before: Books, snapshot: ClusterSnapshot) -> Books | None:
         snapshot.vms,
         snapshot.settings,
         by_host,
+        _renamed(before.by_name, differences),
         before.columns.replaced(changed),
     )
+
+
+def _processes(vm: Vm | None) -> tuple[str, ...]:
+    return () if vm is None else vm.process_hosts
+
+
+def _renamed(
+    by_name: Mapping[str, tuple[str, ...]], differences: Sequence[tuple[str, Vm | None, Vm | None]]
+) -> Mapping[str, tuple[str, ...]]:
+    """The VMs by name after these differences."""
+    new_names: dict[str, tuple[str, ...]] | None = None
+    for uuid, old, new in differences:
+        if old is not None and new is not None and old.name == new.name:
+            continue
+        if new_names is None:
+            new_names = dict(by_name)
+        if old is not None:
+            rest = tuple(other for other in new_names.get(old.name, ()) if other != uuid)
+            new_names[old.name] = rest
+            if not rest:
+                del new_names[old.name]
+        if new is not None:
+            new_names[new.name] = (*new_names.get(new.name, ()), uuid)
+    return by_name if new_names is None else new_names
 
 
 def _differences(before: Mapping[str, Vm], after: Mapping[str, Vm]) -> list[tuple[str, Vm | None, Vm | None]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from hpconsole.core.scheduler import filters as filter_list
 from hpconsole.core.scheduler import selectors
 from hpconsole.core.scheduler import weights as weight_list
 from hpconsole.core.scheduler.affinity import with_labelled
-from hpconsole.core.scheduler.column_cache import columns_of
+from hpconsole.core.scheduler.column_cache import columns_of, vms_named
 from hpconsole.core.scheduler.columns import Bools
 from hpconsole.core.scheduler.exact_placements import ExactPlacements
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
@@ -118,7 +119,7 @@ def question_about(
     promised: dict[str, tuple[str, ...]] = {}
     for promise in promises:
         promised[promise.vm_uuid] = (*promised.get(promise.vm_uuid, ()), promise.host)
-    columns = columns_of(snapshot, promises)
+    columns = columns_of(snapshot, promises, {vm.uuid for vm in vms})
     groups = snapshot.affinity_groups
     question = Question(
         vms=vms,
@@ -129,6 +130,7 @@ def question_about(
         affinity_groups=with_labelled(groups, snapshot.vms, snapshot.hosts) if groups else (),
         known_vms=snapshot.vms,
         promised=promised,
+        named=partial(vms_named, snapshot),
         topologies={vm.host: host.topology for vm in vms if (host := snapshot.hosts.get(vm.host or "")) and vm.host},
     )
     return replace(question, now_s=snapshot.taken_at.timestamp()) if snapshot.taken_at is not None else question

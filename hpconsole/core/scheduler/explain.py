@@ -26,6 +26,7 @@ _REMEDIES = {
     "TSC_FREQ_MISMATCH": "start the VM anew on {host}",
     "HOSTDEV_DISABLED": "enable device passthrough on {host}",
     "WRONG_HOST_FOR_REQUESTED_HOST_DEVICES": "remove the host devices from the VM",
+    "VM_NAME_TAKEN": "rename one of the two VMs, or remove the other definition from {host}",
     "OLD_OS": "update {host} first",
 }
 

@@ -12,6 +12,7 @@ from hpconsole.core.scheduler.filters_devices import (
     TSC_FREQUENCY,
 )
 from hpconsole.core.scheduler.filters_memory import HUGE_PAGES, MEMORY, SWAP_FILTER
+from hpconsole.core.scheduler.filters_names import VM_NAME
 from hpconsole.core.scheduler.filters_pinning import CPU_PINNING, NUMA
 from hpconsole.core.scheduler.filters_rules import (
     CLUSTER_IN_MAINTENANCE,
@@ -43,6 +44,7 @@ ALL = (
     NETWORK,
     TSC_FREQUENCY,
     IN_CLUSTER_UPGRADE,
+    VM_NAME,
 )
 BY_NAME = {unit.name: unit for unit in ALL}
 MANDATORY = tuple(unit for unit in ALL if unit.is_mandatory)

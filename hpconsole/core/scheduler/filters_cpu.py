@@ -22,7 +22,12 @@ OVERLOAD_DURATION = Parameter(
 
 
 def needed_features(question: Question, vm: Vm) -> frozenset[str]:
-    """CPU flags a destination must have: those the guest saw when it started, or those it asks for."""
+    """CPU flags a destination must have: those the guest saw when it started, or those it asks for.
+
+    None for an emulated guest (`qemu`): the emulator makes its CPU, whatever the host's can do.
+    """
+    if vm.virt_type == "qemu":
+        return frozenset()
     if vm.cpu.is_passthrough:
         source = question.source_of(vm)
         return source.features if source is not None else frozenset()

@@ -126,6 +126,9 @@ def _because_pages(question: Question, row: int) -> Refusal:
         for size, count in required_pages(vm).items():
             needed[size] = needed.get(size, 0) + count
     free = dict(host.pages)
+    if not free and host.nodes and not any(node.is_told for node in host.nodes):
+        sentence = f"{host.name} does not tell how many huge pages are free."
+        return Refusal("HugePages", sentence, "NOT_ENOUGH_HUGE_PAGES")
     short = {size: count for size, count in needed.items() if free.get(size, 0) < count}
     shortages = tuple(
         Shortage(f"free {page(size)} pages", count, free.get(size, 0), f"{page(size)} pages")

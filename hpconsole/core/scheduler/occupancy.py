@@ -137,9 +137,9 @@ def occupancy(
 ) -> Occupancy:
     """What is taken on `host`.
 
-    `vms` may be all VMs: those with a process on this host count; others only lend their facts to a promise that
-    does not carry its VM. A VM in `without` (the one being placed) counts nowhere, and where it already runs here
-    the memory that its bound virtual nodes hold is given back.
+    `vms` may be all VMs: those with a process on this host count (of one on its way here, its CPUs); others only lend
+    their facts to a promise that does not carry its VM. A VM in `without` (the one being placed) counts nowhere, and
+    where it already runs here the memory that its bound virtual nodes hold is given back.
     """
     known = {vm.uuid: vm for vm in vms}
     here = [vm for vm in known.values() if vm.host == host.name and vm.state.is_active]
@@ -150,6 +150,11 @@ def occupancy(
             _account(free_kib, free_pages, _held(vm), 1)
         else:
             users += _users(vm, vm.pinning, host.topology)
+    for vm in known.values():  # on their way here by another console's doing: this one promised them nothing
+        if vm.uuid not in without:
+            for process in vm.other_processes:
+                if process.host == host.name and vm.host != host.name:
+                    users += _users(vm, process.pinning, host.topology)
     arrived = {vm.uuid for vm in here}
     latest = {item.vm_uuid: item for item in reservations if item.host == host.name}
     for item in latest.values():

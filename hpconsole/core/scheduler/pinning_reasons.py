@@ -14,6 +14,7 @@ from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Refusal, Shortage
 from hpconsole.core.scheduler.wording import counted, listed, mib, page
 
+UNKNOWN = "unknown"  # what a node lacks of which nothing is told
 _SEARCHED = 8  # sets of needs up to this size are looked at; more makes no clearer sentence
 
 
@@ -50,7 +51,13 @@ def missing_nodes(question: Question, row: int, demand: Demand) -> Refusal:
 
 
 def short_of_memory(question: Question, row: int, demand: Demand) -> Refusal:
-    """The nodes have too little free memory or too few free pages."""
+    """The nodes have too little free memory or too few free pages, or do not tell."""
+    host = question.account(row)
+    if not any(node.is_told for node in host.nodes):
+        sentence = (
+            f"{host.name} does not tell how much memory its NUMA nodes have free; that of {demand.vm.name} is bound."
+        )
+        return Refusal("NUMA", sentence, "NOT_MEMORY_PINNED_NUMA")
     needs = [need for need in demand.node_needs if need.memory_kib or need.page_needs]
     reason = _Reason(_lacks_of(question, row, demand), needs, memory=True, cpus=False)
     return Refusal("NUMA", reason.sentence(), "NOT_MEMORY_PINNED_NUMA", reason.shortages())
@@ -127,6 +134,9 @@ class _Lacks:
         for node in self.host.nodes:
             if not _may(need, node.node_id):
                 continue
+            if not node.is_told:
+                lacks += [_Lack(1, node.node_id, UNKNOWN, 0, 0)] if pages or kib else []
+                continue
             for size, count in pages:
                 free = next((number for known, number in node.pages if known == size), 0)
                 if free < count:
@@ -197,7 +207,9 @@ class _Reason:
             len(self.suited), f"only nodes {listed(self.suited)} of {host} have"
         )
         amount = self._amount(self.needs[self.chosen[0]])
-        return f"{name} needs {counted(len(self.chosen), 'node')} with {amount}; {have} that."
+        silent = [lack.node_id for lack in self._lacks(self.needs[self.chosen[0]]) if lack.what == UNKNOWN]
+        unknown = f" Of node {listed(silent)} the host does not tell what is free." if silent else ""
+        return f"{name} needs {counted(len(self.chosen), 'node')} with {amount}; {have} that.{unknown}"
 
     def shortages(self) -> tuple[Shortage, ...]:
         """What would have to become free on the nodes that come closest."""
@@ -215,6 +227,7 @@ class _Reason:
             gaps[lack.node_id] += lack.gap
         nearest = sorted(gaps, key=lambda node_id: (gaps[node_id], node_id))[: len(self.chosen)]
         own = sorted(self._lacks(need), key=lambda lack: (gaps[lack.node_id], lack.node_id))
+        own = [lack for lack in own if lack.what != UNKNOWN]
         found = [lack.shortage() for lack in own if lack.node_id in nearest]
         if not found:
             found = [lack.shortage() for lack in own[:1]]

@@ -82,6 +82,7 @@ class Question:
     config: Configuration = DEFAULT_CONFIGURATION
     topologies: Mapping[str, HostTopology] = field(default_factory=dict)  # by host, to read the present shape from
     penalty: Callable[[Question, int], float] | None = None  # of the exact placement in a row: see `performance`
+    named: Callable[[str], tuple[Vm, ...]] | None = None  # every VM of the cluster that has this name
 
     @property
     def vm(self) -> Vm:

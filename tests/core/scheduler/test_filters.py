@@ -20,6 +20,7 @@ from hpconsole.core.model.host import (
     MediatedDeviceType,
     PciDevice,
 )
+from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import (
     AssignedDevice,
@@ -28,6 +29,8 @@ from hpconsole.core.model.vm import (
     MigrationMode,
     Nic,
     NumaMode,
+    NumaPin,
+    OtherProcess,
     VcpuTopology,
     Vm,
     VmCpu,
@@ -94,6 +97,13 @@ def test_passthrough_needs_the_flags_it_started_with(features: set[str], expecte
     host = a_host("there", cpu=HostCpuModel(arch="x86_64", features=frozenset(features)))
     assert kind(refusal("CPU-Level", host, passthrough(running()), source=source)) == expected
     assert refusal("CPU-Level", host, passthrough(starting()), source=source) is None
+
+
+def test_an_emulated_guest_needs_no_flags_of_the_host() -> None:
+    asked = VmCpu(mode="custom", model="qemu64", required_features=frozenset({"avx512f"}))
+    for host in (a_host("there"), a_host("there", cpu=FLAGS)):
+        assert refusal("CPU-Level", host, running(virt_type="qemu", cpu=asked)) is None
+        assert kind(refusal("CPU-Level", host, running(virt_type="kvm", cpu=asked))) == "LOW_CPU_LEVEL"
 
 
 def test_missing_flags_are_named_in_order() -> None:
@@ -425,3 +435,86 @@ def test_contradictory_intents_get_a_sentence() -> None:
     found = refusal("CpuPinning", a_host("there"), vm)
     assert found is not None
     assert "vCPU 7" in found.sentence
+
+
+# VM-Name
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({"host": "there", "state": VmState.RUNNING}, "which runs there"),
+        ({"host": "there"}, "defined there"),
+        ({"host": "source", "other_hosts": ("there",)}, "defined there"),
+        ({"host": "source"}, None),
+    ],
+)
+def test_a_namesake_on_the_host_is_refused(other: dict[str, Any], expected: str | None) -> None:
+    namesake = replace(a_vm("other", host=None), name="vm-1", **other)
+    found = refusal("VM-Name", a_host("there"), running(name="vm-1"), namesake)
+    assert kind(found) == (None if expected is None else "VM_NAME_TAKEN")
+    if found is not None and expected is not None:
+        assert expected in found.sentence
+        assert namesake.uuid in found.sentence
+
+
+def test_the_own_definition_on_the_host_is_no_namesake() -> None:
+    assert refusal("VM-Name", a_host("there"), running(name="vm-1", other_hosts=("there",))) is None
+
+
+def test_namesakes_are_followed_from_snapshot_to_snapshot() -> None:
+    vm, other = running(name="vm-1"), a_vm("vm-2", host="there")
+    hosts = [a_host("there"), a_host("source")]
+    request = Request((vm.uuid,))
+    renamed = replace(other, name="vm-1")
+    for others, accepted in (([other], True), ([renamed], False), ([other], True), ([], True), ([renamed], False)):
+        found = rank(request, a_snapshot(hosts, [vm, *others]))
+        assert ("there" in found.accepted) is accepted, others
+
+
+def test_a_vm_that_another_console_migrates_in_has_its_cpus_there() -> None:
+    """It runs on its source still; the process that waits at the destination is pinned there already."""
+    policy = VmIntent(cpu_pinning_policy=CpuPinningPolicy.DEDICATED)
+    host = a_host("there", topology=a_topology(1, 1, 4, 1))
+    coming = replace(
+        a_vm("coming", host="source", vcpus=2, intent=policy),
+        other_processes=(OtherProcess("there", CpuPinning(vcpus=((0, CpuSet.of([0])), (1, CpuSet.of([1]))))),),
+    )
+    three = starting(name="three", vcpus=3, topology=VcpuTopology(1, 3, 1), intent=policy)
+    assert refusal("CpuPinning", host, three) is None
+    assert kind(refusal("CpuPinning", host, three, coming)) == "VM_PINNING_DEDICATED_NOT_FIT"
+    two = starting(name="two", vcpus=2, topology=VcpuTopology(1, 2, 1), intent=policy)
+    ranking = rank(Request((two.uuid,)), a_snapshot([host, a_host("source")], [two, coming]))
+    placed = ranking.placement("there", two.uuid)
+    assert isinstance(placed, Placement)
+    assert placed.pinning.all_vcpu_cpus == CpuSet.of([2, 3])
+    # its own process at the destination does not stand in its own way
+    assert "there" in rank(Request((coming.uuid,)), a_snapshot([host, a_host("source")], [coming])).accepted
+
+
+# Unknown is not zero
+
+
+def test_free_memory_that_is_not_told_is_said_to_be_unknown() -> None:
+    silent = a_host("there")
+    silent = replace(silent, usage=replace(silent.usage, nodes=()))
+    vm = starting(
+        memory_mib=4096, huge_page_kib=2048, virtual_nodes=virtual_nodes(1, vcpus=4, memory_mib=4096, pins=[[0]])
+    )
+    for unit in ("NUMA", "HugePages"):
+        found = refusal(unit, silent, vm)
+        assert found is not None
+        assert "does not tell" in found.sentence
+        assert found.shortages == ()
+
+
+def test_a_node_that_is_silent_is_not_told_as_empty() -> None:
+    host = a_host("there")
+    first = replace(host.usage.nodes[0], free_pages=((2048, 10),))
+    half = replace(host, usage=replace(host.usage, nodes=(first,)))
+    vm = starting(memory_mib=1024, huge_page_kib=2048, virtual_nodes=virtual_nodes(1, vcpus=4, memory_mib=1024))
+    vm = replace(vm, intent=VmIntent(numa_pins=(NumaPin(0),)))
+    found = refusal("NUMA", half, vm)
+    assert found is not None
+    assert found.sentence.endswith("Of node 1 the host does not tell what is free.")
+    assert [shortage.what for shortage in found.shortages] == ["free 2-MiB pages on node 0"]
