@@ -43,6 +43,7 @@ class Saved:
     host: str
     notes: tuple[str, ...] = ()
     is_started: bool = False
+    placement: Placement | None = None  # where exactly it was put
 
 
 def refuse_errors(draft: VmDraft, around: Surroundings) -> None:
@@ -122,7 +123,7 @@ def create(
             is_started = True
         except HypervisorError as error:
             notes = (f"{draft.name} was made on {host}, but did not start: {error.sentence}",)
-    return Saved(uuid, draft.name, host, notes, is_started)
+    return Saved(uuid, draft.name, host, notes, is_started, placement)
 
 
 def _placed(draft: VmDraft, around: Surroundings, host: str, *, is_needed: bool) -> Placement | None:
@@ -163,16 +164,21 @@ def _with_volumes(pool: ConnectionPool, host: str, draft: VmDraft) -> tuple[VmDr
     made: list[tuple[str, str]] = []
     disks: list[DiskDraft] = []
     kinds: dict[str, str] = {}
-    if any(disk.pool and not disk.key for disk in draft.disks):
+    if any(_is_asked_for(disk) for disk in draft.disks):
         records = pool.call(host, lambda h: h.storage_pools(), deadline_s=DEADLINE_S)
         kinds = {record.name: record.kind for record in records}
     try:
         for disk in draft.disks:
-            disks.append(_made(pool, host, disk, kinds, made) if disk.pool and not disk.key else disk)
+            disks.append(_made(pool, host, disk, kinds, made) if _is_asked_for(disk) else disk)
     except HpconsoleError:
         _delete_volumes(pool, host, made)
         raise
     return replace(draft, disks=tuple(disks)), made
+
+
+def _is_asked_for(disk: DiskDraft) -> bool:
+    """Whether a pool is to be asked: for a volume to be made, or for one that was chosen."""
+    return disk.is_new_volume or (bool(disk.pool) and not disk.key)
 
 
 def _made(
@@ -305,7 +311,7 @@ def start_vm(pool: ConnectionPool, vm: Vm, around: Surroundings) -> Saved:
         hypervisor.start(vm.uuid)
 
     pool.call(host, call, deadline_s=DEADLINE_S)
-    return Saved(vm.uuid, vm.name, host, is_started=True)
+    return Saved(vm.uuid, vm.name, host, is_started=True, placement=placement)
 
 
 def shut_down(pool: ConnectionPool, vm: Vm, *, by_force: bool = False) -> None:

@@ -47,7 +47,7 @@ def _disk(disk: DiskDraft, field: str, draft: VmDraft, around: Surroundings) -> 
         yield Problem(f"{field}.bus", f"There is no disk bus “{disk.bus[:30]}”.")
     if disk.bus == "usb" and not draft.has_usb:
         yield Problem(f"{field}.bus", "The disk is on USB, which is off: choose virtio, or turn USB on.")
-    if disk.key:
+    if disk.key and not disk.is_new_volume:
         return
     if disk.is_new_volume or disk.pool:
         yield from _volume(disk, field, draft, around)

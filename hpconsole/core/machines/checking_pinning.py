@@ -63,18 +63,20 @@ def _policy(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
 
 
 def _texts(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
-    yield from _text(draft, draft.pinning_text, "pinning_text", around.specific(draft), draft.per_host)
+    yield from _text(draft, around, "pinning_text", around.specific(draft))
     for own in draft.per_host:
         host = around.snapshot.hosts.get(own.host)
         if own.host not in draft.allowed_hosts:
             yield Problem(f"per_host.{own.host}", f"{own.host} is not among the specific hosts.")
-        yield from _text(draft, own.pinning_text, f"per_host.{own.host}", () if host is None else (host,), ())
+        yield from _text(draft, around, f"per_host.{own.host}", () if host is None else (host,))
 
 
-def _text(
-    draft: VmDraft, text: str, field: str, hosts: Sequence[Host], own_maps: Sequence[HostMap]
-) -> Iterator[Problem]:
+def _text(draft: VmDraft, around: Surroundings, field: str, hosts: Sequence[Host]) -> Iterator[Problem]:
+    """One text, for all hosts or (field `per_host.NAME`) for one."""
     policy = draft.cpu_pinning_policy
+    own_maps = {own.host: own.pinning_text for own in draft.per_host if own.pinning_text}
+    is_general = field == "pinning_text"
+    text = draft.pinning_text if is_general else own_maps.get(field.removeprefix("per_host."), "")
     is_shape = policy is CpuPinningPolicy.KEEP_SHAPE  # our own policy: a map whose structure counts, on any host
     try:
         validate(
@@ -89,11 +91,30 @@ def _text(
     if policy is not CpuPinningPolicy.MANUAL or not text:
         return
     asked = _all_cpus(draft, field)
-    other = {own.host for own in own_maps if own.pinning_text}
-    lacking = [(host, missing) for host in hosts if host.name not in other and (missing := _missing(host, asked))]
+    hosts = [host for host in hosts if not is_general or host.name not in own_maps]
+    yield from _collisions(draft, around, field, hosts, asked)
+    lacking = [(host, missing) for host in hosts if (missing := _missing(host, asked))]
     is_warning = len(lacking) < len(hosts)
     for host, missing in lacking:
         yield Problem(field, _lacks(host, missing), is_warning=is_warning, kind="VM_PINNING_PCPU_DOES_NOT_EXIST")
+
+
+def _collisions(
+    draft: VmDraft, around: Surroundings, field: str, hosts: Sequence[Host], asked: CpuSet
+) -> Iterator[Problem]:
+    """VMs, running or not, that are pinned to the same CPUs of the same host: a literal map makes no way for them."""
+    names = {host.name for host in hosts}
+    for vm in around.snapshot.vms.values():
+        if vm.host not in names or vm.uuid == draft.uuid or vm.intent.cpu_pinning_policy is CpuPinningPolicy.NONE:
+            continue  # what only follows from nodes is nobody's
+        if shared := vm.pinning.all_vcpu_cpus & asked:
+            word = "CPU" if len(shared) == 1 else "CPUs"
+            yield Problem(
+                field,
+                f"{vm.name} ({vm.state.value}) is pinned to {word} {shared.format()[:_SHOWN_CPUS]} of {vm.host}, too: they "
+                "will slow each other down. “Keep the shape” gives each VM cores of its own.",
+                is_warning=True,
+            )
 
 
 def _all_cpus(draft: VmDraft, field: str) -> CpuSet:

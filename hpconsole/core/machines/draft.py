@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hpconsole.core.model.host import HostTopology
 from hpconsole.core.model.vm import (
     CpuPinningPolicy,
     MigrationMode,
@@ -173,6 +174,7 @@ class VmDraft:
     cpu_pinning_policy: CpuPinningPolicy = CpuPinningPolicy.NONE
     pinning_text: str = ""  # as typed (pinning_text grammar); of KEEP_SHAPE: the map whose shape is kept
     shape_host: str = ""  # whose CPUs that map means, where it is not the host of the definition; kept nowhere
+    shape_topology: HostTopology | None = None  # that host's, where the map comes from a template
     emulator_text: str = ""  # CPUs of the emulator threads, as typed ("2,34"); "" = not pinned
     iothread_texts: tuple[tuple[int, str], ...] = ()  # IO thread number -> CPUs as typed
     numa_nodes: tuple[NodeDraft, ...] = ()  # `host_nodes` empty = not pinned

@@ -9,7 +9,7 @@ import json
 from contextlib import suppress
 from functools import lru_cache
 
-from hpconsole.core.errors import InvalidXml
+from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.hypervisor import safe_xml
 from hpconsole.core.hypervisor.domain_xml import read_vm
 from hpconsole.core.hypervisor.port import DomainRecord
@@ -149,7 +149,7 @@ def _profile(intent: VmIntent) -> tuple[ProfileChange, ...]:
     """What a type changed, as far as it can be read; anybody may have written it."""
     changes = []
     for field, text in intent.profile:
-        with suppress(ValueError, KeyError, TypeError, InvalidXml):
+        with suppress(ValueError, TypeError, InvalidEdit):
             before, after = json.loads(text)
             changes.append(ProfileChange(field, from_json(field, before), from_json(field, after)))
     return tuple(changes)

@@ -50,6 +50,8 @@ class Surroundings:
 
     def shape_topology(self, draft: VmDraft) -> HostTopology | None:
         """Its topology."""
+        if draft.shape_topology is not None:
+            return draft.shape_topology
         name = self.shape_host(draft)
         return None if name is None else self.snapshot.hosts[name].topology
 

@@ -26,6 +26,7 @@ from hpconsole.core.planning.pinning_text import as_map, parse
 
 _SECRET = re.compile(r"""(passwd\s*=\s*)("[^"]*"|'[^']*')""")
 
+_OUTSIDE = ("xml", "uuid", "shape_host", "shape_topology")  # fields that are not written down
 Writer = Callable[[XmlDocument, VmDraft, VmDraft], None]
 
 # Each writer with the fields it is about; it runs only where one of them differs. Each gets a document of its own.
@@ -109,7 +110,7 @@ def difference(old: str, new: str, *, name: str = "definition") -> str:
 
 def changed_fields(before: VmDraft, after: VmDraft) -> frozenset[str]:
     """The names of the fields that differ; the definition itself is none."""
-    names = (field.name for field in fields(VmDraft) if field.name not in ("xml", "uuid", "shape_host"))
+    names = (field.name for field in fields(VmDraft) if field.name not in _OUTSIDE)
     return frozenset(name for name in names if getattr(before, name) != getattr(after, name))
 
 
