@@ -9,16 +9,23 @@ from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
+    from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
 
-class Canceller(Protocol):
-    """The part of the executor the task list uses."""
+class Runner(Protocol):
+    """The part of the executor the task list uses. Any thread; what comes of it is an event."""
 
     def cancel(self, plan_id: str, index: int | None = None) -> Any:
-        """Cancel a plan, or one step of it. Any thread."""
+        """Cancel a plan, or one step of it."""
+
+    def ask_again(self, migration_id: str) -> Any:
+        """Ask the hosts once more how an attempt ended."""
+
+    def running(self) -> Sequence[Any]:
+        """Every step that waits or runs, as `StepStatus`."""
 
 
 class Refresher(Protocol):
@@ -51,8 +58,12 @@ class Console(Protocol):
         """Who asks the hosts."""
 
     @property
-    def executor(self) -> Canceller | None:
+    def executor(self) -> Runner | None:
         """Who runs plans; None while the program starts."""
+
+    @property
+    def pool(self) -> ConnectionPool:
+        """The connections to the hosts, for worker threads."""
 
     @property
     def journal(self) -> Journal | None:

@@ -32,6 +32,7 @@ class FakeConsole:
         self.history = FakeHistory()
         self.poller = self
         self.executor = self
+        self.pool: Any = None
         self.journal = MemoryJournal()
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []
@@ -57,6 +58,12 @@ class FakeConsole:
 
     def cancel(self, plan_id: str, index: int | None = None) -> None:
         self.calls.append(("cancel", plan_id, index))
+
+    def ask_again(self, migration_id: str) -> None:
+        self.calls.append(("ask_again", migration_id))
+
+    def running(self) -> Sequence[Any]:
+        return ()
 
     def add_host(self, name: str, uri: str) -> None:
         self._ask(("add_host", name, uri))

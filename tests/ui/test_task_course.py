@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from PySide6.QtWidgets import QLabel, QPushButton, QToolButton
+from PySide6.QtWidgets import QDialog, QLabel, QPushButton, QToolButton
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.events import (
@@ -17,6 +17,9 @@ from hpconsole.core.events import (
     StepStarted,
 )
 from hpconsole.core.execution.end_states import EndState
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.planning.plan import MigrateStep
+from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.tasks.course import Course, rest_text
 from hpconsole.ui.tasks.dock import TaskList
 from hpconsole.ui.tasks.task_actions import TaskAction
@@ -24,9 +27,12 @@ from hpconsole.ui.tasks.task_book import Task
 from hpconsole.ui.theme import DARK
 from hpconsole.ui.widgets.sparkline import Sparkline
 from tests.builders import NOW
+from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child, click
+from tests.ui.migrate_cases import cluster, trade_engine
 from tests.ui.test_tasks import a_plan
 
+NO_TASKS = ("task_clear", "task_history")
 EVERY_ACTION = ("cancel", "details", "limits", "post_copy", "sooner", "recover", "clean_up", "ask_again", "try_again")
 
 
@@ -142,8 +148,11 @@ ENDS = {
     EndState.LEFT_OVER_ON_SOURCE: (StepOutcome.DONE, ["clean_up"]),
     EndState.ON_SOURCE: (StepOutcome.FAILED, ["try_again"]),
     EndState.LEFT_OVER_ON_DESTINATION: (StepOutcome.FAILED, ["clean_up", "try_again"]),
-    EndState.PAUSED_ON_SOURCE: (StepOutcome.FAILED, ["recover"]),
-    EndState.PAUSED_ON_DESTINATION: (StepOutcome.FAILED, ["recover"]),
+    EndState.PAUSED_ON_SOURCE: (StepOutcome.FAILED, ["recover", "ask_again"]),
+    EndState.PAUSED_ON_DESTINATION: (StepOutcome.FAILED, ["recover", "ask_again"]),
+    EndState.BROKEN_POST_COPY: (StepOutcome.FAILED, ["recover", "ask_again"]),
+    EndState.LOST_POST_COPY: (StepOutcome.FAILED, ["ask_again"]),
+    EndState.ELSEWHERE: (StepOutcome.FAILED, []),
     EndState.STILL_MIGRATING: (StepOutcome.UNKNOWN, ["ask_again"]),
     EndState.NOWHERE: (StepOutcome.FAILED, ["ask_again"]),
     EndState.TWICE: (StepOutcome.FAILED, ["ask_again"]),
@@ -151,7 +160,7 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("state", list(ENDS))
+@pytest.mark.parametrize("state", list(EndState))
 def test_every_end_has_its_sentence_and_what_can_be_done(
     qtbot: QtBot, tasks: TaskList, acted: list[tuple[str, str]], state: EndState
 ) -> None:
@@ -173,7 +182,7 @@ def test_every_end_has_its_sentence_and_what_can_be_done(
 
 def offered_by(tasks: TaskList) -> list[QPushButton]:
     buttons = [button for button in tasks.findChildren(QPushButton) if button.objectName().startswith("task_")]
-    return [button for button in buttons if button.isVisible() and button.objectName() != "task_clear"]
+    return [button for button in buttons if button.isVisible() and button.objectName() not in NO_TASKS]
 
 
 def child_when_there(qtbot: QtBot, tasks: TaskList) -> QLabel:
@@ -212,3 +221,28 @@ def test_buttons_are_ordered(tasks: TaskList) -> None:
     names = [action.name for action in Task("p", 0, a_plan("vm-1").steps[0]).actions]
     assert names == ["sooner", "cancel"]
     assert all(isinstance(a, TaskAction) for a in Task("p", 0, a_plan("vm-1").steps[0]).actions)
+
+
+def test_the_window_does_what_a_card_offers(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    """Unknown: the hosts are asked again. Failed: Migrate VM(s) opens for that VM."""
+    with qtbot.waitSignal(window.snapshot_shown):
+        console.store.publish(cluster())
+    vm = trade_engine()
+    step = MigrateStep(vm.uuid, vm.name, "host-a", "host-b", Placement(vm.uuid, "host-b"), "…")
+    unknown, failed = EndState.UNKNOWN.value, EndState.ON_SOURCE.value
+    console.store.report(StepFinished(NOW, "p1", 0, step, StepOutcome.UNKNOWN, "Not known.", "", unknown, "m-7"))
+    window.on_show_tasks(True)
+    qtbot.waitUntil(lambda: window.frame.findChild(QPushButton, "task_ask_again") is not None)
+    button = child(window.frame, QPushButton, "task_ask_again")
+    qtbot.waitUntil(button.isVisible)
+    click(button)
+    qtbot.waitUntil(lambda: ("ask_again", "m-7") in console.calls)
+    assert not button.isVisible()
+    console.store.report(StepFinished(NOW, "p2", 0, step, StepOutcome.FAILED, "It stays.", "", failed, "m-8"))
+    qtbot.waitUntil(lambda: window.frame.findChild(QPushButton, "task_try_again") is not None)
+    again = child(window.frame, QPushButton, "task_try_again")
+    qtbot.waitUntil(again.isVisible)
+    click(again)
+    dialog = child(window.frame, QDialog, "migrate_dialog")
+    assert "trade-engine-1" in child(dialog, QLabel, "migrate_title").text()
+    dialog.reject()

@@ -11,14 +11,16 @@ from hpconsole.core.events import Event
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
 from hpconsole.ui.actions import Actions
 from hpconsole.ui.bridge import Background
-from hpconsole.ui.console import Console
+from hpconsole.ui.console import Console, Runner
 from hpconsole.ui.load_charts.dock import LoadPanel
+from hpconsole.ui.main_window.task_handlers import TaskHandlers
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.tasks.dock import TaskList
-from hpconsole.ui.tasks.task_book import Task, summary
+from hpconsole.ui.tasks.task_book import Key, summary
 from hpconsole.ui.theme import Theme
 
 _HEIGHT = 236
+_QUEUE_LOOK_MS = 1000
 _LARGEST_PART = 3  # a restored dock takes at most a third of the window's height
 
 
@@ -32,7 +34,9 @@ class Docks(QObject):
         self._messages = messages
         self._background = Background(self)
         self._snapshot: ClusterSnapshot = EMPTY_SNAPSHOT
-        self.tasks = TaskList({"cancel": self._cancel, "details": self._show_details})
+        self.handlers = TaskHandlers(console, messages, self)
+        self.tasks = TaskList(self.handlers.by_name)
+        self.handlers.begun.connect(self.tasks.done_with)
         self.load = LoadPanel(console.history)
         self.tasks_dock = self._dock("Tasks", "dock_tasks", self.tasks)
         self.load_dock = self._dock("Host load", "dock_load", self.load)
@@ -40,6 +44,8 @@ class Docks(QObject):
             dock.visibilityChanged.connect(lambda _on, dock=dock, action=action: action.setChecked(not dock.isHidden()))
         self.load_dock.visibilityChanged.connect(self._on_load_visible)
         self.tasks.changed.connect(self._on_tasks_changed)
+        self._queue_look = QTimer(self, interval=_QUEUE_LOOK_MS)
+        self._queue_look.timeout.connect(self._look_at_queue)
 
     def follow(self, snapshot: ClusterSnapshot) -> None:
         """Take in a new snapshot."""
@@ -95,6 +101,9 @@ class Docks(QObject):
 
     def close(self) -> None:
         """Expect no more outcomes."""
+        self.tasks.changed.disconnect(self._on_tasks_changed)
+        self.handlers.close()
+        self._queue_look.stop()
         self._background.close()
         self.load.close_loading()
 
@@ -126,11 +135,19 @@ class Docks(QObject):
     def _on_tasks_changed(self) -> None:
         said = summary(self.tasks.book.tasks)
         self.tasks_dock.setWindowTitle(f"Tasks   {said}" if said else "Tasks")
+        if not any(task.is_waiting for task in self.tasks.book.running):
+            self._queue_look.stop()
+        elif not self._queue_look.isActive():
+            self._look_at_queue()
+            self._queue_look.start()
 
-    def _cancel(self, task: Task) -> None:
+    def _look_at_queue(self) -> None:
+        """Why waiting tasks wait: asked on a worker thread, for the executor may hold its lock for a moment."""
         executor = self._console.executor
         if executor is not None:
-            self._background.run(lambda: executor.cancel(task.plan_id, task.index), failed=self._messages.error)
+            self._background.run(lambda: queue_reasons(executor), self.tasks.wait)
 
-    def _show_details(self, task: Task) -> None:
-        self._messages.information(task.sentence, task.detail)
+
+def queue_reasons(executor: Runner) -> dict[Key, str]:
+    """What each waiting step waits for, a sentence each."""
+    return {(status.plan_id, status.index): status.waiting_for for status in executor.running() if status.waiting_for}

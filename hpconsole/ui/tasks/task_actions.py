@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hpconsole.core.execution.end_states import EndState
+from hpconsole.core.execution.end_states import EndAction, EndState
 
 if TYPE_CHECKING:
     from hpconsole.ui.tasks.task_book import Task
@@ -30,26 +30,24 @@ CLEAN_UP = TaskAction("clean_up", "Clean Up…", "Remove what is left over, once
 ASK_AGAIN = TaskAction("ask_again", "Ask Again", "Ask both hosts once more where the VM runs")
 TRY_AGAIN = TaskAction("try_again", "Migrate Again…", "Open Migrate VM(s) for this VM")
 
-_AFTER: dict[str, tuple[TaskAction, ...]] = {
-    EndState.PAUSED_ON_DESTINATION.value: (RECOVER,),
-    EndState.PAUSED_ON_SOURCE.value: (RECOVER,),
-    EndState.LEFT_OVER_ON_DESTINATION.value: (CLEAN_UP, TRY_AGAIN),
-    EndState.LEFT_OVER_ON_SOURCE.value: (CLEAN_UP,),
-    EndState.STILL_MIGRATING.value: (ASK_AGAIN,),
-    EndState.UNKNOWN.value: (ASK_AGAIN,),
-    EndState.NOWHERE.value: (ASK_AGAIN,),
-    EndState.TWICE.value: (ASK_AGAIN,),
-    EndState.ON_SOURCE.value: (TRY_AGAIN,),
-}
+_AFTER = {EndAction.RECOVER: RECOVER, EndAction.CLEAN_UP: CLEAN_UP, EndAction.ASK_AGAIN: ASK_AGAIN}
+_STATES = {state.value: state for state in EndState}
 
 
 def actions_of(task: Task) -> tuple[TaskAction, ...]:
     """What the card of this task offers, the most helpful first."""
     if task.is_over:
-        after = _AFTER.get(task.end_state, ()) if not task.is_done_with else ()
-        return (*after, *((DETAILS,) if task.detail else ()))
+        return (*(() if task.is_done_with else _after(task)), *((DETAILS,) if task.detail else ()))
     if task.is_waiting:
         return (SOONER, CANCEL)
     if task.is_in_post_copy or task.is_cancelling:
         return (CANCEL,)
     return (LIMITS, POST_COPY, CANCEL) if task.has_progress else (CANCEL,)
+
+
+def _after(task: Task) -> tuple[TaskAction, ...]:
+    state = _STATES.get(task.end_state)
+    if state is None:
+        return ()
+    again = (TRY_AGAIN,) if state.is_as_before and not task.is_moved else ()
+    return (*(_AFTER[action] for action in state.actions), *again)

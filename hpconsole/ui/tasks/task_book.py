@@ -106,6 +106,11 @@ class Task:
         return self.state.is_over
 
     @property
+    def is_moved(self) -> bool:
+        """Whether it did what it was meant to do."""
+        return self.state is TaskState.DONE
+
+    @property
     def is_waiting(self) -> bool:
         """Whether it has not begun."""
         return self.state is TaskState.WAITING
