@@ -30,12 +30,15 @@ from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
     from hpconsole.core.availability.availability import Availability
+    from hpconsole.core.availability.memory_documents import MemoryDocuments
     from hpconsole.core.balancing.report import RoundReport
     from hpconsole.core.balancing.watch import Pace, Watch
     from hpconsole.core.database.database import Database
+    from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.executor import Executor
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.migration import Timings
+    from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
@@ -88,7 +91,9 @@ class App:
         self._is_connecting = False
         self._lock = threading.Lock()
         self._executor: Executor | None = None
+        self._advice: MigrationAdvice | None = None
         self.database: Database | None = None
+        self._documents: MemoryDocuments | None = None
         self.journal: Journal | None = None  # of migrations; None until `start` has done its work
         self.rules = ClusterRules()  # settings of the cluster and affinity groups, as every snapshot has them
         self.store = Store()
@@ -147,6 +152,7 @@ class App:
         if database is not None and not self._hosts:
             for configured in database.hosts.all():
                 self.pool.add(configured.name, configured.uri)
+        from hpconsole.core.execution.advice import MigrationAdvice, MigrationPolicies
         from hpconsole.core.execution.executor import Executor
         from hpconsole.core.execution.journal import MemoryJournal
 
@@ -157,6 +163,15 @@ class App:
                 return
             self.database = database
             self.journal = journal = database.journal if database is not None else MemoryJournal()
+            self._policies = MigrationPolicies(database)
+            self._advice = MigrationAdvice(
+                self.pool,
+                self.store,
+                journal,
+                self._policies,
+                policy=lambda: self.policy,
+                reservations=self.reservations,
+            )
             self._executor = Executor(
                 self.pool,
                 self.store,
@@ -164,6 +179,8 @@ class App:
                 policy=lambda: self.policy,
                 timings=self._timings,
                 refresh=self.poller.refresh,
+                how=self._policies.effective,
+                foresee=self._advice.with_forecast,
             )
         self._ready.set()
         self._executor.recover()
@@ -171,14 +188,25 @@ class App:
             self.start_watching()
 
     @property
-    def availability(self) -> Availability:
-        """Settings, fence devices and proofs about hosts that fail; kept in the database, if there is one."""
-        from hpconsole.core.availability.availability import Availability
+    def documents(self) -> Documents:
+        """Where templates, pools and the like are kept: the database, or this run's memory where there is none."""
         from hpconsole.core.availability.memory_documents import MemoryDocuments
 
         with self._lock:
+            if self.database is not None:
+                return self.database.documents
+            if self._documents is None:
+                self._documents = MemoryDocuments()
+            return self._documents
+
+    @property
+    def availability(self) -> Availability:
+        """Settings, fence devices and proofs about hosts that fail; kept in the database, if there is one."""
+        from hpconsole.core.availability.availability import Availability
+
+        documents = self.documents
+        with self._lock:
             if self._availability is None:
-                documents = self.database.documents if self.database is not None else MemoryDocuments()
                 self._availability = Availability(documents, lambda: self.store.snapshot, refresh=self.poller.refresh)
             return self._availability
 
@@ -309,6 +337,32 @@ class App:
         if not self._ready.wait(30) or self._executor is None:
             raise HpconsoleError("The console is still starting; nothing was changed. Try again in a moment.")
         self._executor.submit(plan)
+
+    @property
+    def advice(self) -> MigrationAdvice:
+        """Policies, checks and forecasts of migrations.
+
+        Raises:
+            HpconsoleError: the console is still starting.
+        """
+        if not self._ready.wait(30) or self._advice is None:
+            raise HpconsoleError("The console is still starting. Try again in a moment.")
+        return self._advice
+
+    def steer(self, vm_uuid: str, change: JobChange) -> str:
+        """Change the running migration of a VM, whoever began it: bandwidth, allowed pause, post-copy; what was done.
+
+        This console's own is changed by who watches it, and a Notice tells; another's at once, on its source host.
+        Blocks for the latter.
+
+        Raises:
+            HpconsoleError: it is not being migrated, or the host refused; nothing was changed.
+        """
+        from hpconsole.core.execution.foreign_jobs import steer_job
+
+        if self._executor is not None and self._executor.control.steer_vm(vm_uuid, change):
+            return "The change is on its way."
+        return steer_job(self.pool, self.store.snapshot, vm_uuid, change)
 
     def reservations(self) -> tuple[Reservation, ...]:
         """What running and waiting plans have promised."""

@@ -111,8 +111,8 @@ def _collisions(
             word = "CPU" if len(shared) == 1 else "CPUs"
             yield Problem(
                 field,
-                f"{vm.name} ({vm.state.value}) is pinned to {word} {shared.format()[:_SHOWN_CPUS]} of {vm.host}, too: they "
-                "will slow each other down. “Keep the shape” gives each VM cores of its own.",
+                f"{vm.name} ({vm.state.value}) is pinned to {word} {shared.format()[:_SHOWN_CPUS]} of {vm.host}, too: "
+                "both will be slower. “Keep the shape” gives each VM cores of its own.",
                 is_warning=True,
             )
 
