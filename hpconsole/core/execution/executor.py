@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from hpconsole.core.errors import ExecutionError, PlanOutOfDate, StorageError
+from hpconsole.core.errors import ExecutionError, PlanOutOfDate
 from hpconsole.core.events import (
     Event,
     MigrationProgress,
@@ -31,11 +31,11 @@ from hpconsole.core.execution.journal import Journal, JournalWriter, MigrationRe
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.migration import Listener, Migration, Result, Surroundings, Timings
 from hpconsole.core.execution.promises import Promises
-from hpconsole.core.execution.recovery import Found, Unanswered, close_untouched, find_orphans, to_ask_again
+from hpconsole.core.execution.recovery import Found
 from hpconsole.core.execution.retry import may_be_retried, next_try
 from hpconsole.core.execution.step_queue import Limits, QueuedStep, StepQueue, StepState, StepStatus
+from hpconsole.core.execution.unfinished import Unfinished
 from hpconsole.core.hypervisor.pool import ConnectionPool
-from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan, Step
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.reservations import Reservation
@@ -82,8 +82,6 @@ class Executor:
         self._console = console or this_console()
         self._queue = StepQueue(limits or Limits())
         self._promises = Promises(store)
-        self._unanswered = Unanswered()
-        self._to_ask: set[str] = set()
         self._lock = threading.RLock()
         self._booking = threading.Lock()  # held while a place is chosen; never taken with `_lock` held
         self._changed = threading.Condition(self._lock)
@@ -92,7 +90,15 @@ class Executor:
         self._must_recover = False
         self._dispatcher: threading.Thread | None = None
         self._threads: set[threading.Thread] = set()
-        self._stop_listening = store.subscribe(self._on_snapshot)
+        self._unfinished = Unfinished(
+            pool,
+            journal,
+            self._console,
+            adopt=self._adopt,
+            notify=self._notify,
+            deadline_s=self._with.timings.call_s,
+        )
+        self._stop_listening = store.subscribe(self._unfinished.look_at)
 
     # --- what others call -----------------------------------------------------------------------------------------
 
@@ -146,9 +152,7 @@ class Executor:
 
     def ask_again(self, migration_id: str) -> None:
         """Ask the hosts once more how an attempt ended that is not known. Returns at once; the answer is an event."""
-        with self._lock:
-            self._to_ask.add(migration_id)
-        self._wake()
+        self._unfinished.ask(migration_id)
 
     def close(self, timeout_s: float = 5.0) -> None:
         """Stop. Waiting steps are cancelled; migrations between hosts go on by themselves, and the journal says so.
@@ -157,6 +161,7 @@ class Executor:
         """
         deadline = time.monotonic() + timeout_s
         self._stop_listening()
+        self._unfinished.close()
         with self._lock:
             first, self._is_closing = not self._is_closing, True
             entries = list(self._queue.unfinished()) if first else []
@@ -194,9 +199,7 @@ class Executor:
                 self._is_dirty = False
                 must_recover, self._must_recover = self._must_recover and not is_last, False
             if must_recover:
-                self._find_unfinished()
-            if not is_last:
-                self._ask_again()
+                self._unfinished.find()
             self._write_planned()
             self._end_cancelled()
             if is_last:
@@ -335,14 +338,14 @@ class Executor:
             entry.outcome = result.outcome
             if result.state is not None and (result.state.is_moved or result.state is EndState.UNKNOWN):
                 self._promises.keep(entry.vm, result.step)
-            if result.outcome is StepOutcome.UNKNOWN:
-                self._unanswered.keep(entry.migration_id, result.step)
         step = result.step
         if result.state is not None:
             self._refresh(step.source)
             self._refresh(step.destination)
         plan_id, index = entry.plan.plan_id, entry.index
         state = result.state.value if result.state is not None else ""
+        if result.outcome is StepOutcome.UNKNOWN:
+            self._unfinished.keep(entry.migration_id, step, result.state)
         self._report(
             StepFinished(
                 _now(), plan_id, index, step, result.outcome, result.sentence, result.detail, state, entry.migration_id
@@ -361,42 +364,6 @@ class Executor:
 
     # --- what an earlier run left ---------------------------------------------------------------------------------
 
-    def _find_unfinished(self) -> None:
-        try:
-            close_untouched(self._journal, self._console)
-            uris = self._pool.uris()
-            orphans, out_of_reach = find_orphans(self._journal, self._console, uris)
-        except StorageError as error:
-            self._notify("warning", error.sentence)
-            return
-        for sentence in out_of_reach:
-            self._notify("warning", sentence)
-        for found in orphans:
-            self._adopt(found)
-
-    def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
-        """A silent host may be back; on whatever thread published the snapshot."""
-        with self._lock:
-            due = self._unanswered.take_due(snapshot)
-            self._to_ask.update(due)
-        if due:
-            self._wake()
-
-    def _ask_again(self) -> None:
-        with self._lock:
-            wanted, self._to_ask = self._to_ask, set()
-        if not wanted:
-            return
-        try:
-            records = [record for record in self._journal.open_records() if record.migration_id in wanted]
-        except StorageError as error:
-            self._notify("warning", error.sentence)
-            return
-        for record in records:
-            with self._lock:
-                self._unanswered.take(record.migration_id)
-            self._adopt(to_ask_again(record))
-
     def _adopt(self, found: Found) -> None:
         record = found.record
         with self._lock:
@@ -410,6 +377,7 @@ class Executor:
             self._queue.add(entry)
         self._notify("info", found.sentence, record.vm_name)
         self._report(PlanSubmitted(_now(), found.plan))
+        self._wake()
 
     # --- small things ---------------------------------------------------------------------------------------------
 

@@ -152,7 +152,7 @@ class Prover:
             return f"This console could not move {step.vm_name}: somebody else is migrating it."
         if given_up is not None:
             return f"{step.vm_name} could not be moved to {step.destination}: {given_up.reason}"
-        if expected.is_resumed and state is not EndState.UNKNOWN:
+        if expected.is_resumed and state.is_as_before:
             return (
                 f"The migration of {step.vm_name} to {step.destination} ended without moving it, or somebody moved it "
                 "back since."
@@ -162,8 +162,8 @@ class Prover:
         return f"{step.vm_name} could not be moved to {step.destination}: {error.sentence}"
 
     def _outcome(self, state: EndState, error: HypervisorError | None) -> StepOutcome:
-        if state is EndState.UNKNOWN:
-            return StepOutcome.UNKNOWN
+        if state in (EndState.UNKNOWN, EndState.BROKEN_POST_COPY):
+            return StepOutcome.UNKNOWN  # stays open: it can still end either way
         if state.is_moved:
             return StepOutcome.DONE
         if self._token.is_cancelled and state.is_as_before:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.console_identity import ConsoleIdentity
 from hpconsole.core.execution.journal import Journal, MigrationRecord, Phase
-from hpconsole.core.model.host import LinkState
-from hpconsole.core.model.snapshot import ClusterSnapshot
-from hpconsole.core.planning.plan import MigrateStep, Plan, Step
+from hpconsole.core.planning.plan import MigrateStep, Plan
 
 # STARTING is not among them: where the disk was full, it may be the last that could be written.
 _UNTOUCHED = (Phase.PLANNED,)
@@ -75,38 +72,6 @@ def find_orphans(
             present = replace(record, source=source, destination=destination)
             found.append(Found(present, _as_plan(present), _sentence(present)))
     return tuple(found), tuple(out_of_reach)
-
-
-class Unanswered:
-    """The attempts of this run whose hosts did not answer, until they do.
-
-    Threads: `keep` and `due` under the executor's lock.
-    """
-
-    def __init__(self) -> None:
-        self._since: dict[str, tuple[tuple[str, str], datetime]] = {}  # by migration: hosts, and since when
-
-    def keep(self, migration_id: str, step: Step) -> None:
-        """Ask again about this one, once a host that was silent is back."""
-        self._since[migration_id] = (step.source, step.destination), datetime.now(UTC)
-
-    def take_due(self, snapshot: ClusterSnapshot) -> tuple[str, ...]:
-        """Those that are worth asking about now; they are kept no longer."""
-        due = tuple(key for key, kept in self._since.items() if _is_back(snapshot, *kept))
-        for key in due:
-            del self._since[key]
-        return due
-
-    def take(self, migration_id: str) -> bool:
-        """Whether this one was kept; it is no longer."""
-        return self._since.pop(migration_id, None) is not None
-
-
-def _is_back(snapshot: ClusterSnapshot, hosts: tuple[str, str], since: datetime) -> bool:
-    links = [snapshot.hosts[name].link for name in hosts if name in snapshot.hosts]
-    if len(links) < len(hosts) or any(link.state is not LinkState.CONNECTED for link in links):
-        return False
-    return any(link.since is not None and link.since > since for link in links)
 
 
 def to_ask_again(record: MigrationRecord) -> Found:
