@@ -9,7 +9,8 @@ from hpconsole.core.events import MigrationProgress, StepOutcome
 from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.journal import JournalWriter
 from hpconsole.core.hypervisor.pool import ConnectionPool
-from hpconsole.core.planning.migration_policy import MINIMAL_DOWNTIME, MigrationPolicy
+from hpconsole.core.planning.migration_options import MigrationOptions, effective_policy
+from hpconsole.core.planning.migration_policy import BUILT_IN, MigrationPolicy
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.store import Store
@@ -26,6 +27,11 @@ class Timings:
     silence_s: float = 240.0  # how long a migration may send nothing before it is aborted
 
 
+def preset(options: MigrationOptions) -> MigrationPolicy:
+    """The policy these options name, of the built-in ones."""
+    return effective_policy(options, BUILT_IN)
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What an attempt works with."""
@@ -35,7 +41,9 @@ class Surroundings:
     journal: JournalWriter
     policy: Callable[[], Policy]
     timings: Timings = Timings()
-    how: MigrationPolicy = MINIMAL_DOWNTIME
+    how: Callable[[MigrationOptions], MigrationPolicy] = (
+        preset  # the policy of a step, with what its user wants otherwise
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ class Listener:
     on_started: Callable[[Step], None]
     on_progress: Callable[[MigrationProgress], None]
     on_lost_sight: Callable[[str], None]  # a sentence
+    on_change: Callable[[str, str], None] = lambda _severity, _sentence: None  # what the user asked for while it runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from hpconsole.core.events import MigrationProgress
 from hpconsole.core.hypervisor.port import JobStats
-from hpconsole.core.planning.migration_policy import ABORT, AT_LAST, Action, Schedule, StallStep
+from hpconsole.core.planning.migration_policy import ABORT, POST_COPY, Action, Schedule
+from hpconsole.core.planning.stalls import StallCount
 
 _DOWNTIME = "setDowntime"
 _CLEARLY = 1.2  # both rates waver: only what differs by more is worth a comparison
@@ -32,7 +33,7 @@ class ScheduleFollower:
     Threads: one at a time.
 
     Args:
-        schedule: Its post-copy steps are left out: whether to risk the VM is not for a schedule to decide.
+        schedule: Its post-copy steps count only where the migration was begun so that it can be switched.
         silence_s: How long nothing may be sent before the link counts as dead.
         bandwidth_mib_s: What the migration was limited to, for the advice.
     """
@@ -40,51 +41,44 @@ class ScheduleFollower:
     def __init__(
         self, schedule: Schedule, vm_name: str, *, silence_s: float, bandwidth_mib_s: int | None = None
     ) -> None:
-        schedule = schedule.without_post_copy()
         self._vm_name = vm_name
         self._silence_s = silence_s
-        self._bandwidth_mib_s = bandwidth_mib_s
-        self._steps = [*schedule.stalling, *(StallStep(AT_LAST, action) for action in schedule.last)]
-        self._pass = 0
-        self._lowest: int | None = None  # bytes that the best pass left
-        self._stalls = 0
-        self._is_stalling = False
+        self.bandwidth_mib_s = bandwidth_mib_s
+        self._least_ms = 0  # what the user allowed: no step of the schedule goes below it
+        self._count = StallCount(schedule)
         self._last_sent: tuple[int | None, ...] = ()
         self._sent_at_ms = 0
         self._writes_mib_s = 0.0  # the most that was seen: auto-converge slows the guest down afterwards
         self._carries_mib_s = 0.0
         self.downtime_ms: int | None = None
+        self.wants_post_copy = False
         self.given_up: GivenUp | None = None
         for action in schedule.initial:
             self._do(action)
 
     def look(self, stats: JobStats, progress: MigrationProgress) -> None:
-        """Take these statistics of the running job in: `downtime_ms` is then what to allow, `given_up` whether to
-        abort.
+        """Take these statistics of the running job in: `downtime_ms` is then what to allow, `wants_post_copy` whether
+        to switch over, `given_up` whether to abort.
         """
         self._writes_mib_s = max(self._writes_mib_s, progress.dirty_rate_mib_s or 0.0)
         self._carries_mib_s = progress.throughput_mib_s or self._carries_mib_s
         self._watch_link(stats)
-        number = stats.iteration or 0
-        if number <= self._pass:
-            return
-        # A pass that is shorter than the time between two looks cannot be told from its neighbours; it leaves less than
-        # what the longest pause of the schedule carries, so that it is over soon.
-        is_first = self._pass == 0
-        self._pass = number
-        left = stats.memory_remaining_bytes
-        if left is None or (is_first and number == 1):  # at its beginning the first pass has everything left
-            return
-        self._is_stalling = self._lowest is not None and left >= self._lowest
-        self._lowest = left if self._lowest is None else min(self._lowest, left)
-        if self._is_stalling:
-            self._stalls += 1
-            self._next_step()
+        if self.wants_post_copy:
+            return  # from now on the guest writes on the other side
+        action = self._count.look(stats.iteration or 0, stats.memory_remaining_bytes)
+        if action is not None:
+            self._do(action)
+
+    def allow(self, downtime_ms: int) -> None:
+        """The user allows so long a pause; the schedule goes on from there."""
+        self.downtime_ms = self._least_ms = downtime_ms
 
     @property
     def sentence(self) -> str:
         """How it stands while it stalls, for the user; empty while it goes on well."""
-        if not self._is_stalling or self.given_up is not None:
+        if self.wants_post_copy:
+            return f"{self._vm_name} runs on its new host while the rest of its memory follows."
+        if not self._count.is_stalling or self.given_up is not None:
             return ""
         pause = f"; allowing a pause of {self.downtime_ms} ms" if self.downtime_ms is not None else ""
         return f"{self._rates()}{pause}."
@@ -107,16 +101,14 @@ class ScheduleFollower:
                 is_link_silent=True,
             )
 
-    def _next_step(self) -> None:
-        if self._steps and self._steps[0].limit <= self._stalls:  # AT_LAST is below every count
-            self._do(self._steps.pop(0).action)
-
     def _do(self, action: Action) -> None:
         if action.name == _DOWNTIME and action.params:
-            self.downtime_ms = int(action.params[0])
+            self.downtime_ms = max(int(action.params[0]), self._least_ms)
+        elif action.name == POST_COPY.name:
+            self.wants_post_copy = True
         elif action.name == ABORT.name:
             self.given_up = GivenUp(
-                f"{self._rates()}. {self._stalls} passes made no headway; it was aborted.", self._advice()
+                f"{self._rates()}. {self._count.stalls} passes made no headway; it was aborted.", self._advice()
             )
 
     def _rates(self) -> str:
@@ -129,7 +121,7 @@ class ScheduleFollower:
     def _advice(self) -> str:
         link = (
             "allow the migration more bandwidth"
-            if self._bandwidth_mib_s is not None
+            if self.bandwidth_mib_s is not None
             else "let no other migration share the link"
         )
         return f"Try again when {self._vm_name} is less busy, {link}, or pause {self._vm_name} while it moves."

@@ -25,17 +25,23 @@ from hpconsole.core.events import (
     StepProgressed,
     StepStarted,
 )
+from hpconsole.core.execution.attempt import preset
 from hpconsole.core.execution.console_identity import ConsoleIdentity, this_console
 from hpconsole.core.execution.end_states import EndState
-from hpconsole.core.execution.journal import Journal, JournalWriter, MigrationRecord
+from hpconsole.core.execution.entries import record_of
+from hpconsole.core.execution.journal import Journal, JournalWriter
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.migration import Listener, Migration, Result, Surroundings, Timings
 from hpconsole.core.execution.promises import Promises
+from hpconsole.core.execution.queue_control import QueueControl
 from hpconsole.core.execution.recovery import Found
 from hpconsole.core.execution.retry import may_be_retried, next_try
+from hpconsole.core.execution.steering import JobChange
 from hpconsole.core.execution.step_queue import Limits, QueuedStep, StepQueue, StepState, StepStatus
 from hpconsole.core.execution.unfinished import Unfinished
 from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.planning.migration_options import MigrationOptions, most_at_once
+from hpconsole.core.planning.migration_policy import MigrationPolicy
 from hpconsole.core.planning.plan import Plan, Step
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.reservations import Reservation
@@ -55,6 +61,8 @@ class Executor:
         limits: How many migrations may run at once.
         timings: How often and how long hosts are asked.
         refresh: Asks for a new poll of a host, when a VM left or reached it.
+        how: The migration policy that these options mean.
+        foresee: Adds what is known to expect of a step, at once.
 
     Threads: public methods from any thread; they return at once, except `close`. One thread `hpc-executor` starts
     steps; each running step has its own, and one that looks at its progress.
@@ -71,13 +79,16 @@ class Executor:
         timings: Timings | None = None,
         refresh: Callable[[str], None] = lambda _host: None,
         console: ConsoleIdentity | None = None,
+        how: Callable[[MigrationOptions], MigrationPolicy] = preset,
+        foresee: Callable[[Step], Step] = lambda step: step,
     ) -> None:
         self._pool = pool
         self._store = store
         self._journal = journal
         self._writer = JournalWriter(journal, lambda sentence: self._notify("warning", sentence))
-        self._with = Surroundings(pool, store, self._writer, policy, timings or Timings())
+        self._with = Surroundings(pool, store, self._writer, policy, timings or Timings(), how)
         self._policy = policy
+        self._foresee = foresee
         self._refresh = refresh
         self._console = console or this_console()
         self._queue = StepQueue(limits or Limits())
@@ -85,6 +96,7 @@ class Executor:
         self._lock = threading.RLock()
         self._booking = threading.Lock()  # held while a place is chosen; never taken with `_lock` held
         self._changed = threading.Condition(self._lock)
+        self.control = QueueControl(self._queue, self._lock, how, self._wake)
         self._is_closing = False
         self._is_dirty = False
         self._must_recover = False
@@ -120,7 +132,9 @@ class Executor:
                         subject=step.vm_name,
                     )
             for index, step in enumerate(plan.steps):
-                self._queue.add(QueuedStep(plan, index, step, vms.get(step.vm_uuid), uuid.uuid4().hex))
+                entry = QueuedStep(plan, index, step, vms.get(step.vm_uuid), uuid.uuid4().hex)
+                entry.most = most_at_once(step.options, self._with.how(step.options))
+                self._queue.add(entry)
         self._report(PlanSubmitted(_now(), plan))
         if not plan.steps:
             self._report(PlanFinished(_now(), plan, ()))
@@ -212,7 +226,8 @@ class Executor:
             for entry in new:
                 entry.is_in_journal = True
         for entry in new:
-            self._writer.begin(self._record(entry))
+            entry.step = self._foresee(entry.step)
+            self._writer.begin(record_of(entry, self._pool.uris(), self._console))
 
     def _end_cancelled(self) -> None:
         with self._lock:
@@ -234,6 +249,8 @@ class Executor:
                 )
                 self._threads.add(thread)
                 thread.start()
+            for entry, share in self._queue.new_shares():
+                entry.steering.ask(JobChange(bandwidth_mib_s=share, is_automatic=True))
 
     # --- one step -------------------------------------------------------------------------------------------------
 
@@ -260,8 +277,10 @@ class Executor:
             on_started=lambda step: self._on_started(entry, step),
             on_progress=lambda progress: self._on_progress(entry, progress),
             on_lost_sight=lambda sentence: self._on_lost_sight(entry, sentence),
+            on_change=lambda severity, sentence: self._notify(severity, sentence, entry.step.vm_name),
         )
-        migration = Migration(self._with, entry.step, entry.migration_id, entry.token, listener)
+        step, token = entry.step, entry.token
+        migration = Migration(self._with, step, entry.migration_id, token, listener, steering=entry.steering)
         if entry.is_recovered:
             self._on_started(entry, entry.step)
             return migration.resume(entry.known or KnownBefore())
@@ -380,27 +399,6 @@ class Executor:
         self._wake()
 
     # --- small things ---------------------------------------------------------------------------------------------
-
-    def _record(self, entry: QueuedStep) -> MigrationRecord:
-        step = entry.step
-        uris = self._pool.uris()
-        return MigrationRecord(
-            migration_id=entry.migration_id,
-            plan_id=entry.plan.plan_id,
-            step_index=entry.index,
-            attempt=entry.attempt,
-            vm_uuid=step.vm_uuid,
-            vm_name=step.vm_name,
-            source=step.source,
-            source_uri=uris.get(step.source, ""),
-            destination=step.destination,
-            destination_uri=uris.get(step.destination, ""),
-            placement=step.placement,
-            console=self._console,
-            is_destination_chosen=step.is_destination_chosen,
-            sentence=step.sentence,
-            facts={"based_on": entry.plan.based_on, "reason": entry.plan.reason},
-        )
 
     def _notify(self, severity: str, sentence: str, subject: str = "") -> None:
         self._report(Notice(_now(), severity, sentence, subject))

@@ -82,7 +82,7 @@ class Forecaster:
         vm = self._store.snapshot.vms.get(question.vm_uuid)
         if vm is None or vm.host is None or not vm.state.is_active:
             return None
-        return self._put_together(question, vm, self._fresh(vm.uuid) or _Measured(0.0, None, ""))
+        return self._put_together(question, vm, self._fresh(vm.uuid) or _Measured(0.0, None, ""), is_quick=True)
 
     def close(self) -> None:
         """Let measurements under way end at once."""
@@ -95,7 +95,7 @@ class Forecaster:
             raise PlanOutOfDate(f"{name} does not run, so there is nothing to foresee.", subject=name)
         return vm
 
-    def _put_together(self, question: Question, vm: Vm, measured: _Measured) -> Forecast:
+    def _put_together(self, question: Question, vm: Vm, measured: _Measured, *, is_quick: bool = False) -> Forecast:
         past = self._past()
         source = vm.host or ""
         memory_mib = vm.memory_kib / 1024
@@ -116,8 +116,8 @@ class Forecaster:
             question.destination,
             past,
             limit_mib_s=question.limit_mib_s,
-            source_card_mib_s=self._card(source),
-            destination_card_mib_s=self._card(question.destination),
+            source_card_mib_s=self._card(source, is_quick=is_quick),
+            destination_card_mib_s=self._card(question.destination, is_quick=is_quick),
             shared_by=question.shared_by,
         )
         basis = "; ".join(part for part in (f"{amount:.0f} MiB: {words}", measured.words) if part)
@@ -187,8 +187,10 @@ class Forecaster:
         read = (read_past(one.source, one.destination, one.vm_uuid, one.statistics) for one in records)
         return [one for one in read if one is not None]
 
-    def _card(self, host: str) -> float | None:
-        """The speed of a host's network card; asked once."""
+    def _card(self, host: str, *, is_quick: bool) -> float | None:
+        """The speed of a host's network card; asked once, and never where there is no time to ask."""
+        if is_quick:
+            return self._cards.get(host)
         if host not in self._cards:
             try:
                 self._cards[host] = self._pool.call(

@@ -7,6 +7,7 @@ says what both hosts were seen to have.
 from __future__ import annotations
 
 import logging
+import time
 
 from hpconsole.core.errors import HpconsoleError, HypervisorError, NoSuitableHost, PlanningError
 from hpconsole.core.events import StepOutcome
@@ -19,9 +20,11 @@ from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.preflight import Booking, Prepared, prepare
 from hpconsole.core.execution.proving import Expectation, Prover
 from hpconsole.core.execution.routes import Route, is_worth_another_route, routes
+from hpconsole.core.execution.steering import Steering
 from hpconsole.core.execution.verification import look
-from hpconsole.core.execution.watching import JobReader, JobWatcher
+from hpconsole.core.execution.watching import JobHelp, JobReader, JobWatcher, Target
 from hpconsole.core.hypervisor.port import MigrationRequest, MigrationTransport
+from hpconsole.core.planning.migration_options import connections, may_post_copy
 from hpconsole.core.planning.plan import Step
 
 __all__ = ["Listener", "Migration", "Result", "Surroundings", "Timings"]
@@ -33,18 +36,25 @@ class Migration:
     """One attempt. `run` (or `resume`, for one found in the journal) is called once, on a thread of its own."""
 
     def __init__(
-        self, surroundings: Surroundings, step: Step, migration_id: str, token: CancelToken, listener: Listener
+        self,
+        surroundings: Surroundings,
+        step: Step,
+        migration_id: str,
+        token: CancelToken,
+        listener: Listener,
+        *,
+        steering: Steering | None = None,
     ) -> None:
         self._with = surroundings
         self._step = step
         self._id = migration_id
         self._token = token
         self._listener = listener
+        self._steering = steering or Steering()
         self._given_up: GivenUp | None = None
         self._reader = JobReader(
             surroundings.pool,
-            step.source,
-            step.vm_uuid,
+            Target(step.vm_uuid, step.vm_name, step.source, step.destination),
             listener.on_progress,
             deadline_s=surroundings.timings.call_s,
         )
@@ -82,10 +92,30 @@ class Migration:
 
     def resume(self, known: KnownBefore) -> Result | None:
         """Find out what became of an attempt that an earlier run of the console began. None: closing again."""
-        return self._prover().prove(Expectation(self._step, known, is_resumed=True))
+        helper = self._help(self._follower(), began_s=None)
+        return self._prover(helper).prove(Expectation(self._step, known, is_resumed=True))
 
-    def _prover(self) -> Prover:
-        return Prover(self._with, self._id, self._token, self._listener, self._reader)
+    def _prover(self, helper: JobHelp | None = None) -> Prover:
+        return Prover(self._with, self._id, self._token, self._listener, self._reader, helper=helper)
+
+    def _follower(self) -> ScheduleFollower:
+        options = self._step.options
+        return ScheduleFollower(
+            self._with.how(options).schedule,
+            self._step.vm_name,
+            silence_s=self._with.timings.silence_s,
+            bandwidth_mib_s=options.bandwidth_mib_s,
+        )
+
+    def _help(self, follower: ScheduleFollower, *, began_s: float | None) -> JobHelp:
+        return JobHelp(
+            self._reader,
+            self._token,
+            follower,
+            self._steering,
+            began_s=began_s,
+            on_change=self._listener.on_change,
+        )
 
     # --- moving ---------------------------------------------------------------------------------------------------
 
@@ -120,24 +150,10 @@ class Migration:
 
     def _migrate(self, prepared: Prepared, route: Route) -> HypervisorError | None:
         pool, step = self._with.pool, prepared.step
-        request = MigrationRequest(
-            destination_uri=route.destination_uri,
-            transport=route.transport,
-            destination_xml=prepared.destination_xml,
-            persistent_xml=prepared.persistent_xml,
-            migrate_uri=route.migrate_uri,
-            bandwidth_mib_s=step.bandwidth_mib_s,
-            auto_converge=self._with.how.auto_converge,
-            compressed=self._with.how.compressed,
-            post_copy=step.post_copy,
-        )
-        follower = ScheduleFollower(
-            self._with.how.schedule,
-            step.vm_name,
-            silence_s=self._with.timings.silence_s,
-            bandwidth_mib_s=step.bandwidth_mib_s,
-        )
-        watcher = JobWatcher(self._reader, self._token, follower, interval_s=self._with.timings.poll_s)
+        request = self._request(prepared, route)
+        follower = self._follower()
+        helper = self._help(follower, began_s=time.monotonic())
+        watcher = JobWatcher(helper, self._token, interval_s=self._with.timings.poll_s)
         try:
             source = pool.hypervisor(step.source)
             is_ours = route.transport is MigrationTransport.CLIENT_MANAGED
@@ -149,3 +165,20 @@ class Migration:
             watcher.close()
             self._given_up = follower.given_up
         return None
+
+    def _request(self, prepared: Prepared, route: Route) -> MigrationRequest:
+        options = prepared.step.options
+        how = self._with.how(options)
+        return MigrationRequest(
+            destination_uri=route.destination_uri,
+            transport=route.transport,
+            destination_xml=prepared.destination_xml,
+            persistent_xml=prepared.persistent_xml,
+            migrate_uri=route.migrate_uri,
+            bandwidth_mib_s=options.bandwidth_mib_s,
+            auto_converge=how.auto_converge,
+            compressed=how.compressed,
+            post_copy=may_post_copy(options, how),
+            parallel_connections=connections(options, vcpus=prepared.vm.vcpus, link_mib_s=None),
+            tls=options.tls,
+        )

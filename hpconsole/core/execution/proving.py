@@ -20,8 +20,9 @@ from hpconsole.core.execution.end_sentences import describe
 from hpconsole.core.execution.end_states import EndState, HostView, judge
 from hpconsole.core.execution.journal import Phase
 from hpconsole.core.execution.known_before import KnownBefore
+from hpconsole.core.execution.measured import path_figures
 from hpconsole.core.execution.verification import differences, look, outcome_detail
-from hpconsole.core.execution.watching import JobReader
+from hpconsole.core.execution.watching import JobHelp, JobReader
 from hpconsole.core.hypervisor.port import JobStats
 from hpconsole.core.planning.plan import Step
 
@@ -45,13 +46,21 @@ class Prover:
     """Proves one attempt. `prove` is called once, on the attempt's thread."""
 
     def __init__(
-        self, surroundings: Surroundings, migration_id: str, token: CancelToken, listener: Listener, reader: JobReader
+        self,
+        surroundings: Surroundings,
+        migration_id: str,
+        token: CancelToken,
+        listener: Listener,
+        reader: JobReader,
+        *,
+        helper: JobHelp | None = None,
     ) -> None:
         self._with = surroundings
         self._id = migration_id
         self._token = token
         self._listener = listener
         self._reader = reader
+        self._helper = helper  # of a job that goes on without our call: it gets its schedule all the same
 
     def prove(self, expected: Expectation) -> Result | None:
         """How it ended, as both hosts show it. None: the console closes."""
@@ -110,7 +119,11 @@ class Prover:
                     return state, source, destination
                 if self._token.is_cancelled and is_ours:
                     self._reader.abort()
-                self._reader.read(describe(state, step.vm_name, source, destination))
+                words = describe(state, step.vm_name, source, destination)
+                if self._helper is not None and is_ours:
+                    self._helper.look(words)
+                else:
+                    self._reader.read(words)
             self._token.wait(timings.poll_s if state is not EndState.UNKNOWN else min(5.0, timings.poll_s * 4))
         return None
 
@@ -181,7 +194,7 @@ class Prover:
             )
         except HpconsoleError:
             return {}
-        figures = {
+        figures = path_figures(stats, step.options) | {
             "total_s": None if stats.elapsed_ms is None else stats.elapsed_ms / 1000,
             "downtime_ms": stats.downtime_ms,
             "setup_ms": stats.setup_ms,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.console_identity import ConsoleIdentity
 from hpconsole.core.execution.journal import Journal, MigrationRecord, Phase
+from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions, options_from_json
 from hpconsole.core.planning.plan import MigrateStep, Plan
 
 # STARTING is not among them: where the disk was full, it may be the last that could be written.
@@ -99,9 +100,15 @@ def _as_plan(record: MigrationRecord) -> Plan:
         placement=replace(record.placement, host=record.destination),
         sentence=f"Move {record.vm_name} from {record.source} to {record.destination}; begun by an earlier run.",
         is_destination_chosen=record.is_destination_chosen,
+        options=_options(record),
     )
     title = f"Unfinished: {record.vm_name} from {record.source} to {record.destination}"
     return Plan(title, (step,), based_on=0, reason="found in the journal at the start")
+
+
+def _options(record: MigrationRecord) -> MigrationOptions:
+    kept = record.facts.get("options")
+    return options_from_json(kept) if isinstance(kept, Mapping) else DEFAULT_OPTIONS
 
 
 def _sentence(record: MigrationRecord) -> str:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from hpconsole.core.events import MigrationProgress, StepOutcome
 from hpconsole.core.execution.cancel import CancelToken
 from hpconsole.core.execution.known_before import KnownBefore
+from hpconsole.core.execution.steering import Steering
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.plan import Plan, Step
 
@@ -35,6 +36,7 @@ class Limits:
     outgoing: int = 2  # leaving one host
     incoming: int = 2  # arriving at one host
     total: int = 8
+    bandwidth_mib_s: int | None = None  # what the migrations of one host may use together, shared evenly
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +64,38 @@ class QueuedStep:
     attempt: int = 1
     state: StepState = StepState.WAITING
     token: CancelToken = field(default_factory=CancelToken)
+    steering: Steering = field(default_factory=Steering)
     tried: set[str] = field(default_factory=set)
     progress: MigrationProgress | None = None
     outcome: StepOutcome | None = None
     is_recovered: bool = False  # found in the journal of an earlier run, or asked about again
     known: KnownBefore | None = None  # of a recovered one: what its journal entry says of the VM before
     is_in_journal: bool = False
+    most: int = 255  # of its kind at once on a host: its policy's limit
+    share_mib_s: int | None = None  # its part of what its hosts' migrations may use, as last given to it
     is_booked: bool = False  # its place was checked and taken; until then the plan's place is a wish
 
 
 class StepQueue:
-    """The steps of all plans, in the order they were submitted."""
+    """The steps of all plans: those of higher priority first, else in the order they were submitted."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.is_paused = False
         self._entries: list[QueuedStep] = []
 
     def add(self, entry: QueuedStep) -> None:
-        """Put a step at the end."""
-        self._entries.append(entry)
+        """Put a step behind all that are at least as urgent."""
+        place = len(self._entries)
+        while place and _is_behind(self._entries[place - 1], entry):
+            place -= 1
+        self._entries.insert(place, entry)
+
+    def put_first(self, entry: QueuedStep) -> None:
+        """Let a waiting step start before all others that wait."""
+        self._entries.remove(entry)
+        waiting = (place for place, one in enumerate(self._entries) if one.state is StepState.WAITING)
+        self._entries.insert(next(waiting, len(self._entries)), entry)
 
     def remove(self, plan_id: str) -> None:
         """Forget a plan, every step of which ended."""
@@ -104,7 +119,7 @@ class StepQueue:
 
     def startable(self) -> list[QueuedStep]:
         """The waiting steps that may start now, together, within the limits."""
-        usage = _Usage(self.active())
+        usage = _Usage(self.active(), is_paused=self.is_paused)
         chosen: list[QueuedStep] = []
         for entry in self._entries:
             if entry.state is StepState.WAITING and not usage.why_not(entry, self.limits):
@@ -112,9 +127,25 @@ class StepQueue:
                 chosen.append(entry)
         return chosen
 
+    def new_shares(self) -> list[tuple[QueuedStep, int]]:
+        """Who of those that run gets another part of the bandwidth than it has: an even share of its busier host's."""
+        whole = self.limits.bandwidth_mib_s
+        if whole is None:
+            return []
+        usage = _Usage(self.active())
+        changed: list[tuple[QueuedStep, int]] = []
+        for entry in self.active():
+            share = max(1, whole // usage.sharing(entry))
+            own = entry.step.options.bandwidth_mib_s
+            share = share if own is None else min(share, own)
+            if share != entry.share_mib_s:
+                entry.share_mib_s = share
+                changed.append((entry, share))
+        return changed
+
     def statuses(self) -> tuple[StepStatus, ...]:
         """Every unfinished step, with what the waiting ones wait for."""
-        usage = _Usage(self.active())
+        usage = _Usage(self.active(), is_paused=self.is_paused)
         return tuple(
             StepStatus(
                 entry.plan.plan_id,
@@ -129,10 +160,26 @@ class StepQueue:
         )
 
 
+def priority_of(entry: QueuedStep) -> int:
+    """How urgent a step is: what its plan says, or else the VM's own priority, 1 to 100."""
+    wanted = entry.step.options.priority
+    if wanted is not None:
+        return wanted
+    return entry.vm.intent.priority if entry.vm is not None else 50
+
+
+def _is_behind(present: QueuedStep, new: QueuedStep) -> bool:
+    """Whether a step that waits already lets a new one of another plan pass; a plan keeps its own order."""
+    if present.state is not StepState.WAITING or present.plan.plan_id == new.plan.plan_id:
+        return False
+    return priority_of(present) < priority_of(new)
+
+
 class _Usage:
     """How many run now, per host and together. Watched and recovered ones load their hosts too."""
 
-    def __init__(self, active: list[QueuedStep]) -> None:
+    def __init__(self, active: list[QueuedStep], *, is_paused: bool = False) -> None:
+        self._is_paused = is_paused
         self._outgoing: Counter[str] = Counter()
         self._incoming: Counter[str] = Counter()
         self._total = 0
@@ -144,13 +191,21 @@ class _Usage:
         self._incoming[entry.step.destination] += 1
         self._total += 1
 
+    def sharing(self, entry: QueuedStep) -> int:
+        """How many use the busier of its two hosts, itself included."""
+        source, destination = entry.step.source, entry.step.destination
+        each = (self._outgoing[name] + self._incoming[name] for name in (source, destination))
+        return max(1, *each)
+
     def why_not(self, entry: QueuedStep, limits: Limits) -> str:
         step = entry.step
         if entry.is_recovered:
             return ""  # it runs on the hosts already, whatever our limits say
-        if self._outgoing[step.source] >= limits.outgoing:
+        if self._is_paused:
+            return "The queue is paused."
+        if self._outgoing[step.source] >= min(limits.outgoing, entry.most):
             return f"{self._outgoing[step.source]} migrations leave {step.source} already."
-        if self._incoming[step.destination] >= limits.incoming:
+        if self._incoming[step.destination] >= min(limits.incoming, entry.most):
             return f"{self._incoming[step.destination]} migrations arrive at {step.destination} already."
         if self._total >= limits.total:
             return f"{self._total} migrations run already."

@@ -57,6 +57,7 @@ def read_job_stats(stats: Mapping[str, object]) -> JobStats:
         memory_remaining_bytes=count("memory_remaining"),
         memory_bps=count("memory_bps"),
         dirty_rate_pages_s=count("memory_dirty_rate"),
+        zero_pages=count("memory_constant"),
         page_size_bytes=count("memory_page_size"),
         iteration=count("memory_iteration"),
         auto_converge_throttle_pct=count("auto_converge_throttle"),

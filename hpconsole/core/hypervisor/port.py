@@ -108,6 +108,7 @@ class JobStats:
     memory_remaining_bytes: int | None = None
     memory_bps: int | None = None
     dirty_rate_pages_s: int | None = None
+    zero_pages: int | None = None  # sent as "all zeros", a few bytes each
     page_size_bytes: int | None = None
     iteration: int | None = None
     auto_converge_throttle_pct: int | None = None

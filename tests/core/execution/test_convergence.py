@@ -88,11 +88,22 @@ class TestSchedule:
         look(follower, 10, 500)
         assert follower.given_up is not None
 
-    def test_no_schedule_switches_to_post_copy(self) -> None:
+    def test_a_schedule_that_ends_in_post_copy_wants_it_and_then_nothing_more(self) -> None:
         follower = a_follower(POST_COPY_POLICY)
-        for number in range(1, 6):
+        for number in range(1, 9):
             look(follower, number, 500)
-        assert follower.given_up is not None
+        assert follower.wants_post_copy
+        assert follower.given_up is None
+        assert "runs on its new host while the rest" in follower.sentence
+
+    def test_what_the_user_allows_is_not_taken_back_by_the_schedule(self) -> None:
+        follower = a_follower()
+        follower.allow(350)
+        allowed = []
+        for number in range(1, 8):
+            look(follower, number, 600)
+            allowed.append(follower.downtime_ms)
+        assert allowed == [350, 350, 350, 350, 350, 400, 400]
 
     @pytest.mark.parametrize(("seconds", "is_over"), [(239, False), (240, True)])
     def test_a_silent_link_is_not_waited_for_for_ever(self, seconds: int, is_over: bool) -> None:
