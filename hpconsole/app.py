@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.executor import Executor
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.migration import Timings
+    from hpconsole.core.execution.repairs import Repairs
     from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
@@ -121,6 +122,19 @@ class App:
     def executor(self) -> Executor | None:
         """What runs plans; None until `start` has done its work."""
         return self._executor
+
+    @property
+    def repairs(self) -> Repairs:
+        """What can be done about migrations that ended badly. Blocks while hosts are asked: not for a window's thread.
+
+        Raises:
+            HpconsoleError: the console is still starting.
+        """
+        from hpconsole.core.execution.repairs import Repairs
+
+        if not self._ready.wait(30) or self.journal is None:
+            raise HpconsoleError("The console is still starting. Try again in a moment.")
+        return Repairs(self.pool, self.journal)
 
     @property
     def hosts(self) -> Mapping[str, str]:
@@ -313,7 +327,20 @@ class App:
             self.database.hosts.add(name, parsed.text)
 
     def remove_host(self, name: str) -> None:
-        """Forget a host. Nothing is changed on it; its VMs go on."""
+        """Forget a host. Nothing is changed on it; its VMs go on.
+
+        Raises:
+            HpconsoleError: a VM is on its way from or to it; the host stays.
+        """
+        running = self._executor.running() if self._executor is not None else ()
+        steps = [status.step for status in running]
+        moved = sorted({step.vm_name for step in steps if name in (step.source, step.destination)})
+        if moved:
+            sentence = (
+                f"{name} stays: {', '.join(moved)} {'is' if len(moved) == 1 else 'are'} being moved from or to it. "
+                "Wait for the end, or cancel, then remove it."
+            )
+            raise HpconsoleError(sentence, subject=name)
         self.pool.remove(name)
         if self.database is not None:
             self.database.hosts.remove(name)
