@@ -33,6 +33,16 @@ class Selection:
         """Selected VMs that are on their way."""
         return tuple(vm for vm in self.vms if vm.is_migrating)
 
+    @property
+    def startable(self) -> tuple[Vm, ...]:
+        """Selected VMs without a process, defined on a host that is known."""
+        return tuple(vm for vm in self.vms if vm.host is not None and vm.state.value in ("shut off", "crashed"))
+
+    @property
+    def running(self) -> tuple[Vm, ...]:
+        """Selected VMs with a process."""
+        return tuple(vm for vm in self.vms if vm.is_running_somewhere)
+
 
 def _why_not_migrate(selection: Selection) -> str:
     if selection.movable:
@@ -44,6 +54,27 @@ def _why_not_migrate(selection: Selection) -> str:
 
 def _why_not_cancel(selection: Selection) -> str:
     return "" if selection.migrating else "No selected VM is being migrated."
+
+
+def _why_not_one_vm(selection: Selection) -> str:
+    if len(selection.vms) != 1:
+        return "Select one VM first." if not selection.vms else "Select a single VM."
+    return "" if selection.vms[0].host else f"No host that is known has {selection.vms[0].name}."
+
+
+def _why_not_numa_vm(selection: Selection) -> str:
+    why_not = _why_not_one_vm(selection)
+    if why_not or selection.vms[0].virtual_nodes:
+        return why_not
+    return f"{selection.vms[0].name} has no virtual NUMA nodes. Edit the VM to give it some."
+
+
+def _why_not_start(selection: Selection) -> str:
+    return "" if selection.startable else "Select a VM that is shut off."
+
+
+def _why_not_stop(selection: Selection) -> str:
+    return "" if selection.running else "Select a VM that runs."
 
 
 def _why_not_host(selection: Selection) -> str:
@@ -83,6 +114,21 @@ ALL = (
     ),
     ActionSpec(
         "show_vms_of_host", "Show Its &VMs", "Search for what is on the selected host", "vm", why_not=_why_not_host
+    ),
+    ActionSpec("new_vm", "&New VM…", "Make a VM, on the selected host or where it fits", "vm-add", "Ctrl+Shift+N"),
+    ActionSpec("edit_vm", "&Edit VM…", "Change the selected VM", "edit", "Ctrl+E", why_not=_why_not_one_vm),
+    ActionSpec("start_vm", "S&tart", "Start the selected VMs", "running", why_not=_why_not_start),
+    ActionSpec("shut_down", "Shut &Down", "Ask the selected VMs' guests to shut down", "off", why_not=_why_not_stop),
+    ActionSpec(
+        "force_off", "&Force Off…", "End the selected VMs at once, without asking their guests", "cancel",
+        why_not=_why_not_stop,
+    ),
+    ActionSpec(
+        "numa_vm", "N&UMA Topology…", "Pin the virtual NUMA nodes of the selected VM", "node", why_not=_why_not_numa_vm
+    ),
+    ActionSpec(
+        "numa_host", "NUMA &Topology…", "Pin the virtual NUMA nodes of every VM that may run on the selected host",
+        "node", why_not=_why_not_host,
     ),
     ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),
     ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),

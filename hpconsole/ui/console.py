@@ -9,8 +9,8 @@ from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
-    from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.execution.journal import Journal
+    from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 

@@ -26,6 +26,7 @@ from hpconsole.core.events import Notice, PlanSubmitted, StepStarted
 from hpconsole.core.model.host import HostLink, LinkState
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import VmState
 from hpconsole.core.planning.plan import MigrateStep, Plan
 from hpconsole.ui.actions import ALL, Selection
 from hpconsole.ui.main_window.frame import Frame
@@ -33,7 +34,7 @@ from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
 from hpconsole.ui.widgets.text_label import ElidedLabel
 from hpconsole.ui.window_state import WindowState
-from tests.builders import NOW, a_host, a_snapshot, a_vm
+from tests.builders import NOW, a_host, a_snapshot, a_vm, virtual_nodes
 from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child, click, click_row, press, type_text
 
@@ -168,6 +169,14 @@ def test_context_menu_offers_migrate(qtbot: QtBot, window: MainWindow, console: 
     assert [entry.text() for entry in menu.actions()] == [
         "&Migrate VM(s)…",
         "&Cancel Migration",
+        "",
+        "&New VM…",
+        "&Edit VM…",
+        "N&UMA Topology…",
+        "",
+        "S&tart",
+        "Shut &Down",
+        "&Force Off…",
         "",
         "Migration Hi&story…",
     ]
@@ -366,9 +375,14 @@ def test_a_broken_settings_file_is_no_obstacle(
 def test_every_action_has_its_method_and_its_own_shortcut(window: MainWindow) -> None:
     shortcuts = [spec.shortcut for spec in ALL if spec.shortcut]
     assert len(set(shortcuts)) == len(shortcuts)
+    selections = (
+        Selection(("h",), (a_vm(), a_vm("m", is_migrating=True))),
+        Selection(vms=(a_vm(virtual_nodes=virtual_nodes(2, vcpus=4, memory_mib=64)),)),
+        Selection(vms=(a_vm(state=VmState.SHUT_OFF),)),
+    )
     for spec in ALL:
         assert window.frame.findChild(QAction, f"action_{spec.name}") is not None
-        assert not spec.why_not(Selection(("h",), (a_vm(), a_vm("m", is_migrating=True))))
+        assert any(not spec.why_not(selection) for selection in selections), spec.name
 
 
 def test_no_two_entries_of_a_menu_share_a_letter(window: MainWindow) -> None:

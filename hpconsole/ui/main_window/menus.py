@@ -13,8 +13,11 @@ from hpconsole.ui.actions import Actions
 from hpconsole.ui.theme import Theme, ThemeChoice
 
 _THEMES = ((ThemeChoice.SYSTEM, "As the &System"), (ThemeChoice.LIGHT, "&Light"), (ThemeChoice.DARK, "&Dark"))
-HOST_MENU = ("show_vms_of_host", "refresh", "", "remove_host")
-VM_MENU = ("migrate", "cancel_migration", "", "history")
+HOST_MENU = ("show_vms_of_host", "numa_host", "refresh", "", "remove_host")
+VM_MENU = (
+    *("migrate", "cancel_migration", "", "new_vm", "edit_vm", "numa_vm", ""),
+    *("start_vm", "shut_down", "force_off", "", "history"),
+)
 
 
 class SearchBox(QLineEdit):
@@ -53,6 +56,9 @@ def build_toolbar(window: QMainWindow, actions: Actions, search: SearchBox) -> Q
     bar.setIconSize(QSize(18, 18))
     bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     bar.addAction(actions["migrate"])
+    bar.addSeparator()
+    bar.addAction(actions["new_vm"])
+    bar.addAction(actions["edit_vm"])
     bar.addSeparator()
     bar.addAction(actions["add_host"])
     spacer = QWidget()

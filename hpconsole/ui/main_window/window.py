@@ -26,6 +26,7 @@ from hpconsole.ui.main_window.docks import Docks
 from hpconsole.ui.main_window.empty_state import EmptyState
 from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows, is_simulated, trouble
+from hpconsole.ui.main_window.machine_actions import MachineActions
 from hpconsole.ui.main_window.migration_views import MigrationViews
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
 from hpconsole.ui.main_window.vm_rows import VmRows
@@ -72,7 +73,16 @@ class MainWindow(QObject):
         self._is_warm = False
         self.messages = Messages(frame, frame.statusBar())
         self._background = Background(self)
-        self.actions_ = Actions({spec: getattr(self, f"on_{spec}") for spec in _ACTION_NAMES}, frame)
+        self.machines = MachineActions(
+            frame,
+            console,
+            themes,
+            self.messages,
+            selection=lambda: self.selection,
+            new_snapshots=self.snapshot_shown,
+            show=self._open,
+        )
+        self.actions_ = Actions({name: self._slot(name) for name in _ACTION_NAMES}, frame)
         self.docks = Docks(frame, console, self.messages, self.actions_)
         self._build()
         self._restore()
@@ -97,8 +107,15 @@ class MainWindow(QObject):
         self._age_timer.timeout.connect(self._on_second)
         self._age_timer.start()
         self.docks.tasks.history_wanted.connect(self.migrations.open_history)
+        self.docks.handlers.migrate_wanted.connect(self._migrate_again)
         frame.may_close = self._may_close
         frame.closing.connect(self._on_closing)
+
+    def _slot(self, action: str) -> Callable[..., None]:
+        """What an action does: a method `on_<action>` of the window, or of who does its topic."""
+        owners = (self, self.machines)
+        slot: Callable[..., None] = next(getattr(o, f"on_{action}") for o in owners if hasattr(o, f"on_{action}"))
+        return slot
 
     # Building
 
@@ -312,6 +329,13 @@ class MainWindow(QObject):
         if vms:
             self.migrations.open_migrate(vms, self._snapshot)
 
+    def _migrate_again(self, vm_uuid: str) -> None:
+        vm = self._snapshot.vms.get(vm_uuid)
+        if vm is None or not Selection(vms=(vm,)).movable:
+            self.messages.status("The VM does not run any more, or is on its way already.")
+        else:
+            self.migrations.open_migrate((vm,), self._snapshot)
+
     def on_history(self) -> None:
         """Open the history of migrations; of the selected VM, where one is selected."""
         vms = self.selection.vms
@@ -374,6 +398,7 @@ class MainWindow(QObject):
         self._next_part.stop()
         self._background.close()
         self.migrations.close()
+        self.machines.close()
         self.docks.close()
 
     def _leave(self) -> None:

@@ -1,17 +1,29 @@
-"""What the VM dialogs need of the hosts, as a protocol: reading, saving and storage. Every call blocks."""
+"""What the VM dialogs need of the hosts: reading, saving, storage. As a protocol, and over a console's connections.
+
+Every call blocks: worker threads only. Knows no Qt.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from hpconsole.core.machines.draft import VmDraft
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
 
 if TYPE_CHECKING:
+    from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.machines.applying import Saved
+    from hpconsole.core.machines.surroundings import Surroundings
+    from hpconsole.core.scheduler.policies import Policy
+    from hpconsole.core.scheduler.reservations import Reservation
+
+_DEADLINE_S = 30.0
 
 
 class Machines(Protocol):
-    """Called on worker threads only. Methods raise HpconsoleError."""
+    """Methods raise HpconsoleError."""
 
     def open_vm(self, host: str, uuid: str) -> VmDraft:
         """Read a VM's definition."""
@@ -27,3 +39,70 @@ class Machines(Protocol):
 
     def volumes(self, host: str, pool: str) -> tuple[str, ...]:
         """The names of a pool's volumes."""
+
+
+class HostMachines:
+    """`Machines` over the connections of a console.
+
+    Args:
+        pool: The connections, by host.
+        snapshot: The newest snapshot, asked for at every call; `policy` and `reservations` likewise.
+    """
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        snapshot: Callable[[], ClusterSnapshot],
+        policy: Callable[[], Policy],
+        reservations: Callable[[], Sequence[Reservation]],
+    ) -> None:
+        self._pool = pool
+        self._snapshot = snapshot
+        self._policy = policy
+        self._reservations = reservations
+
+    def around(self, host: str = "") -> Surroundings:
+        """What a draft is judged against now."""
+        from hpconsole.core.machines.surroundings import Surroundings
+
+        return Surroundings(self._snapshot(), host, tuple(self._reservations()), self._policy())
+
+    def open_vm(self, host: str, uuid: str) -> VmDraft:
+        """Read a VM's definition."""
+        from hpconsole.core.machines.applying import open_vm
+
+        return open_vm(self._pool, host, uuid)
+
+    def create(self, host: str, draft: VmDraft, *, start: bool) -> Saved:
+        """Make a VM."""
+        from hpconsole.core.machines.applying import create
+
+        return create(self._pool, host, draft, self.around(host), start=start)
+
+    def save(self, host: str, before: VmDraft, after: VmDraft) -> Saved:
+        """Write what differs."""
+        from hpconsole.core.machines.applying import save
+
+        return save(self._pool, host, before, after, self.around(host))
+
+    def start(self, vm: Vm) -> Saved:
+        """Start a VM where it is defined."""
+        from hpconsole.core.machines.applying import start_vm
+
+        return start_vm(self._pool, vm, self.around(vm.host or ""))
+
+    def shut_down(self, vm: Vm, *, by_force: bool = False) -> None:
+        """Ask the guest to shut down, or end it at once."""
+        from hpconsole.core.machines.applying import shut_down
+
+        shut_down(self._pool, vm, by_force=by_force)
+
+    def pools(self, host: str) -> tuple[str, ...]:
+        """The active storage pools."""
+        records = self._pool.call(host, lambda h: h.storage_pools(), deadline_s=_DEADLINE_S)
+        return tuple(sorted(record.name for record in records if record.is_active))
+
+    def volumes(self, host: str, pool: str) -> tuple[str, ...]:
+        """The volumes of a pool."""
+        records = self._pool.call(host, lambda h: h.volumes(pool), deadline_s=_DEADLINE_S)
+        return tuple(sorted(record.name for record in records))

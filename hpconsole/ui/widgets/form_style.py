@@ -8,7 +8,8 @@ from hpconsole.ui.theme import Theme
 
 def form_style(theme: Theme) -> str:
     """A style sheet for a dialog, beside the program's own."""
-    check = resource(f"icons/check-{'ink' if theme.is_dark else 'white'}.svg").as_posix()
+    name = "check-ink" if theme.is_dark else "check-white"
+    check = resource(f"icons/{name}.svg").as_posix()
     return f"""
     QCheckBox::indicator, QAbstractItemView::indicator {{ width: 13px; height: 13px; border: 1px solid {theme.outline};
         border-radius: 3px; background: {theme.base}; }}

@@ -1,0 +1,227 @@
+"""New VM, Edit VM, NUMA Topology, Start, Shut Down: what the window does about VMs beyond moving them.
+
+Dialogs are loaded when they are first opened, on a worker thread; hosts are asked there, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, SignalInstance
+from PySide6.QtWidgets import QWidget
+
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
+from hpconsole.ui import format as fmt
+from hpconsole.ui.actions import Selection
+from hpconsole.ui.bridge import Background
+from hpconsole.ui.console import Console
+from hpconsole.ui.messages import Messages
+from hpconsole.ui.theme import ThemeKeeper
+
+if TYPE_CHECKING:
+    from hpconsole.core.machines.applying import Saved
+    from hpconsole.core.machines.draft import VmDraft
+    from hpconsole.ui.vm_editor.machines import HostMachines
+
+_FORCE = "Its guest is not asked: what it has not written to its disks is lost."
+
+
+class MachineActions(QObject):
+    """Belongs to one window.
+
+    Args:
+        frame: The parent of every dialog.
+        selection: What is selected in the window now.
+        new_snapshots: Emits each snapshot the window shows.
+        show: Shows a dialog and keeps it until it is closed.
+    """
+
+    def __init__(
+        self,
+        frame: QWidget,
+        console: Console,
+        themes: ThemeKeeper,
+        messages: Messages,
+        *,
+        selection: Callable[[], Selection],
+        new_snapshots: SignalInstance,
+        show: Callable[[QWidget], None],
+    ) -> None:
+        super().__init__(frame)
+        self._frame = frame
+        self._console = console
+        self._themes = themes
+        self._messages = messages
+        self._selection = selection
+        self._new_snapshots = new_snapshots
+        self._show = show
+        self._background = Background(self)
+
+    @property
+    def _snapshot(self) -> ClusterSnapshot:
+        return self._console.store.snapshot
+
+    @property
+    def machines(self) -> HostMachines:
+        """The VMs on the hosts."""
+        from hpconsole.ui.vm_editor.machines import HostMachines
+
+        console = self._console
+        return HostMachines(console.pool, lambda: console.store.snapshot, lambda: console.policy, console.reservations)
+
+    def close(self) -> None:
+        """Expect no more outcomes."""
+        self._background.close()
+
+    # New and Edit
+
+    def on_new_vm(self) -> None:
+        """New VM, on the selected host if there is one."""
+        selected = self._selection().hosts
+        names = sorted(self._snapshot.hosts, key=fmt.natural)
+        connected = [name for name in names if self._snapshot.hosts[name].is_candidate]
+        host = next((name for name in (*selected, *connected, *names) if name in self._snapshot.hosts), "")
+
+        def make() -> VmDraft:
+            _load_editor()
+            from hpconsole.core.machines.making import new_draft
+
+            return new_draft(host=self._snapshot.hosts.get(host))
+
+        self._background.run(make, lambda draft: self.open_editor(draft, host=host), self._messages.error)
+
+    def on_edit_vm(self) -> None:
+        """Edit the selected VM."""
+        vms = self._selection().vms
+        if vms:
+            vm, machines = vms[0], self.machines
+
+            def read() -> VmDraft:
+                _load_editor()
+                return machines.open_vm(vm.host or "", vm.uuid)
+
+            self._background.run(
+                read, lambda draft: self.open_editor(draft, host=vm.host or "", vm=vm), self._messages.error
+            )
+
+    def open_editor(self, draft: VmDraft, *, host: str, vm: Vm | None = None) -> None:
+        """The VM dialog with this draft."""
+        from hpconsole.ui.vm_editor.dialog import VmEditorDialog
+        from hpconsole.ui.vm_editor.presenter import VmEditorPresenter
+
+        presenter = VmEditorPresenter(
+            draft, self._snapshot, lambda: self._console.policy, self._console.reservations, vm=vm, host=host
+        )
+        dialog = VmEditorDialog(presenter, self.machines, self._themes.theme, self._frame)
+        self._follow(dialog)
+        dialog.saved.connect(self._on_saved)
+        self._show(dialog)
+
+    def _follow(self, dialog: QWidget) -> None:
+        self._new_snapshots.connect(dialog.refresh)  # type: ignore[attr-defined]  # every dialog here has it
+        self._themes.changed.connect(dialog.set_theme)  # type: ignore[attr-defined]
+
+    def _on_saved(self, saved: Saved, name: str) -> None:
+        self._refresh()
+        started = " and started" if saved.is_started else ""
+        self._messages.status(f"{name} was saved on {saved.host}{started}.")
+        if saved.notes:
+            self._messages.information("\n".join(saved.notes))
+
+    def _refresh(self) -> None:
+        self._background.run(self._console.poller.refresh)
+
+    # NUMA Topology
+
+    def on_numa_vm(self) -> None:
+        """NUMA Topology of the selected VM."""
+        vms = self._selection().vms
+        if vms:
+            chosen = tuple(name for name in vms[0].intent.allowed_hosts if name in self._snapshot.hosts)
+            rest = sorted((n for n in self._snapshot.hosts if n not in chosen and n != vms[0].host), key=fmt.natural)
+            here = (vms[0].host or "",)
+            self._open_numa(vms[:1], (chosen or (*here, *rest)), is_for_host=False)
+
+    def on_numa_host(self) -> None:
+        """NUMA Topology of the selected host: every VM with virtual nodes that may run there."""
+        hosts = self._selection().hosts
+        if hosts:
+            host = hosts[0]
+            vms = tuple(
+                vm
+                for vm in self._snapshot.vms.values()
+                if vm.virtual_nodes
+                and (vm.host == host or host in vm.intent.allowed_hosts)
+                and (not vm.intent.allowed_hosts or host in vm.intent.allowed_hosts)
+            )
+            rest = sorted((name for name in self._snapshot.hosts if name != host), key=fmt.natural)
+            self._open_numa(vms, (host, *rest), is_for_host=True)
+
+    def _open_numa(self, vms: Sequence[Vm], hosts: Sequence[str], *, is_for_host: bool) -> None:
+        machines = self.machines
+        places = {vm.uuid: vm.host or "" for vm in vms}
+
+        def read() -> tuple[VmDraft, ...]:
+            import hpconsole.ui.numa.dialog  # noqa: F401 - loaded here, not on the window's thread
+
+            return tuple(machines.open_vm(vm.host or "", vm.uuid) for vm in vms if vm.host)
+
+        def write(changed: Sequence[tuple[VmDraft, VmDraft]]) -> tuple[Saved, ...]:
+            return tuple(machines.save(places[before.uuid], before, after) for before, after in changed)
+
+        def show(drafts: tuple[VmDraft, ...]) -> None:
+            from hpconsole.ui.numa.dialog import NumaDialog
+            from hpconsole.ui.numa.presenter import NumaPresenter
+
+            presenter = NumaPresenter(
+                drafts, self._snapshot, lambda: self._console.policy, self._console.reservations, hosts=hosts,
+                is_for_host=is_for_host,
+            )  # fmt: skip
+            dialog = NumaDialog(presenter, self._themes.theme, self._frame, write=write)
+            self._follow(dialog)
+            dialog.drafts_accepted.connect(self._on_numa_saved)
+            self._show(dialog)
+
+        self._background.run(read, show, self._messages.error)
+
+    def _on_numa_saved(self, changed: Sequence[tuple[VmDraft, VmDraft]]) -> None:
+        self._refresh()
+        self._messages.status(f"The NUMA topology of {fmt.names(tuple(after.name for _, after in changed))} was saved.")
+
+    # Life
+
+    def on_start_vm(self) -> None:
+        """Start the selected VMs that are shut off."""
+        for vm in self._selection().startable:
+            self._run(partial(self.machines.start, vm), f"{vm.name} was started on {vm.host}.")
+
+    def on_shut_down(self) -> None:
+        """Ask the guests of the selected VMs to shut down."""
+        for vm in self._selection().running:
+            self._run(partial(self.machines.shut_down, vm), f"{vm.name} was asked to shut down.")
+
+    def on_force_off(self) -> None:
+        """End the selected VMs at once, after a question."""
+        vms = self._selection().running
+        names = fmt.names(tuple(vm.name for vm in vms))
+        self._messages.ask(f"Force {names} off?", _FORCE, "Force Off", lambda: self._force_off(vms))
+
+    def _force_off(self, vms: Sequence[Vm]) -> None:
+        for vm in vms:
+            self._run(partial(self.machines.shut_down, vm, by_force=True), f"{vm.name} was ended.")
+
+    def _run(self, job: Callable[[], object], done: str) -> None:
+        def on_done(_: object) -> None:
+            self._messages.status(done)
+            self._refresh()
+
+        self._background.run(job, on_done, self._messages.error)
+
+
+def _load_editor() -> None:
+    """On a worker thread, so that the window does not wait for it."""
+    import hpconsole.ui.vm_editor.dialog
+    import hpconsole.ui.vm_editor.survey  # noqa: F401 - loading it is the point
