@@ -10,6 +10,7 @@ from hpconsole.cli.terminal import printable, say
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import CpuPinning
+from hpconsole.core.scheduler.unit_titles import heading
 from hpconsole.core.scheduler.units import Refusal, WeightPart
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def part_json(part: WeightPart) -> Json:
         "rank": part.rank,
         "factor": part.factor,
         "contribution": part.contribution,
+        "measure": part.told,
     }
 
 
@@ -125,20 +127,24 @@ def print_ranking(ranking: Ranking, vm_uuids: Sequence[str], *, explain: bool = 
     from hpconsole.core.scheduler.placement import Misfit
 
     for position, name in enumerate(ranking.accepted, start=1):
-        say(f"{position:>3}. {name}  score {ranking.score(name):g}")
+        say(f"{position:>3}. {name}  {ranking.score(name):g} points")
         for uuid in vm_uuids:
             placement = ranking.placement(name, uuid)
             if not isinstance(placement, Misfit) and not placement.is_free:
                 say(f"     {describe(placement)}")
         if explain:
+            say("     Points (place in the order x factor):")
             for part in ranking.parts(name):
-                say(f"     {part.unit}: raw {part.raw:g}, rank {part.rank} x {part.factor} = {part.contribution:g}")
+                measure = f"  ({part.told})" if part.told else ""
+                say(f"       {heading(part.unit)}: {part.rank} x {part.factor} = {part.contribution:g}{measure}")
             if position > 1 and ranking.best is not None:
-                say(f"     {ranking.why(ranking.best, name)}")
+                say(f"     Why not first: {ranking.why(ranking.best, name)}")
+    if ranking.refused:
+        say("Not suitable:")
     for name in ranking.refused:
         say(f"  -  {name}")
         for refusal in ranking.refusals(name):
-            say(f"     {refusal.unit}: {refusal.sentence}")
+            say(f"     {heading(refusal.unit)}: {refusal.sentence}")
         if explain and (help_ := ranking.would_help(name)):
             say(f"     What would help: {help_}")
 

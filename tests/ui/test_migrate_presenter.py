@@ -11,8 +11,11 @@ import pytest
 from hpconsole.core.errors import HpconsoleError, PlanningError
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY
+from hpconsole.core.scheduler.units import Refusal
+from hpconsole.ui.migrate import wording
 from hpconsole.ui.migrate.picture import CpuTile, HostPicture, TileKind
 from hpconsole.ui.migrate.presenter import MigratePresenter
+from hpconsole.ui.migrate.view import HostLine
 from tests.builders import a_snapshot, a_vm
 from tests.ui.migrate_cases import cluster, hosts, trade_engine
 
@@ -321,3 +324,13 @@ def test_a_failure_is_shown_and_the_next_answer_clears_it() -> None:
     presenter.refresh(cluster(serial=2))
     settle(presenter)
     assert presenter.view().problem == ""
+
+
+def test_the_nearest_host_is_one_that_answers() -> None:
+    def line(name: str, *kinds: str) -> HostLine:
+        refusals = tuple(Refusal("unit", "No.", kind) for kind in kinds)
+        return HostLine(name, None, False, True, False, 0.0, "", (), refusals, "", None, None, None)
+
+    away, there = line("away", "HOST_NOT_UP"), line("there", "NOT_ENOUGH_MEMORY", "CPU_OVERLOADED")
+    assert wording.status((away, there), 1, "vm-1") == "No host can take vm-1. Nearest: there, 2 reasons"
+    assert wording.status((away,), 1, "vm-1") == "No host can take vm-1. Nearest: away, 1 reason"

@@ -231,7 +231,7 @@ def _summed(name: str, rankings: Sequence[Ranking]) -> tuple[WeightPart, ...]:
             sums[part.unit] = (
                 part
                 if before is None
-                else WeightPart(part.unit, before.raw + part.raw, before.rank + part.rank, part.factor)
+                else WeightPart(part.unit, before.raw + part.raw, before.rank + part.rank, part.factor, part.told)
             )
     return tuple(sums.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from hpconsole.core.scheduler.unit_titles import title
 from hpconsole.core.scheduler.units import Refusal, Shortage, WeightPart
 
 # What a person can do about a reason that has no number to raise.
@@ -42,23 +43,25 @@ def why_better(better: str, its: Sequence[WeightPart], other: str, others: Seque
     total, total_other = sum(part.contribution for part in its), sum(part.contribution for part in others)
     if total == total_other:
         first, second = sorted((better, other))
-        return f"{better} and {other} are equal ({total:g} each); {first} comes before {second} by name."
+        return f"{better} and {other} are equal ({total:g} points each); {first} comes before {second} by name."
     ahead = sorted((gain for gain in gains if gain[0] > 0), key=lambda gain: -gain[0])
     behind = sorted((gain for gain in gains if gain[0] < 0), key=lambda gain: gain[0])
     winner, loser = (better, other) if total > total_other else (other, better)
     decisive, contrary = (ahead, behind) if total > total_other else (behind, ahead)
     reasons = ", ".join(_gain(*gain, flipped=winner != better) for gain in decisive[:3])
-    sentence = f"{winner} ({max(total, total_other):g}) is ahead of {loser} ({min(total, total_other):g}) by {reasons}"
+    sentence = (
+        f"{winner} ({max(total, total_other):g} points) is ahead of {loser} ({min(total, total_other):g}) in {reasons}"
+    )
     if contrary:
-        sentence += (
-            f", although {loser} leads by {', '.join(_gain(*g, flipped=winner == better) for g in contrary[:2])}"
-        )
+        sentence += f"; {loser} is ahead in {', '.join(_gain(*g, flipped=winner == better) for g in contrary[:2])}"
     return sentence + "."
 
 
 def _gain(difference: float, part: WeightPart, other: WeightPart, *, flipped: bool) -> str:
     mine, theirs = (other, part) if flipped else (part, other)
-    return f"{part.unit} ({mine.raw:g} against {theirs.raw:g}, +{abs(difference):g})"
+    if mine.told and theirs.told and mine.told != theirs.told:
+        return f"{title(part.unit)} ({mine.told} against {theirs.told}, +{abs(difference):g})"
+    return f"{title(part.unit)} (+{abs(difference):g})"
 
 
 def what_would_help(host: str, reasons: Sequence[Refusal]) -> str:

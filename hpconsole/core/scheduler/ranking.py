@@ -14,6 +14,7 @@ import numpy as np
 
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.scheduler import weights
 from hpconsole.core.scheduler.columns import Bools, Floats, Ints
 from hpconsole.core.scheduler.exact_placements import ExactPlacements
 from hpconsole.core.scheduler.explain import what_would_help, why_better
@@ -98,10 +99,16 @@ class Ranking:
         if place_ is None:
             return ()
         position = int(self._verdicts.positions[place_])
-        return tuple(
-            WeightPart(table.unit, float(table.raw[position]), int(ranks(table.raw)[position]), table.factor)
-            for table in self._verdicts.tables
-        )
+        parts: list[WeightPart] = []
+        for table, order in zip(self._verdicts.tables, self._ranks, strict=True):
+            unit = weights.BY_NAME.get(table.unit)
+            told = unit.tells(self._question, self._row(host)) if unit is not None and unit.tells is not None else ""
+            parts.append(WeightPart(table.unit, float(table.raw[position]), int(order[position]), table.factor, told))
+        return tuple(parts)
+
+    @cached_property
+    def _ranks(self) -> list[Ints]:
+        return [ranks(table.raw) for table in self._verdicts.tables]
 
     # The reasons
 

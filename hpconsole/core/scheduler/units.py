@@ -61,6 +61,7 @@ class WeightPart:
     raw: float  # lower is better
     rank: int  # higher is better: number of candidate hosts - 1 - hosts strictly better
     factor: int
+    told: str = ""  # the quantity behind `raw` as people know it ("12 % busy"); empty where there is none
 
     @property
     def contribution(self) -> float:
@@ -86,9 +87,13 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A unit that orders hosts: a raw value for every host of the question, lower is better; None = no opinion."""
+    """A unit that orders hosts: a raw value for every host of the question, lower is better; None = no opinion.
+
+    `tells` puts what it looks at on one host (by row) into words: raw values are mostly no quantity anybody knows.
+    """
 
     name: str
     raw: Callable[[Question], Floats | None]
     help: str
     parameters: tuple[Parameter, ...] = ()
+    tells: Callable[[Question, int], str] | None = None

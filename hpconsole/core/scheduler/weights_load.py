@@ -13,6 +13,7 @@ from hpconsole.core.scheduler.filters_cpu import HIGH_UTILIZATION
 from hpconsole.core.scheduler.needs import memory_need
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Parameter, Weight
+from hpconsole.core.scheduler.wording import counted, mib
 
 MIB = 1024
 VCPU_RATIO = Parameter(
@@ -108,19 +109,48 @@ def _guests(question: Question) -> Floats:
     return columns.number("vm_count") + columns.number("pending_vm_count") + manager
 
 
+def _tell_load(question: Question, row: int) -> str:
+    busy = question.account(row).cpu_pct
+    return "" if busy is None else f"{busy:.0f} % busy"
+
+
+def _tell_memory(question: Question, row: int) -> str:
+    return f"{mib(float(question.columns.scheduling_kib[row]))} for further VMs"
+
+
+def _tell_guests(question: Question, row: int) -> str:
+    account = question.account(row)
+    return counted(account.vm_count + account.pending_vm_count, "VM")
+
+
 EVEN_CPU = Weight(
-    "OptimalForCpuEvenDistribution", _even_cpu, "The CPUs least busy once the VM is there.", (VCPU_RATIO,)
+    "OptimalForCpuEvenDistribution",
+    _even_cpu,
+    "The CPUs least busy once the VM is there.",
+    (VCPU_RATIO,),
+    tells=_tell_load,
 )
-EVEN_MEMORY = Weight("OptimalForMemoryEvenDistribution", _even_memory, "Most memory left once the VM is there.")
+EVEN_MEMORY = Weight(
+    "OptimalForMemoryEvenDistribution", _even_memory, "Most memory left once the VM is there.", tells=_tell_memory
+)
 SAVING_CPU = Weight(
-    "OptimalForCpuPowerSaving", _saving_cpu, "The busiest CPUs that are not overloaded.", (HIGH_UTILIZATION,)
+    "OptimalForCpuPowerSaving",
+    _saving_cpu,
+    "The busiest CPUs that are not overloaded.",
+    (HIGH_UTILIZATION,),
+    _tell_load,
 )
 SAVING_MEMORY = Weight(
     "OptimalForMemoryPowerSaving",
     _saving_memory,
     "Least memory left above the low limit.",
     (LOW_FREE_MEMORY, HIGH_FREE_MEMORY),
+    _tell_memory,
 )
 EVEN_GUESTS = Weight(
-    "OptimalForEvenGuestDistribution", _guests, "The fewest VMs, those on their way counted.", (MANAGER_GRACE,)
+    "OptimalForEvenGuestDistribution",
+    _guests,
+    "The fewest VMs, those on their way counted.",
+    (MANAGER_GRACE,),
+    _tell_guests,
 )

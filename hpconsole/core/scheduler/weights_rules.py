@@ -13,6 +13,7 @@ from hpconsole.core.scheduler.filters_rules import operating_system
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Parameter, Weight
 from hpconsole.core.scheduler.weights_load import rounded
+from hpconsole.core.scheduler.wording import counted
 
 NOT_PREFERRED = 10_000
 UPGRADE_BACKWARDS = 1_000_000
@@ -109,9 +110,14 @@ def _upgrade_weight(source: tuple[str, int], target: tuple[str, int] | None, sam
     return same if target[1] == source[1] else 0
 
 
+def _tell_ha(question: Question, row: int) -> str:
+    account = question.account(row)
+    return f"{account.ha_vm_count:,} of {counted(account.vm_count, 'VM')} highly available"
+
+
 PREFERRED_HOSTS = Weight("PreferredHosts", _preferred, "The VM's own hosts when it starts.")
 HA_RESERVATION = Weight(
-    "OptimalForHaReservation", _ha_reservation, "Highly available VMs spread over hosts.", (SCALE_DOWN,)
+    "OptimalForHaReservation", _ha_reservation, "Highly available VMs spread over hosts.", (SCALE_DOWN,), _tell_ha
 )
 VM_AFFINITY_WEIGHT = Weight("VmAffinityGroups", _vm_affinity, "Groups that keep VMs together or apart.")
 HOST_AFFINITY_WEIGHT = Weight("VmToHostsAffinityGroups", _host_affinity, "Groups that prefer or avoid hosts.")

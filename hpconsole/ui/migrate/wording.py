@@ -119,7 +119,9 @@ def status(hosts: Sequence[HostLine], vm_count: int, vm_name: str) -> str:
     suitable = sum(line.is_suitable for line in hosts)
     what = ("the VM", "both VMs")[vm_count - 1] if vm_count < 3 else f"all {vm_count} VMs together"
     if not suitable and any(line.refusals for line in hosts):
-        nearest = hosts[0]  # see question.in_order()
+        # As ordered (see question.in_order()), but for hosts that are away: nobody could go there whatever was changed.
+        there = [line for line in hosts if all(refusal.kind != "HOST_NOT_UP" for refusal in line.refusals)]
+        nearest = (there or hosts)[0]
         name = vm_name if vm_count == 1 else what
         return f"No host can take {name}. Nearest: {nearest.name}, {fmt.count(len(nearest.refusals), 'reason')}"
     return f"{suitable} of {fmt.count(len(hosts), 'host')} can take {what}"
