@@ -27,7 +27,7 @@ class ExitCode(IntEnum):
         """The code that says what kind of error this is."""
         if isinstance(error, errors.UriRefused | errors.ScenarioError | UsageError):
             return cls.USAGE
-        if isinstance(error, errors.InvalidEdit) and error.field == "destination":
+        if isinstance(error, errors.InvalidEdit | errors.InvalidPinning | errors.InvalidXml):
             return cls.USAGE
         if isinstance(error, errors.PlanningError):
             return cls.NO_SUITABLE_HOST

@@ -15,6 +15,7 @@ from hpconsole import __version__
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options, hosts_from_arguments
 from hpconsole.cli.terminal import PrintableFormatter, complain
+from hpconsole.cli.vm_arguments import add_pool, add_template, add_vm
 from hpconsole.core.errors import HpconsoleError
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ def _answer(options: argparse.Namespace) -> ExitCode | int:
         from hpconsole.cli.migrate import migrate as command
     elif options.command == "schedule":
         from hpconsole.cli.schedule import schedule as command
+    elif options.command == "vm":
+        from hpconsole.cli.vm import vm as command
+    elif options.command == "template":
+        from hpconsole.cli.template import template as command
+    elif options.command == "pool":
+        from hpconsole.cli.pool import pool as command
     else:
         from hpconsole.cli.schedule import save_snapshot as command
     return command(options, _session_options(options))
@@ -175,12 +182,21 @@ def _parser() -> argparse.ArgumentParser:
         add(name, text).add_argument("--scenario", type=Path, metavar="FILE", help=_SCENARIO)
     _add_migrate(add("migrate", "migrate running VMs, pinning recomputed for the destination"))
     _add_schedule(add("schedule", "rank the hosts for a VM and say why, without moving anything"))
+    add_vm(add("vm", "make, change, show, start, shut down and delete VMs"), _nested)
+    add_template(add("template", "keep whole configurations, and make VMs from them"), _nested)
+    add_pool(add("pool", "keep a number of VMs made from one template"), _nested)
     snapshot = add("snapshot", "save what the scheduler sees to a file")
     snapshot.add_argument("action", choices=["save"])
     snapshot.add_argument("file", type=Path)
     snapshot.add_argument("--force", action="store_true", help="replace the file if there is one")
     snapshot.add_argument("--anonymise", action="store_true", help="replace names, addresses and UUIDs")
     return parser
+
+
+def _nested(action: argparse.ArgumentParser) -> None:
+    """The options that every action of a command takes, too."""
+    _common(action, is_sub=True)
+    action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
 
 
 def _add_migrate(command: argparse.ArgumentParser) -> None:
