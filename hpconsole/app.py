@@ -31,12 +31,14 @@ from hpconsole.core.store import Store
 if TYPE_CHECKING:
     from hpconsole.core.availability.availability import Availability
     from hpconsole.core.availability.memory_documents import MemoryDocuments
+    from hpconsole.core.availability.settings import Documents
     from hpconsole.core.balancing.report import RoundReport
     from hpconsole.core.balancing.watch import Pace, Watch
     from hpconsole.core.database.database import Database
     from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.executor import Executor
     from hpconsole.core.execution.journal import Journal
+    from hpconsole.core.execution.maintenance import Maintenance
     from hpconsole.core.execution.migration import Timings
     from hpconsole.core.execution.repairs import Repairs
     from hpconsole.core.execution.steering import JobChange
@@ -92,6 +94,7 @@ class App:
         self._is_connecting = False
         self._lock = threading.Lock()
         self._executor: Executor | None = None
+        self._maintenance: Maintenance | None = None
         self._advice: MigrationAdvice | None = None
         self.database: Database | None = None
         self._documents: MemoryDocuments | None = None
@@ -196,10 +199,38 @@ class App:
                 how=self._policies.effective,
                 foresee=self._advice.with_forecast,
             )
+            self._maintenance = self._build_maintenance(self._executor, self._advice)
         self._ready.set()
         self._executor.recover()
+        self._maintenance.recover()
         if self._watches and not self._closing.wait(_WATCH_AFTER_S):
             self.start_watching()
+
+    def _build_maintenance(self, executor: Executor, advice: MigrationAdvice) -> Maintenance:
+        from hpconsole.core.execution.drain_run import DrainSurroundings
+        from hpconsole.core.execution.maintenance import Maintenance, forecaster_of
+
+        parts = DrainSurroundings(
+            executor,
+            self.store,
+            self.pool,
+            policy=lambda: self.policy,
+            set_status=self.set_host_status,
+            refresh=self.poller.refresh,
+            forecaster=forecaster_of(advice.known_forecast),
+        )
+        return Maintenance(parts, self.database.documents if self.database is not None else None)
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """Drain plans, and the drains that run.
+
+        Raises:
+            HpconsoleError: the console is still starting.
+        """
+        if not self._ready.wait(30) or self._maintenance is None:
+            raise HpconsoleError("The console is still starting. Try again in a moment.")
+        return self._maintenance
 
     @property
     def documents(self) -> Documents:
@@ -407,6 +438,8 @@ class App:
         self._closing.set()
         if self.watch is not None:
             self.watch.close(timeout_s=2)
+        if self._maintenance is not None:
+            self._maintenance.close(timeout_s=1)
         if self._executor is not None:
             self._executor.close(timeout_s=1)
         self.poller.close(timeout_s=0.5)

@@ -39,7 +39,7 @@ class DrainOptions:
 class DrainIntent:
     """Which hosts to empty, and what the administrator decided about single VMs. VMs by UUID.
 
-    A VM is in at most one of `destinations`, `left_out` and `shut_down`; use the edit functions below.
+    A VM is in at most one of `destinations`, `left_out`, `shut_down` and `power_off`; use the edit functions below.
     """
 
     hosts: tuple[str, ...]
@@ -48,6 +48,7 @@ class DrainIntent:
     destinations: tuple[tuple[str, str], ...] = ()  # (VM, host) the administrator chose
     left_out: frozenset[str] = frozenset()  # stays; its host stays in "preparing"
     shut_down: frozenset[str] = frozenset()  # is shut down instead of moved
+    power_off: frozenset[str] = frozenset()  # is switched off without asking the guest, instead of moved
     order: tuple[str, ...] = ()  # VMs that go first, in this order; the others after them
     avoided: tuple[tuple[str, str], ...] = ()  # (VM, host): the host failed it, another one is taken
 
@@ -74,6 +75,12 @@ def shutting_down(intent: DrainIntent, vm_uuid: str) -> DrainIntent:
     return replace(clean, shut_down=clean.shut_down | {vm_uuid})
 
 
+def powering_off(intent: DrainIntent, vm_uuid: str) -> DrainIntent:
+    """The VM is switched off without asking its guest, instead of moved."""
+    clean = planned_freely(intent, vm_uuid)
+    return replace(clean, power_off=clean.power_off | {vm_uuid})
+
+
 def planned_freely(intent: DrainIntent, vm_uuid: str) -> DrainIntent:
     """Every decision about this VM taken back."""
     return replace(
@@ -81,6 +88,7 @@ def planned_freely(intent: DrainIntent, vm_uuid: str) -> DrainIntent:
         destinations=tuple(item for item in intent.destinations if item[0] != vm_uuid),
         left_out=intent.left_out - {vm_uuid},
         shut_down=intent.shut_down - {vm_uuid},
+        power_off=intent.power_off - {vm_uuid},
     )
 
 
@@ -94,6 +102,7 @@ class DrainAction(StrEnum):
 
     MOVE = "move"
     SHUT_DOWN = "shut down"  # the administrator's choice
+    POWER_OFF = "power off"  # the administrator's choice
     LEAVE = "leave"  # the administrator's choice: its host stays in "preparing"
     BLOCKED = "blocked"  # it may not be migrated at all; a choice is needed
     NO_HOST = "no host"  # every host refuses it; a choice is needed
@@ -103,6 +112,7 @@ class DrainChoice(StrEnum):
     """What the administrator can do about a VM that blocks."""
 
     SHUT_DOWN = "shut down"
+    POWER_OFF = "power off"
     LEAVE = "leave"
 
 
@@ -243,7 +253,7 @@ class DrainPlan:
     def is_complete(self) -> bool:
         """Whether the hosts will be empty: every VM moves or is shut down by choice."""
         kinds = {item.action for item in self.items if not item.is_other}
-        return not self.obstacles and kinds <= {DrainAction.MOVE, DrainAction.SHUT_DOWN}
+        return not self.obstacles and kinds <= {DrainAction.MOVE, DrainAction.SHUT_DOWN, DrainAction.POWER_OFF}
 
     @property
     def waves(self) -> tuple[tuple[DrainItem, ...], ...]:
@@ -282,6 +292,7 @@ def step_of(item: DrainItem) -> MigrateStep:
         item.placement,
         item.sentence,
         item.is_destination_chosen,
+        forecast=item.forecast,
     )
 
 

@@ -66,7 +66,7 @@ class ItemMaker:
         refusals = self._refusals(ranking, excluded, only)
         nearest = next((refusal for refusal in refusals if refusal.would_help), None)
         helps = f"{nearest.host}: {nearest.would_help}" if nearest is not None else ""
-        choices = (DrainChoice.SHUT_DOWN, DrainChoice.LEAVE)
+        choices = tuple(DrainChoice)
         return [
             DrainItem(
                 vm.uuid,

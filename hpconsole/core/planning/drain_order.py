@@ -81,7 +81,7 @@ def _waves(ordered: Sequence[DrainItem], asides: Mapping[str, tuple[str, ...]]) 
         total[wave] += 1
     last = max(waves.values(), default=0)
     for item in ordered:
-        if item.action is DrainAction.SHUT_DOWN:
+        if item.action in (DrainAction.SHUT_DOWN, DrainAction.POWER_OFF):
             waves[item.vm_uuid] = last + 1
     return waves
 

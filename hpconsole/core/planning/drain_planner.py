@@ -89,7 +89,8 @@ def plan_drain(
     first = PlanQuality(PlannedBy.GREEDY, cost, bound)
     is_enough = not intent.options.is_exact or cost <= bound + _GOOD_ENOUGH
     if on_first is not None and not is_enough:
-        on_first(maker.plan(made, judge, first))
+        quick = replace(maker, items=ItemMaker(intent, snapshot, policy, reservations, no_forecast))
+        on_first(quick.plan(made, judge, first))
     quality = first
     if not is_enough:
         made, quality = _improved(kinds, judge, made, intent)
@@ -172,6 +173,9 @@ def _sorted(intent: DrainIntent, snapshot: ClusterSnapshot) -> _Sorted:
             elif vm.uuid in intent.shut_down:
                 sentence = f"Shut down {vm.name} on {host}, once the others have left."
                 decided.append(_still(vm, host, DrainAction.SHUT_DOWN, sentence, "By choice."))
+            elif vm.uuid in intent.power_off:
+                sentence = f"Switch {vm.name} on {host} off without asking its guest, once the others have left."
+                decided.append(_still(vm, host, DrainAction.POWER_OFF, sentence, "By choice."))
             elif vm.is_migrating:
                 notes.append(f"{vm.name} is being migrated already; {host} waits for it.")
             elif problem:
@@ -189,7 +193,7 @@ def _sorted(intent: DrainIntent, snapshot: ClusterSnapshot) -> _Sorted:
 
 
 def _still(vm: Vm, host: str, action: DrainAction, sentence: str, why: str) -> DrainItem:
-    choices = (DrainChoice.SHUT_DOWN, DrainChoice.LEAVE) if action is DrainAction.BLOCKED else ()
+    choices = tuple(DrainChoice) if action is DrainAction.BLOCKED else ()
     special = vm.is_pinned_or_high_performance
     return DrainItem(vm.uuid, vm.name, host, action, is_special=special, sentence=sentence, why=why, choices=choices)
 
@@ -283,7 +287,12 @@ class _Maker:
 def _obstacles(intent: DrainIntent, snapshot: ClusterSnapshot) -> tuple[str, ...]:
     """At least one host stays up where VMs run (behaviour.md E2)."""
     others: list[Host] = [h for h in snapshot.hosts.values() if h.name not in intent.hosts and h.is_candidate]
-    staying = [vm for host in intent.hosts for vm in snapshot.vms_on(host) if vm.uuid not in intent.shut_down]
+    staying = [
+        vm
+        for host in intent.hosts
+        for vm in snapshot.vms_on(host)
+        if vm.uuid not in intent.shut_down | intent.power_off
+    ]
     if others or not staying:
         return ()
     names = ", ".join(intent.hosts)

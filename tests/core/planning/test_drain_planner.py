@@ -138,7 +138,7 @@ def test_a_vm_that_may_not_be_migrated_blocks_by_name_and_has_choices() -> None:
     (blocker,) = plan.blockers
     assert (blocker.vm_name, plan.is_complete) == ("stuck", False)
     assert "Do not allow migration" in blocker.why
-    assert blocker.choices == (DrainChoice.SHUT_DOWN, DrainChoice.LEAVE)
+    assert blocker.choices == (DrainChoice.SHUT_DOWN, DrainChoice.POWER_OFF, DrainChoice.LEAVE)
     assert [item.vm_name for item in plan.moves] == ["web"], "the others are planned all the same"
     by_shutting_down = plan_drain(shutting_down(intent, stuck.uuid), snapshot)
     assert by_shutting_down.is_complete

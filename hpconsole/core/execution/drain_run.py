@@ -1,0 +1,463 @@
+"""Carries out one drain: submits its moves as their turn comes, plans again around failures and changed hosts.
+
+What a move is and how it is proven is the executor's business; where VMs go is the planner's. Everything that happens
+is a line of the drain's record, which is written before it is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from hpconsole.core.errors import HpconsoleError, PlanningError
+from hpconsole.core.events import StepFinished, StepOutcome
+from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, DrainState, StuckVm
+from hpconsole.core.execution.executor import Executor
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.model.host import HostStatus, LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
+from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem, DrainPlan, step_of
+from hpconsole.core.planning.drain_items import Forecaster
+from hpconsole.core.planning.drain_planner import plan_drain
+from hpconsole.core.planning.plan import Plan
+from hpconsole.core.planning.projection import without
+from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.store import Store
+
+_log = logging.getLogger(__name__)
+_MARGIN = timedelta(seconds=3)  # a poll that began before a VM left may end after it
+_MOST_TRIES = 3  # hosts tried for one VM, as the reference's MaxRerunVmOnVdsCount
+
+
+@dataclass(frozen=True, slots=True)
+class DrainSurroundings:
+    """What every drain works with."""
+
+    executor: Executor
+    store: Store
+    pool: ConnectionPool
+    policy: Callable[[], Policy]
+    set_status: Callable[[str, HostStatus, str], object]
+    refresh: Callable[[str], None]
+    forecaster: Forecaster
+    at_once: int = 2  # moves that leave one host at the same time
+    call_s: float = 10.0
+    shut_down_patience_s: float = 180.0  # how long a guest may take to shut down
+    look_s: float = 1.0  # how often it looks by itself; events wake it at once
+
+
+@dataclass(frozen=True, slots=True)
+class _UnderWay:
+    """A move that was submitted, or a VM that was asked to shut down."""
+
+    item: DrainItem
+    plan_id: str = ""
+    asked_at: datetime | None = None
+
+
+class DrainRun:
+    """One drain on a thread of its own.
+
+    Args:
+        record: What is known of it; the state says whether it begins at once.
+        plan: The confirmed plan; None (a drain that goes on): it is planned anew.
+        keep: Writes the record and tells of it.
+
+    Threads: public methods from any; they return at once.
+    """
+
+    def __init__(
+        self, record: DrainRecord, plan: DrainPlan | None, surroundings: DrainSurroundings,
+        keep: Callable[[DrainRecord], None],
+    ) -> None:  # fmt: skip
+        self._with = surroundings
+        self._keep = keep
+        self._lock = threading.Condition()
+        self._record = record
+        self._plan = plan
+        self._ended: list[StepFinished] = []
+        self._under_way: dict[str, _UnderWay] = {}  # by VM
+        self._tries: dict[str, int] = {}
+        self._is_awake = True
+        self._is_closing = False
+        self._must_plan = plan is None
+        self._stops = [
+            surroundings.store.subscribe(lambda _snapshot: self._wake()),
+            surroundings.store.subscribe_events(self._hear),
+        ]
+        self._thread = threading.Thread(target=self._work, name=f"hpc-drain-{record.drain_id[:8]}", daemon=True)
+
+    @property
+    def record(self) -> DrainRecord:
+        """How it stands."""
+        with self._lock:
+            return self._record
+
+    @property
+    def plan(self) -> DrainPlan | None:
+        """The plan it follows now."""
+        with self._lock:
+            return self._plan
+
+    def begin(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def pause(self) -> None:
+        """Begin nothing new; what runs goes on."""
+        self._turn(DrainState.PAUSED, "Paused: nothing new begins; moves that run go on.")
+
+    def resume(self, intent: DrainIntent | None = None) -> None:
+        """Go on, or try again what failed; with other decisions if given."""
+        with self._lock:
+            if self._record.state.is_over:
+                return
+            clean = replace(intent or self._record.intent, avoided=())
+            self._tries.clear()
+            self._must_plan = True
+            changes = {"state": DrainState.RUNNING, "intent": clean, "stuck": ()}
+            self._record = self._record.with_line("Going on.", **changes)
+            record = self._record
+        self._keep(record)
+        self._wake()
+
+    def stop(self, sentence: str = "Stopped. Its hosts stay in “preparing for maintenance”: activate them.") -> None:
+        """End it: waiting moves are cancelled, running ones too; VMs stay where they are."""
+        self._turn(DrainState.STOPPED, sentence)
+        for one in self._moves_under_way():
+            self._with.executor.cancel(one.plan_id)
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Let go of it: the record stays as it is, for the next console."""
+        with self._lock:
+            self._is_closing = True
+        self._wake()
+        for stop in self._stops:
+            stop()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _turn(self, state: DrainState, sentence: str) -> None:
+        with self._lock:
+            if self._record.state.is_over:
+                return
+            self._record = self._record.with_line(sentence, state=state)
+            record = self._record
+        self._keep(record)
+        self._wake()
+
+    def _say(self, sentence: str, **changes: object) -> None:
+        with self._lock:
+            self._record = self._record.with_line(sentence, **changes)
+            record = self._record
+        self._keep(record)
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._is_awake = True
+            self._lock.notify_all()
+
+    def _hear(self, event: object) -> None:
+        if isinstance(event, StepFinished):
+            with self._lock:
+                self._ended.append(event)
+            self._wake()
+
+    def _moves_under_way(self) -> list[_UnderWay]:
+        with self._lock:
+            return [one for one in self._under_way.values() if one.plan_id]
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                self._lock.wait_for(lambda: self._is_awake or self._is_closing, self._with.look_s)
+                self._is_awake = False
+                if self._is_closing:
+                    return
+            self._take_ends()
+            if self.record.state.is_over and not self._under_way:
+                return
+            if not self.record.state.is_over:
+                self._step(self._with.store.snapshot)
+
+    def _step(self, snapshot: ClusterSnapshot) -> None:
+        """Look at how things are, and do what is next."""
+        self._notice_gone(snapshot)
+        if self._is_finished(snapshot):
+            return
+        if self.record.state is not DrainState.RUNNING:
+            return
+        self._cancel_incoming()
+        if self._must_plan or self._is_outdated(snapshot):
+            self._plan_again(snapshot)
+        self._begin_what_may(snapshot)
+        if not self._under_way and not self._must_plan:
+            self._wait_or_shut_down(snapshot)
+
+    # what ended
+
+    def _take_ends(self) -> None:
+        with self._lock:
+            ended, self._ended = self._ended, []
+        for event in ended:
+            one = self._under_way.get(event.step.vm_uuid)
+            if one is not None and one.plan_id == event.plan_id:
+                self._under_way.pop(event.step.vm_uuid)
+                self._take_end(event, one.item)
+
+    def _take_end(self, event: StepFinished, item: DrainItem) -> None:
+        if event.outcome is StepOutcome.DONE:
+            self._has_left(item, event.step.destination, event.sentence)
+            return
+        if event.outcome is StepOutcome.CANCELLED:
+            self._is_stuck(item, event.sentence)
+            return
+        if event.outcome is StepOutcome.UNKNOWN:
+            self._is_stuck(item, event.sentence)
+            return
+        tries = self._tries[item.vm_uuid] = self._tries.get(item.vm_uuid, 0) + 1
+        if tries >= _MOST_TRIES:
+            self._is_stuck(item, f"{event.sentence} {tries} hosts were tried; no further one is.")
+            return
+        self._must_plan = True
+        avoided = self.record.intent.avoided
+        # A step that was only refused at its turn is planned anew as things are now; a host that failed it is avoided.
+        if event.outcome is StepOutcome.FAILED:
+            avoided = (*avoided, (item.vm_uuid, event.step.destination))
+        intent = replace(self.record.intent, avoided=avoided)
+        self._say(f"{event.sentence} Planning again.", intent=intent)
+
+    def _has_left(self, item: DrainItem, destination: str, sentence: str) -> None:
+        gone = DoneVm(item.vm_uuid, item.vm_name, item.source, destination, datetime.now(UTC))
+        others = tuple(one for one in self.record.done if one.vm_uuid != item.vm_uuid)
+        stuck = tuple(one for one in self.record.stuck if one.vm_uuid != item.vm_uuid)
+        self._say(sentence, done=(*others, gone), stuck=stuck)
+
+    def _is_stuck(self, item: DrainItem, sentence: str) -> None:
+        others = tuple(one for one in self.record.stuck if one.vm_uuid != item.vm_uuid)
+        stuck = StuckVm(item.vm_uuid, item.vm_name, item.source, sentence)
+        self._say(sentence, stuck=(*others, stuck))
+
+    def _notice_gone(self, snapshot: ClusterSnapshot) -> None:
+        """VMs that left in another way: shut down as asked, moved or stopped by somebody."""
+        for uuid, one in list(self._under_way.items()):
+            if one.plan_id or one.asked_at is None:
+                continue
+            if self._is_gone(uuid, one.item.source, snapshot, one.asked_at):
+                self._under_way.pop(uuid)
+                self._has_left(one.item, "", f"{one.item.vm_name} was shut down.")
+            elif datetime.now(UTC) - one.asked_at > timedelta(seconds=self._with.shut_down_patience_s):
+                self._under_way.pop(uuid)
+                self._is_stuck(
+                    one.item,
+                    f"{one.item.vm_name} was asked to shut down and still runs on {one.item.source}. Shut it down from "
+                    "inside, or choose to switch it off.",
+                )
+        for stuck in self.record.stuck:
+            host = snapshot.hosts.get(stuck.host)
+            vm = snapshot.vms.get(stuck.vm_uuid)
+            is_here = vm is not None and vm.host == stuck.host and vm.state.is_active
+            if not is_here and host is not None and host.link.state is LinkState.CONNECTED:
+                left = tuple(one for one in self.record.stuck if one.vm_uuid != stuck.vm_uuid)
+                self._say(f"{stuck.vm_name} is not on {stuck.host} any more.", stuck=left)
+
+    def _is_gone(self, uuid: str, host_name: str, snapshot: ClusterSnapshot, since: datetime) -> bool:
+        vm, host = snapshot.vms.get(uuid), snapshot.hosts.get(host_name)
+        if host is None or host.link.state is not LinkState.CONNECTED or (host.link.answered_at or since) <= since:
+            return False
+        return vm is None or vm.host != host_name or not vm.state.is_active
+
+    # what is there still
+
+    def _remaining(self, snapshot: ClusterSnapshot) -> list[Vm]:
+        """The VMs on the hosts, without those whose departure a poll may not have seen yet."""
+        left = {one.vm_uuid: one for one in self.record.done}
+        return [
+            vm
+            for host in self.record.intent.hosts
+            for vm in snapshot.vms_on(host)
+            if not self._has_just_left(left.get(vm.uuid), host, snapshot)
+        ]
+
+    @staticmethod
+    def _has_just_left(gone: DoneVm | None, host: str, snapshot: ClusterSnapshot) -> bool:
+        if gone is None or gone.source != host:
+            return False
+        seen_at = snapshot.hosts[host].usage.at
+        return seen_at is None or seen_at < gone.at + _MARGIN
+
+    def _is_finished(self, snapshot: ClusterSnapshot) -> bool:
+        """Whether every host is empty and was seen so; then they are in maintenance."""
+        record = self.record
+        if self._under_way or not record.intent.hosts or self._remaining(snapshot):
+            return False
+        for name in record.intent.hosts:
+            host = snapshot.hosts.get(name)
+            if host is None or host.link.state is not LinkState.CONNECTED or snapshot.vms_on(name):
+                return False
+        for name in record.intent.hosts:
+            self._set_status(name, HostStatus.MAINTENANCE)
+        names = ", ".join(record.intent.hosts)
+        self._say(f"No VM is left: {names} in maintenance.", state=DrainState.DONE, stuck=())
+        return True
+
+    def _set_status(self, host: str, status: HostStatus) -> None:
+        try:
+            self._with.set_status(host, status, self.record.intent.reason)
+        except HpconsoleError as error:
+            self._say(f"The status of {host} holds for this run only: {error.sentence}")
+
+    # planning
+
+    def _is_outdated(self, snapshot: ClusterSnapshot) -> bool:
+        """Whether what is still to be done stands on something that is not true any more."""
+        plan = self._plan
+        if plan is None:
+            return True
+        known = {item.vm_uuid for item in plan.items} | {one.vm_uuid for one in self.record.stuck}
+        for item in self._waiting(plan):
+            host = snapshot.hosts.get(item.destination or "")
+            if host is None or not host.is_candidate:
+                self._say(f"{item.destination} is not available any more. Planning again for what was to go there.")
+                return True
+        return any(vm.uuid not in known and not vm.is_migrating for vm in self._remaining(snapshot))
+
+    def _waiting(self, plan: DrainPlan) -> list[DrainItem]:
+        """The moves that have not begun yet."""
+        left = {one.vm_uuid for one in self.record.done} | {one.vm_uuid for one in self.record.stuck}
+        return [item for item in plan.moves if item.vm_uuid not in left and item.vm_uuid not in self._under_way]
+
+    def _plan_again(self, snapshot: ClusterSnapshot) -> None:
+        self._must_plan = False
+        record = self.record
+        if not record.intent.hosts:
+            return  # room is made as confirmed or not at all
+        gone = {*self._under_way, *(one.vm_uuid for one in record.done), *(one.vm_uuid for one in record.stuck)}
+        remaining = {vm.uuid for vm in self._remaining(snapshot)}
+        absent = [uuid for uuid in gone if uuid not in remaining or uuid in self._under_way]
+        left_out = record.intent.left_out | {one.vm_uuid for one in record.stuck}
+        try:
+            plan = plan_drain(
+                replace(record.intent, left_out=left_out),
+                without(snapshot, absent),
+                self._with.policy(),
+                self._with.executor.reservations(),
+                forecaster=self._with.forecaster,
+            )
+        except PlanningError as error:
+            self._say(error.sentence, state=DrainState.WAITING)
+            return
+        with self._lock:
+            self._plan = plan
+        moves = ", ".join(f"{item.vm_name} to {item.destination}" for item in plan.moves)
+        self._say(f"Planned again: {moves}." if moves else "Planned again: nothing more can be moved.")
+
+    # doing
+
+    def _cancel_incoming(self) -> None:
+        """Migrations to hosts that are being emptied."""
+        hosts = set(self.record.intent.hosts)
+        for status in self._with.executor.running():
+            if status.step.destination in hosts:
+                self._with.executor.cancel(status.plan_id, status.index)
+
+    def _begin_what_may(self, snapshot: ClusterSnapshot) -> None:
+        plan = self._plan
+        if plan is None:
+            return
+        busy: dict[str, int] = {}
+        for one in self._under_way.values():
+            busy[one.item.source] = busy.get(one.item.source, 0) + 1
+        asides_left = [
+            i.wave for i in plan.moves if i.is_other and i.vm_uuid not in {d.vm_uuid for d in self.record.done}
+        ]
+        for item in self._waiting(plan):
+            if busy.get(item.source, 0) >= self._with.at_once:
+                continue
+            if any(wave < item.wave for wave in asides_left):
+                continue  # room is not made yet
+            vm = snapshot.vms.get(item.vm_uuid)
+            if vm is None or vm.host != item.source or not vm.state.is_active:
+                self._is_stuck(item, f"{item.vm_name} does not run on {item.source} any more.")
+                continue
+            busy[item.source] = busy.get(item.source, 0) + 1
+            self._submit(item, plan)
+
+    def _submit(self, item: DrainItem, plan: DrainPlan) -> None:
+        ignores = plan.intent.options.ignores_vm_affinity
+        if ignores is None:
+            ignores = self._with.store.snapshot.settings.ignores_vm_affinity_for_maintenance
+        # another host is chosen by planning again for all, never by the executor alone
+        step = replace(step_of(item), is_destination_chosen=True, ignores_vm_affinity=ignores)
+        title = f"{plan.title}: {item.vm_name} to {item.destination}"
+        small = Plan(title, (step,), plan.based_on, reason=self.record.intent.reason)
+        self._under_way[item.vm_uuid] = _UnderWay(item, small.plan_id)
+        self._say(item.sentence)
+        try:
+            self._with.executor.submit(small)
+        except HpconsoleError as error:
+            self._under_way.pop(item.vm_uuid)
+            self._is_stuck(item, error.sentence)
+
+    def _wait_or_shut_down(self, snapshot: ClusterSnapshot) -> None:
+        """Nothing runs and nothing more can be moved: shut down what was chosen, or wait for the administrator."""
+        plan = self._plan
+        if plan is None or self._waiting(plan) or any(vm.is_migrating for vm in self._remaining(snapshot)):
+            return
+        record = self.record
+        open_items = [item for item in plan.open_items if item.vm_uuid not in {one.vm_uuid for one in record.stuck}]
+        done = {one.vm_uuid for one in record.done}
+        stuck = {one.vm_uuid for one in record.stuck}
+        stopping = [i for i in plan.items if i.action in _STOPPING and i.vm_uuid not in done | stuck]
+        if stopping and not open_items and not record.stuck:
+            for item in stopping:
+                self._stop_vm(item)
+            return
+        if not record.intent.hosts:
+            state, sentence = (DrainState.WAITING, "Room could not be made as planned.") if stuck else (
+                DrainState.DONE, "Room is made as planned."
+            )  # fmt: skip
+            self._say(sentence, state=state)
+            return
+        here = {vm.uuid: vm for vm in self._remaining(snapshot)}
+        added = [StuckVm(i.vm_uuid, i.vm_name, i.source, f"{i.sentence} {i.why}") for i in open_items]
+        added += [
+            StuckVm(i.vm_uuid, i.vm_name, i.source, i.why, is_chosen=True)
+            for i in plan.items
+            if i.action is DrainAction.LEAVE and i.vm_uuid in record.intent.left_out and i.vm_uuid in here
+        ]
+        together = {one.vm_uuid: one for one in (*added, *record.stuck) if one.vm_uuid in here}
+        if not here and not together:
+            return  # gone, and not seen to be yet
+        names = ", ".join(one.vm_name for one in together.values()) or ", ".join(vm.name for vm in here.values())
+        hosts = ", ".join(record.intent.hosts)
+        self._say(
+            f"{hosts} preparing for maintenance: {names} could not leave. Move or stop them, or choose what becomes of "
+            "them, and try again.",
+            state=DrainState.WAITING,
+            stuck=tuple(together.values()),
+        )
+
+    def _stop_vm(self, item: DrainItem) -> None:
+        is_forced = item.action is DrainAction.POWER_OFF
+        self._under_way[item.vm_uuid] = _UnderWay(item, asked_at=datetime.now(UTC))
+        self._say(item.sentence)
+        try:
+            self._with.pool.call(
+                item.source,
+                lambda host: host.force_off(item.vm_uuid) if is_forced else host.shut_down(item.vm_uuid),
+                deadline_s=self._with.call_s,
+            )
+        except HpconsoleError as error:
+            self._under_way.pop(item.vm_uuid)
+            self._is_stuck(item, f"{item.vm_name} could not be stopped: {error.sentence} It runs on {item.source}.")
+        self._with.refresh(item.source)
+
+
+_STOPPING = (DrainAction.SHUT_DOWN, DrainAction.POWER_OFF)
