@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hpconsole.ui.main_window.window import MainWindow
 
 _SWITCH_S = 0.0005
+_SETTLED_MS = 8000
 QUIT_AFTER_FIRST_SNAPSHOT = "--quit-after-first-snapshot"
 
 
@@ -135,15 +136,20 @@ class _Start:
             _close_after_first_snapshot(window, console)
         if self._on_window is not None:
             self._on_window(window)
-        # What is loaded by now lives as long as the program: keep the collector from walking it in every full round,
-        # which would hold up the event loop for tens of milliseconds.
-        gc.freeze()
+        _spare_from_collection()
         gc.enable()
+        QTimer.singleShot(_SETTLED_MS, _spare_from_collection)  # by then the hosts' first answers are there too
         gc.set_threshold(20_000, 20, 50)
         # Qt asks Python hundreds of things for each picture it draws; each time, a thread that reads a host's answers
         # may hold the interpreter, by default for 5 ms.
         sys.setswitchinterval(_SWITCH_S)
         QTimer.singleShot(0, console.start)
+
+
+def _spare_from_collection() -> None:
+    """What is there by now lives long: a full collection that walks it holds up the event loop for some 20 ms."""
+    gc.collect(1)
+    gc.freeze()
 
 
 def _close_after_first_snapshot(window: MainWindow, console: Console) -> None:
