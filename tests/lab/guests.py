@@ -1,7 +1,7 @@
 """What a lab guest is: its XML and its 512-byte program with a known dirty rate. Knows nothing of hpconsole.
 
-Guests are real QEMU processes under software emulation. Their one disk is a read-only floppy image in the lab's
-folder, which every host sees at the same path, so that they can migrate.
+Guests are real QEMU processes under software emulation. They boot from a read-only floppy image in the lab's folder,
+which every host sees at the same path, so that they can migrate; a disk they can write to lies on "shared storage".
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ class GuestSpec:
     huge_pages_kib: int | None = None
     metadata: str = ""
     ha: bool = False
+    disk: bool = False
 
     @property
     def program(self) -> str:
@@ -106,7 +107,7 @@ def domain_xml(spec: GuestSpec, host: HostSpec, image: Path, uuid: str) -> str:
       <target dev='fda' bus='fdc'/>
       <readonly/>
     </disk>
-    <controller type='usb' model='none'/>
+{_disk(spec, image, uuid)}    <controller type='usb' model='none'/>
     <memballoon model='virtio'/>
   </devices>
 </domain>
@@ -118,6 +119,22 @@ def _metadata(spec: GuestSpec) -> str:
     highly_available = f"<hpc:vm xmlns:hpc='{HPCONSOLE_NAMESPACE}' high-availability='yes'/>" if spec.ha else ""
     content = spec.metadata or highly_available
     return f"  <metadata>{content}</metadata>\n" if content else ""
+
+
+def disk_image(image: Path, uuid: str) -> Path:
+    """Where the disk of this guest is."""
+    return image.parent / "shared-storage" / f"{uuid}.img"
+
+
+def _disk(spec: GuestSpec, image: Path, uuid: str) -> str:
+    if not spec.disk:
+        return ""
+    return f"""    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw' cache='none'/>
+      <source file={quoteattr(str(disk_image(image, uuid)))}/>
+      <target dev='vda' bus='virtio'/>
+    </disk>
+"""
 
 
 def _memory_backing(spec: GuestSpec) -> str:

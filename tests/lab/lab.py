@@ -27,7 +27,7 @@ from types import TracebackType
 from tests.lab.certificates import SSH_CONFIG, Authority, ssh_key
 from tests.lab.commands import LabError, run, wait_until
 from tests.lab.faults import Faults
-from tests.lab.guests import HEARTBEAT_ADDRESS, Guest, GuestSpec, assemble, domain_xml
+from tests.lab.guests import HEARTBEAT_ADDRESS, Guest, GuestSpec, assemble, disk_image, domain_xml
 from tests.lab.host import Host
 from tests.lab.network import Network
 from tests.lab.topology import DEFAULT_HOSTS, HostSpec
@@ -229,6 +229,7 @@ class Lab:
         huge_pages: int | None = None,
         metadata: str = "",
         ha: bool = False,
+        disk: bool = False,
         start: bool = True,
     ) -> Guest:
         """Define a guest on a host and start it (`start`).
@@ -237,7 +238,8 @@ class Lab:
         whole CPU of this machine; `dirty_mib=0`: not at all). `pin`: cell N's vCPUs one by one, and its memory
         (`numa_mode`), to the host's node N; `pins` (vCPU -> CPU list) and `nodes` (cell -> node list) say it literally.
         `huge_pages`: page size in KiB. `metadata`: XML inside `<metadata>`; `ha`: hpconsole's own metadata that asks
-        for high availability (where `metadata` is empty).
+        for high availability (where `metadata` is empty). `disk`: one it can write to, so that QEMU locks it: two hosts
+        cannot run the guest at once.
         """
         spec = GuestSpec(
             name,
@@ -255,9 +257,15 @@ class Lab:
             huge_pages_kib=huge_pages,
             metadata=metadata,
             ha=ha,
+            disk=disk,
         )
         guest = Guest(name, str(uuid.uuid4()), host)
         image = assemble(spec, self.folder / "guests")
+        if disk:
+            file = disk_image(image, guest.uuid)
+            file.parent.mkdir(exist_ok=True)
+            with file.open("wb") as opened:
+                opened.truncate(1 << 20)
         definition = self.folder / f"guests/{guest.uuid}.xml"
         definition.write_text(domain_xml(spec, self.host(host).spec, image, guest.uuid))
         self.virsh(host, "define", str(definition))

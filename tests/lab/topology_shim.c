@@ -4,6 +4,7 @@
  * policies that name what is not there, so this preload folds CPU n onto real CPU n % real and accepts every memory
  * policy. Folders under /run/hugepages-SIZE are tmpfs, but answer statfs as hugetlbfs of that page size, so guests
  * with <hugepages/> start on a machine without a pool. libvirt hands LD_PRELOAD on to QEMU, so it gets this as well.
+ * Folders named shared-storage answer as NFS: the hosts do share them, and libvirt moves no disk that is not on such.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,6 +18,8 @@
 
 #define HUGE_FOLDER "/run/hugepages-" /* followed by the page size in KiB */
 #define HUGETLBFS_MAGIC 0x958458f6
+#define SHARED_FOLDER "/shared-storage"
+#define NFS_MAGIC 0x6969
 
 static int real_cpus(void)
 {
@@ -102,6 +105,8 @@ int statfs(const char *path, struct statfs *answer)
         answer->f_type = HUGETLBFS_MAGIC;
         answer->f_bsize = bytes;
     }
+    if (!failed && strstr(path, SHARED_FOLDER))
+        answer->f_type = NFS_MAGIC;
     return failed;
 }
 

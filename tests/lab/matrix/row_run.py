@@ -86,7 +86,15 @@ class RowRun:
         lab, row = self._lab, self._row
         slow = row.fault is rows.SLOW
         guest = lab.guest(
-            "a", "db-1", vcpus=2, cells=2, memory_mib=64, dirty_mib=12, dirty_mib_s=0.3 if slow else 3.6, pin=True
+            "a",
+            "db-1",
+            vcpus=2,
+            cells=2,
+            memory_mib=64,
+            dirty_mib=12,
+            dirty_mib_s=0.3 if slow else 3.6,
+            pin=True,
+            disk=True,
         )
         within(lambda: lab.heartbeat("a", guest) > 20, 30)
         before = lab.heartbeat("a", guest)
