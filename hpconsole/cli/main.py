@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpconsole import __version__
+from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_fence, add_watch, command_of
 from hpconsole.cli.exit_codes import ExitCode, UsageError
+from hpconsole.cli.migrate_arguments import add_job, add_migrate
 from hpconsole.cli.options import Options, hosts_from_arguments
 from hpconsole.cli.terminal import PrintableFormatter, complain
+from hpconsole.cli.policy_arguments import add_policy
 from hpconsole.cli.vm_arguments import add_pool, add_template, add_vm
 from hpconsole.core.errors import HpconsoleError
 
@@ -54,18 +57,25 @@ def run(arguments: Sequence[str]) -> int:
 def _answer(options: argparse.Namespace) -> ExitCode | int:
     if options.command is None:
         return _open_window(options)
+    of_cluster = command_of(options.command)
+    if of_cluster is not None:
+        return of_cluster(options, _session_options(options))
     if options.command == "hosts":
         from hpconsole.cli.listing import list_hosts as command
     elif options.command == "vms":
         from hpconsole.cli.listing import list_vms as command
     elif options.command == "migrate":
         from hpconsole.cli.migrate import migrate as command
+    elif options.command == "job":
+        from hpconsole.cli.job import job as command
     elif options.command == "schedule":
         from hpconsole.cli.schedule import schedule as command
     elif options.command == "vm":
         from hpconsole.cli.vm import vm as command
     elif options.command == "template":
         from hpconsole.cli.template import template as command
+    elif options.command == "policy":
+        from hpconsole.cli.policy import policy as command
     elif options.command == "pool":
         from hpconsole.cli.pool import pool as command
     else:
@@ -93,7 +103,7 @@ def _open_window(options: argparse.Namespace) -> int:
         # only now: the window is on the screen by then
         from hpconsole.cli.session import build_app
 
-        app = build_app(chosen)
+        app = build_app(chosen, watches=True)
         app.connect()  # hosts answer while the window is being filled
         return app
 
@@ -180,11 +190,19 @@ def _parser() -> argparse.ArgumentParser:
         ("vms", "list the VMs: state, host, size, pinning, migration mode"),
     ):
         add(name, text).add_argument("--scenario", type=Path, metavar="FILE", help=_SCENARIO)
-    _add_migrate(add("migrate", "migrate running VMs, pinning recomputed for the destination"))
+    add_migrate(add("migrate", "migrate running VMs, pinning recomputed for the destination"))
+    add_job(add("job", "show the running migration of a VM, and change or cancel it"))
     _add_schedule(add("schedule", "rank the hosts for a VM and say why, without moving anything"))
     add_vm(add("vm", "make, change, show, start, shut down and delete VMs"), _nested)
     add_template(add("template", "keep whole configurations, and make VMs from them"), _nested)
+    add_policy(add("policy", "the scheduling policies: show, copy, edit, exchange, put in force"), _nested)
     add_pool(add("pool", "keep a number of VMs made from one template"), _nested)
+    add("ha", "for each host: which highly available VMs would not come back if it failed now, and for want of what")
+    add_fence(add("fence", "a host's power: give it a fence device, ask it, or switch the host off"))
+    add_confirm_off(add("confirm-off", "confirm that a host has no power, so that its VMs are restarted elsewhere"))
+    add_watch(add("watch", "look after hosts that fail, affinity and load, without a display"))
+    add("balance", "what the balancer would move now, and why, or why nothing")
+    add_affinity(add("affinity", "affinity groups: list, check, add, edit, remove, suggest"))
     snapshot = add("snapshot", "save what the scheduler sees to a file")
     snapshot.add_argument("action", choices=["save"])
     snapshot.add_argument("file", type=Path)
@@ -199,16 +217,8 @@ def _nested(action: argparse.ArgumentParser) -> None:
     action.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="machine-readable output")
 
 
-def _add_migrate(command: argparse.ArgumentParser) -> None:
-    command.add_argument("vm", nargs="+", metavar="VM", help="name or UUID")
-    where = command.add_mutually_exclusive_group(required=True)
-    where.add_argument("--auto", action="store_true", help="let the scheduler choose the host")
-    where.add_argument("--to", metavar="HOST", help="the destination")
-    command.add_argument("--dry-run", action="store_true", help="show verdicts and placement, move nothing")
-
-
 def _add_schedule(command: argparse.ArgumentParser) -> None:
     command.add_argument("--vm", required=True, action="append", metavar="VM", help="name or UUID; repeatable")
     command.add_argument("--scenario", type=Path, metavar="FILE", help=_SCENARIO)
-    command.add_argument("--policy", default=None, metavar="NAME", help="scheduling policy (default: none)")
+    command.add_argument("--policy", default=None, metavar="NAME", help="a policy, or a policy's .json file (default: the one in force)")
     command.add_argument("--explain", action="store_true", help="say why each host stands where it does")

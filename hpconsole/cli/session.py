@@ -21,14 +21,14 @@ from hpconsole.core.model.vm import Vm
 _TELL_THEIR_LOAD = ("QEMU", "Xen")
 
 
-def build_app(options: Options) -> App:
-    """The app these options ask for, not yet started."""
+def build_app(options: Options, *, watches: bool = False) -> App:
+    """The app these options ask for, not yet started. `watches`: it looks after the cluster by itself (the window)."""
     if options.demo_seed is not None:
         from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 
         cluster = SimulatedCluster.demo(options.demo_seed)
-        return App(cluster.uris(), opener=cluster.open, data=options.data)
-    return App(options.hosts, data=options.data or default_data_folder())
+        return App(cluster.uris(), opener=cluster.open, data=options.data, watches=watches)
+    return App(options.hosts, data=options.data or default_data_folder(), watches=watches)
 
 
 @contextmanager

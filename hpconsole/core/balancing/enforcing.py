@@ -5,14 +5,15 @@ A move for a rule must break fewer rules than it mends, or two rules would send 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from hpconsole.core.balancing.resting import Rests
-from hpconsole.core.model.affinity import AffinityGroup, AffinityRule
+from hpconsole.core.model.affinity import AffinityGroup
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm, VmState
+from hpconsole.core.planning.affinity_groups import broken_by
 from hpconsole.core.scheduler.affinity import with_labelled
 from hpconsole.core.scheduler.affinity_enforcement import Enforcement
 from hpconsole.core.scheduler.engine import Request, rank
@@ -36,29 +37,6 @@ class Enforced:
 
     mend: Mend | None
     why_nothing: tuple[str, ...] = ()
-
-
-def broken_by(vm: Vm, host: str, groups: Sequence[AffinityGroup], snapshot: ClusterSnapshot) -> frozenset[str]:
-    """The groups this VM would break (alone or with others) if it ran on this host."""
-    broken: set[str] = set()
-    for group in groups:
-        if vm.uuid not in group.vms:
-            continue
-        has_host_rule = group.host_rule is not AffinityRule.DISABLED and bool(group.hosts)
-        if has_host_rule and (host in group.hosts) != (group.host_rule is AffinityRule.POSITIVE):
-            broken.add(group.name)
-        if group.vm_rule is AffinityRule.DISABLED:
-            continue
-        others = [
-            other.host
-            for uuid in group.vms
-            if uuid != vm.uuid and (other := snapshot.vms.get(uuid)) is not None and other.is_running_somewhere
-        ]
-        if group.vm_rule is AffinityRule.NEGATIVE and host in others:
-            broken.add(group.name)
-        if group.vm_rule is AffinityRule.POSITIVE and others and host not in others:
-            broken.add(group.name)
-    return frozenset(broken)
 
 
 def find_mend(
@@ -125,9 +103,10 @@ class _Search:
             after = broken_by(vm, host, self._groups, self._snapshot)
             if self._rank_of(after) >= self._rank_of(before):
                 continue
-            if not (before - after) & self._hard and self._must_rest(vm, host):
+            mended = {name for name, count in before.items() if after.get(name, 0) < count}
+            if not mended & self._hard and self._must_rest(vm, host):
                 continue
-            return Mend(vm, source, host, tuple(sorted(before - after)))
+            return Mend(vm, source, host, tuple(sorted(mended)))
         names = ", ".join(sorted(before))
         why = "no host takes it" if not ranking.accepted else "no host that takes it would keep more rules"
         self.reasons[vm.uuid] = f"{vm.name} breaks {names} on {source} and stays: {why}."
@@ -136,7 +115,11 @@ class _Search:
     def _must_rest(self, vm: Vm, host: str) -> bool:
         return self._rests.left_s(vm.uuid, self._now) > 0 or self._rests.is_return(vm.uuid, host, self._now)
 
-    def _rank_of(self, broken: frozenset[str]) -> tuple[int, tuple[float, ...]]:
-        """What is compared: hard rules first, then the priorities of the soft ones, the highest first."""
-        soft = [group.priority for group in self._groups if group.name in broken and group.name not in self._hard]
-        return len(broken & self._hard), tuple(sorted(soft, reverse=True))
+    def _rank_of(self, broken: Mapping[str, int]) -> tuple[int, tuple[tuple[float, int], ...]]:
+        """What is compared: hard rules first, then the soft ones, the highest priority first."""
+        soft = [
+            (group.priority, broken[group.name])
+            for group in self._groups
+            if group.name in broken and group.name not in self._hard
+        ]
+        return sum(broken[name] for name in broken.keys() & self._hard), tuple(sorted(soft, reverse=True))
