@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hpconsole.core.events import MigrationProgress, StepOutcome
 from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.journal import JournalWriter
+from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.planning.migration_options import MigrationOptions, effective_policy
 from hpconsole.core.planning.migration_policy import BUILT_IN, MigrationPolicy
@@ -71,3 +72,4 @@ class Result:
     step: Step
     is_at_source: bool = False
     is_stalled: bool = False
+    unchecked: KnownBefore | None = None  # the destination was silent: what may be left there is looked for later

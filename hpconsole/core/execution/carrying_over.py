@@ -19,6 +19,32 @@ from hpconsole.core.planning.plan import Step
 _T = TypeVar("_T")
 
 
+def tidy(
+    pool: ConnectionPool, step: Step, known: KnownBefore, views: tuple[HostView, HostView], deadline_s: float
+) -> tuple[HostView, str]:
+    """Remove what a failed migration left on the destination, where nothing was before and the source runs the VM.
+
+    Returns:
+        What the destination has then, and what could not be done, in a sentence.
+    """
+    source, left = views
+    is_ours = known.was_destination_clean and left.record is not None and not left.is_in_post_copy
+    is_safe = source.is_active and not source.is_half and (left.is_half or not left.is_active)
+    if not (is_ours and is_safe):
+        return left, ""
+    there = step.destination
+    if look(pool, step.source, step.vm_uuid, deadline_s=deadline_s).has_job:
+        return left, ""  # somebody migrates it again meanwhile: what is there is theirs
+    try:
+        if left.is_active:
+            pool.call(there, lambda host: host.force_off(step.vm_uuid), deadline_s=deadline_s)
+        if left.record is not None and left.record.is_persistent:
+            pool.call(there, lambda host: host.undefine(step.vm_uuid), deadline_s=deadline_s)
+    except HpconsoleError as error:
+        return left, f"What is left of it on {there} could not be removed: {error.sentence}"
+    return look(pool, there, step.vm_uuid, deadline_s=deadline_s), ""
+
+
 def carry_over(
     pool: ConnectionPool, step: Step, known: KnownBefore, views: tuple[HostView, HostView], deadline_s: float
 ) -> tuple[EndState, HostView, list[str]]:

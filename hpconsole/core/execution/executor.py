@@ -323,6 +323,7 @@ class Executor:
             return
         self._writer.finish(entry.migration_id, result.outcome, result.sentence, result.detail)
         self._notify("warning", f"{result.sentence} Trying {following.destination} next.", result.step.vm_name)
+        self._look_later(result)
         with self._lock:
             entry.step = following
             entry.attempt += 1
@@ -363,6 +364,7 @@ class Executor:
             self._refresh(step.destination)
         plan_id, index = entry.plan.plan_id, entry.index
         state = result.state.value if result.state is not None else ""
+        self._look_later(result)
         if result.outcome is StepOutcome.UNKNOWN:
             self._unfinished.keep(entry.migration_id, step, result.state)
         self._report(
@@ -372,6 +374,10 @@ class Executor:
         )
         self._finish_plan(entry.plan)
         self._wake()
+
+    def _look_later(self, result: Result) -> None:
+        if result.unchecked is not None:
+            self._unfinished.watch(result.step, result.unchecked)
 
     def _finish_plan(self, plan: Plan) -> None:
         with self._lock:

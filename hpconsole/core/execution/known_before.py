@@ -32,6 +32,7 @@ class KnownBefore:
     autostart: bool = False
     metadata: str = ""
     home: Placement | None = None
+    was_destination_clean: bool = False  # nothing of it was on the destination, so that what is there is left over
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept among the facts of a journal entry."""
@@ -40,6 +41,7 @@ class KnownBefore:
             "is_persistent": self.is_persistent,
             "autostart": self.autostart,
             "metadata": self.metadata,
+            "was_destination_clean": self.was_destination_clean,
             "home": None if self.home is None else placement_to_json(self.home),
         }
 
@@ -58,6 +60,7 @@ class KnownBefore:
             autostart=facts.get("autostart") is True,
             metadata=metadata if isinstance(metadata, str) else "",
             home=place,
+            was_destination_clean=facts.get("was_destination_clean") is True,
         )
 
 

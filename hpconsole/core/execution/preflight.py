@@ -79,6 +79,7 @@ def prepare(
         autostart=vm.autostart,
         metadata=metadata_digest(view.definition_xml),
         home=placement_of(vm, step.source),
+        was_destination_clean=step.destination in snapshot.hosts and step.destination not in vm.other_hosts,
     )
     return Prepared(step, vm, known, *xmls)
 

@@ -14,7 +14,7 @@ from hpconsole.core.errors import ConnectionLost, HostUnreachable, HpconsoleErro
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.attempt import Listener, Result, Surroundings
 from hpconsole.core.execution.cancel import CancelToken
-from hpconsole.core.execution.carrying_over import carry_over
+from hpconsole.core.execution.carrying_over import carry_over, tidy
 from hpconsole.core.execution.convergence import GivenUp
 from hpconsole.core.execution.end_sentences import describe
 from hpconsole.core.execution.end_states import EndState, HostView, judge
@@ -89,7 +89,8 @@ class Prover:
             sentences += [describe(state, step.vm_name, source, destination), *self._compared(expected, destination)]
             sentences += [*missing, expected.note]
         else:
-            sentences.append(describe(state, step.vm_name, source, destination))
+            state, destination, problem = self._tidied(state, expected, source, destination)
+            sentences += [describe(state, step.vm_name, source, destination), problem]
             if given_up is not None and not self._token.is_cancelled:
                 sentences.append(given_up.advice)
         self._with.journal.measure(self._id, statistics)
@@ -97,7 +98,8 @@ class Prover:
         is_stalled = given_up is not None and not given_up.is_link_silent and not state.is_moved
         outcome = self._outcome(state, expected.error)
         detail = outcome_detail(state, (source, destination), expected.error) + _in_words(statistics)
-        return Result(outcome, state, sentence, detail, step, state.is_as_before, is_stalled)
+        unchecked = expected.known if state.is_as_before and not destination.is_reachable else None
+        return Result(outcome, state, sentence, detail, step, state.is_as_before, is_stalled, unchecked)
 
     def _until_known(self, expected: Expectation) -> tuple[EndState, HostView, HostView] | None:
         """Ask until both hosts agree on something final, or patience ends. None: the console closes."""
@@ -135,6 +137,16 @@ class Prover:
         if wrong:
             return ["But not all is as planned:", *wrong]
         return [] if step.placement.is_free else ["Its pinning there is as planned."]
+
+    def _tidied(
+        self, state: EndState, expected: Expectation, source: HostView, destination: HostView
+    ) -> tuple[EndState, HostView, str]:
+        if state is not EndState.LEFT_OVER_ON_DESTINATION:
+            return state, destination, ""
+        known = expected.known
+        views = source, destination
+        destination, problem = tidy(self._with.pool, expected.step, known, views, self._with.timings.call_s)
+        return judge(source, destination, was_paused=known.was_paused), destination, problem
 
     def _elsewhere(self, step: Step) -> HostView | None:
         """The third host that runs the VM by now: somebody moved it on since the console ended."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from hpconsole.core.errors import StorageError
+from hpconsole.core.execution.carrying_over import tidy
 from hpconsole.core.execution.console_identity import ConsoleIdentity
+from hpconsole.core.execution.end_sentences import describe
 from hpconsole.core.execution.end_states import EndState, judge
 from hpconsole.core.execution.journal import Journal
 from hpconsole.core.execution.known_before import KnownBefore
@@ -64,6 +66,7 @@ class Unfinished:
         self._deadline_s = deadline_s
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
+        self._unchecked: dict[str, tuple[Step, KnownBefore, datetime]] = {}  # by VM
         self._is_closed = False
 
     def find(self) -> None:
@@ -84,13 +87,23 @@ class Unfinished:
         with self._lock:
             self._kept[migration_id] = _Kept((step.source, step.destination), datetime.now(UTC), state)
 
+    def watch(self, step: Step, known: KnownBefore) -> None:
+        """The destination was silent when a migration failed: look what is left there, once it is back."""
+        with self._lock:
+            self._unchecked[step.vm_uuid] = step, known, datetime.now(UTC)
+
     def look_at(self, snapshot: ClusterSnapshot) -> None:
         """A new snapshot: is one of them worth another question? Returns at once."""
         with self._lock:
             due = [key for key, kept in self._kept.items() if _is_due(snapshot, kept)]
             states = [self._kept.pop(key).state for key in due]
+            back = [one for one in self._unchecked.values() if _has_come_back(snapshot, (one[0].destination,), one[2])]
+            for step, _, _ in back:
+                del self._unchecked[step.vm_uuid]
         for key, state in zip(due, states, strict=True):
             self._start(key, state)
+        for step, known, _ in back:
+            threading.Thread(target=self._tidy, args=(step, known), name="hpc-tidy", daemon=True).start()
 
     def ask(self, migration_id: str) -> None:
         """Ask about this one now, whatever was found before. Returns at once."""
@@ -103,6 +116,7 @@ class Unfinished:
         with self._lock:
             self._is_closed = True
             self._kept.clear()
+            self._unchecked.clear()
 
     def _start(self, migration_id: str, before: EndState | None) -> None:
         with self._lock:
@@ -129,11 +143,38 @@ class Unfinished:
                     continue
             self._adopt(found)
 
+    def _tidy(self, step: Step, known: KnownBefore) -> None:
+        """The destination is back: nothing of the VM that failed to move there may stay, and it must not run twice."""
+        source = look(self._pool, step.source, step.vm_uuid, deadline_s=self._deadline_s)
+        destination = look(self._pool, step.destination, step.vm_uuid, deadline_s=self._deadline_s)
+        if not source.is_reachable or not destination.is_reachable:
+            self.watch(step, known)
+            return
+        state = judge(source, destination, was_paused=known.was_paused)
+        problem = ""
+        if state is EndState.LEFT_OVER_ON_DESTINATION:
+            destination, problem = tidy(self._pool, step, known, (source, destination), self._deadline_s)
+            state = judge(source, destination, was_paused=known.was_paused)
+            if state is EndState.ON_SOURCE:
+                left = f"What the migration that failed had left of {step.vm_name} on {step.destination} was removed."
+                self._notify("info", f"{left} {describe(state, step.vm_name, source, destination)}")
+                return
+        if state not in (EndState.ON_SOURCE, EndState.STILL_MIGRATING):
+            self._notify("warning", f"{describe(state, step.vm_name, source, destination)} {problem}".strip())
+
 
 def _is_due(snapshot: ClusterSnapshot, kept: _Kept) -> bool:
-    links = [snapshot.hosts[name].link for name in kept.hosts if name in snapshot.hosts]
-    if len(links) < len(kept.hosts) or any(link.state is not LinkState.CONNECTED for link in links):
-        return False
     if kept.state is EndState.BROKEN_POST_COPY:
-        return datetime.now(UTC) - kept.since >= _LOOK_AGAIN
-    return any(link.since is not None and link.since > kept.since for link in links)
+        return _answer(snapshot, kept.hosts) and datetime.now(UTC) - kept.since >= _LOOK_AGAIN
+    return _has_come_back(snapshot, kept.hosts, kept.since)
+
+
+def _answer(snapshot: ClusterSnapshot, hosts: tuple[str, ...]) -> bool:
+    links = [snapshot.hosts[name].link for name in hosts if name in snapshot.hosts]
+    return len(links) == len(hosts) and all(link.state is LinkState.CONNECTED for link in links)
+
+
+def _has_come_back(snapshot: ClusterSnapshot, hosts: tuple[str, ...], since: datetime) -> bool:
+    """Whether they all answer, and one of them was lost and found since."""
+    links = [snapshot.hosts[name].link.since for name in hosts if name in snapshot.hosts]
+    return _answer(snapshot, hosts) and any(at is not None and at > since for at in links)
