@@ -9,6 +9,7 @@ from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
+    from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.scheduler.policies import Policy
@@ -64,6 +65,10 @@ class Console(Protocol):
     @property
     def pool(self) -> ConnectionPool:
         """The connections to the hosts, for worker threads."""
+
+    @property
+    def advice(self) -> MigrationAdvice | None:
+        """Forecasts, checks and migration policies; not before `executor` is there."""
 
     @property
     def journal(self) -> Journal | None:

@@ -33,6 +33,15 @@ class WindowState:
     def theme(self, choice: ThemeChoice) -> None:
         self._settings.setValue("theme", choice.value)
 
+    def kept(self, name: str) -> str:
+        """A text that a dialog kept under this name; empty where there is none."""
+        value = self._settings.value(f"kept/{name}")
+        return value if isinstance(value, str) else ""
+
+    def keep(self, name: str, text: str) -> None:
+        """Keep a text for the next run."""
+        self._settings.setValue(f"kept/{name}", text)
+
     def restore_geometry(self, window: QMainWindow) -> None:
         """Put the window where it was, if that is known."""
         geometry = self._bytes("geometry")
@@ -68,7 +77,9 @@ class WindowState:
             header.restoreState(state)
             view.sortByColumn(header.sortIndicatorSection(), header.sortIndicatorOrder())
         else:
-            from PySide6.QtCore import Qt  # not at the top: it takes 50 ms, and this module is there before the first paint
+            from PySide6.QtCore import (
+                Qt,
+            )  # not at the top: it takes 50 ms, and this module is there before the first paint
 
             view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
 

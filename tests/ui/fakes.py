@@ -34,6 +34,7 @@ class FakeConsole:
         self.executor = self
         self.pool: Any = None
         self.journal = MemoryJournal()
+        self.advice: Any = None
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []
         self.failure: HpconsoleError | None = None  # what adding a host or submitting a plan ends with

@@ -18,6 +18,9 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.console import Console
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.theme import ThemeKeeper
+from hpconsole.ui.window_state import WindowState
+
+_OPTIONS = "migration_options"
 
 
 class MigrationViews(QObject):
@@ -25,6 +28,7 @@ class MigrationViews(QObject):
 
     Args:
         frame: The parent of every dialog.
+        state: Where what the user chose last is kept.
         new_snapshots: Emits each snapshot the window shows.
         show: Shows a dialog and keeps it until it is closed.
     """
@@ -36,6 +40,7 @@ class MigrationViews(QObject):
         themes: ThemeKeeper,
         messages: Messages,
         *,
+        state: WindowState,
         new_snapshots: SignalInstance,
         show: Callable[[QWidget], None],
     ) -> None:
@@ -44,6 +49,7 @@ class MigrationViews(QObject):
         self._console = console
         self._themes = themes
         self._messages = messages
+        self._state = state
         self._new_snapshots = new_snapshots
         self._show = show
         self._background = Background(self)
@@ -51,12 +57,21 @@ class MigrationViews(QObject):
     def open_migrate(self, vms: Sequence[Vm], snapshot: ClusterSnapshot) -> None:
         """Migrate VM(s) for these."""
         from hpconsole.ui.migrate.dialog import MigrateDialog
+        from hpconsole.ui.migrate.options_text import from_text, to_text
         from hpconsole.ui.migrate.presenter import MigratePresenter
 
         presenter = MigratePresenter(
             tuple(vm.uuid for vm in vms), snapshot, lambda: self._console.policy, self._console.reservations
         )
-        dialog = MigrateDialog(presenter, self._themes.theme, self._frame)
+        is_ready = self._console.executor is not None  # before that, asking for advice would wait
+        dialog = MigrateDialog(
+            presenter,
+            self._themes.theme,
+            self._frame,
+            advice=self._console.advice if is_ready else None,
+            options=from_text(self._state.kept(_OPTIONS)),
+        )
+        dialog.options_changed.connect(lambda options: self._state.keep(_OPTIONS, to_text(options)))
         self._new_snapshots.connect(dialog.refresh)
         self._themes.changed.connect(dialog.set_theme)
         dialog.plan_accepted.connect(self.submit)

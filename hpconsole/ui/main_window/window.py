@@ -100,6 +100,7 @@ class MainWindow(QObject):
             console,
             themes,
             self.messages,
+            state=state,
             new_snapshots=self._store_bridge.snapshot_changed,
             show=self._open,
         )

@@ -3,49 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import (
+    QCheckBox,
     QDialog,
     QDialogButtonBox,
     QHBoxLayout,
     QRadioButton,
     QSplitter,
+    QStackedWidget,
+    QTabBar,
     QVBoxLayout,
     QWidget,
 )
 
 from hpconsole.core.errors import HpconsoleError, PlanningError
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions
+from hpconsole.core.planning.migration_policy import BUILT_IN, MINIMAL_DOWNTIME
+from hpconsole.core.planning.preflight_findings import Severity
+from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background
 from hpconsole.ui.migrate.candidates_model import candidates_model, vms_model
 from hpconsole.ui.migrate.detail_pane import DetailPane
+from hpconsole.ui.migrate.options_box import OptionsBox
+from hpconsole.ui.migrate.outlook import Checked, Measured, Outlook, headline, with_outlook
+from hpconsole.ui.migrate.outlook_pane import ChecksPage, ForecastPage
 from hpconsole.ui.migrate.presenter import MigratePresenter
 from hpconsole.ui.migrate.question import Answer
 from hpconsole.ui.migrate.view import MigrateView
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
 
+if TYPE_CHECKING:
+    from hpconsole.core.execution.advice import MigrationAdvice
+
+_CHECKS_TAB = 2
 _CALM_MS = 1000  # polls are judged anew no more often than this; gestures at once
 
 
 class MigrateDialog(QDialog):
-    """Emits `plan_accepted(Plan)` when the user presses Migrate. Not modal: the window goes on beside it."""
+    """Emits `plan_accepted(Plan)` when the user presses Migrate. Not modal: the window goes on beside it.
+
+    Args:
+        advice: Forecasts, checks and policies; without it nothing is foreseen or checked beforehand.
+        options: How it is to be made, as the user had it last.
+    """
 
     plan_accepted = Signal(object)
+    options_changed = Signal(object)  # MigrationOptions
 
-    def __init__(self, presenter: MigratePresenter, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        presenter: MigratePresenter,
+        theme: Theme,
+        parent: QWidget | None = None,
+        *,
+        advice: MigrationAdvice | None = None,
+        options: MigrationOptions = DEFAULT_OPTIONS,
+    ) -> None:
         super().__init__(parent)
         self.setObjectName("migrate_dialog")
         self.setWindowTitle("Migrate VM(s)")
-        self.resize(1180, 690)
+        self.resize(1200, 720)
         self._presenter = presenter
+        self._outlook = Outlook(advice)
+        self._policies = advice.policies.all() if advice is not None else BUILT_IN
+        self._default_id = advice.policies.default_id if advice is not None else MINIMAL_DOWNTIME.policy_id
+        self._first_options = options
         self._background = Background(self)
+        self._checks = Background(self)  # hosts that do not answer hold up neither verdicts nor measurements
+        self._measurements = Background(self)
         self._next_survey = QTimer(self, singleShot=True, interval=_CALM_MS)
         self._next_survey.timeout.connect(self._ask)
         self._build()
@@ -64,7 +100,8 @@ class MigrateDialog(QDialog):
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
         set_view_theme(self._hosts_view, theme)
-        for part in (self._hosts, self._vms, self._detail):
+        self.setStyleSheet(form_style(theme))
+        for part in (self._hosts, self._vms, self._detail, self._forecasts, self._findings):
             part.set_theme(theme)
 
     def accept(self) -> None:
@@ -73,11 +110,14 @@ class MigrateDialog(QDialog):
             plan = self._presenter.plan()
         except PlanningError:
             return  # the button is off and the view says why
-        self.plan_accepted.emit(plan)
+        if self._why_not_yet():
+            return
+        self.plan_accepted.emit(with_outlook(plan, self._outlook, self._how.options))
         super().accept()
 
     def done(self, result: int) -> None:
-        self._background.close()
+        for jobs in (self._background, self._checks, self._measurements):
+            jobs.close()
         self._next_survey.stop()
         super().done(result)
 
@@ -91,6 +131,8 @@ class MigrateDialog(QDialog):
         self._title.set_weight(QFont.Weight.DemiBold, larger_by=2)
         layout.addWidget(self._title)
         layout.addLayout(self._build_choice())
+        self._how = OptionsBox(self._policies, self._default_id, self._first_options)
+        layout.addWidget(self._how)
         layout.addWidget(self._build_tables(), 1)
         layout.addLayout(self._build_bottom())
         self._migrate.setDefault(True)  # not before it is inside the dialog: Qt would make Cancel the default
@@ -141,9 +183,38 @@ class MigrateDialog(QDialog):
         splitter.setObjectName("migrate_splitter")
         splitter.setHandleWidth(10)
         splitter.addWidget(top)
-        splitter.addWidget(self._detail)
-        splitter.setSizes([260, 250])
+        splitter.addWidget(self._build_pages())
+        splitter.setSizes([230, 300])
         return splitter
+
+    def _build_pages(self) -> QWidget:
+        """Below the hosts: the pinning there, what is expected, what was found."""
+        self._forecasts = ForecastPage()
+        self._findings = ChecksPage()
+        self._tabs = QTabBar()
+        self._tabs.setObjectName("migrate_tabs")
+        self._tabs.setAccessibleName("Details")
+        self._tabs.setExpanding(False)
+        self._tabs.setDrawBase(False)
+        pages = QStackedWidget()
+        for title, page in (
+            ("Score and pinning", self._detail), ("Forecast", self._forecasts), ("Checks", self._findings),
+        ):  # fmt: skip
+            self._tabs.addTab(title)
+            pages.addWidget(page)
+        self._tabs.currentChanged.connect(pages.setCurrentIndex)
+        self._headline = ElidedLabel(name="forecast_headline")
+        top = QHBoxLayout()
+        top.setSpacing(14)
+        top.addWidget(self._tabs)
+        top.addWidget(self._headline, 1)
+        below = QWidget()
+        layout = QVBoxLayout(below)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        layout.addLayout(top)
+        layout.addWidget(pages, 1)
+        return below
 
     def _build_bottom(self) -> QHBoxLayout:
         self._remark = TextLabel(name="migrate_remark", wraps=True)
@@ -154,8 +225,13 @@ class MigrateDialog(QDialog):
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         bottom = QHBoxLayout()
+        self._accepts = QCheckBox()
+        self._accepts.setObjectName("accept_warnings")
+        self._accepts.setToolTip("The warnings under Checks are read, and it is wanted all the same")
         bottom.addWidget(self._remark, 1)
         bottom.addSpacing(12)
+        bottom.addWidget(self._accepts)
+        bottom.addSpacing(8)
         bottom.addWidget(buttons)
         return bottom
 
@@ -165,6 +241,10 @@ class MigrateDialog(QDialog):
         self._host_selection.changed.connect(self._on_host_selected)
         self._vm_selection.changed.connect(self._on_vm_selected)
         self._hosts_view.doubleClicked.connect(self._on_host_picked)
+        self._how.changed.connect(self._on_options)
+        self._forecasts.remedy_taken.connect(lambda change: self._how.want(**change))
+        self._findings.recheck_wanted.connect(self._on_recheck)
+        self._accepts.clicked.connect(self._on_accepted)
 
     # Gestures
 
@@ -187,7 +267,35 @@ class MigrateDialog(QDialog):
         self._presenter.highlight(self._hosts.key_at(index.row()))
         self._gesture(self._presenter.pick_highlighted)
 
+    def _on_options(self, options: MigrationOptions) -> None:
+        self.options_changed.emit(options)
+        self._render()
+
+    def _on_recheck(self) -> None:
+        self._outlook.recheck()
+        self._render()
+
+    def _on_accepted(self, is_accepted: bool) -> None:
+        self._outlook.accept_warnings(is_accepted)
+        self._render()
+
     # Answers
+
+    def _look_ahead(self) -> None:
+        """Check and measure what is planned, each on its own thread."""
+        check, measurement = self._outlook.next_check(), self._outlook.next_measurement()
+        if check is not None:
+            self._checks.run(check, self._on_checked)
+        if measurement is not None:
+            self._measurements.run(measurement, self._on_measured)
+
+    def _on_checked(self, checked: Checked) -> None:
+        self._outlook.take_check(checked)
+        self._render()
+
+    def _on_measured(self, measured: Measured) -> None:
+        self._outlook.take_measurement(measured)
+        self._render()
 
     def _ask(self) -> None:
         question = self._presenter.next_question()
@@ -219,10 +327,39 @@ class MigrateDialog(QDialog):
             self._select(view)
         self._vms_frame.setVisible(len(view.vms) > 1)
         self._detail.show_line(view.highlighted, view.detail)
-        self._remark.setText(view.problem or "  ".join(view.warnings))
-        self._remark.set_tone(Tone.BAD if view.problem else Tone.WARNING)
+        self._outlook.follow(self._presenter.present_plan, self._how.options)
+        self._look_ahead()
+        self._render_outlook()
+        problem = view.problem or (self._why_not_yet() if view.can_migrate else "")
+        self._remark.setText(problem or "  ".join(view.warnings))
+        is_waiting = not view.problem and not self._outlook.is_checked
+        self._remark.set_tone(Tone.MUTED if is_waiting else Tone.BAD if problem else Tone.WARNING)
         self._migrate.setText(view.button_text.replace("&", "&&"))
-        self._migrate.setEnabled(view.can_migrate)
+        self._migrate.setEnabled(view.can_migrate and not self._why_not_yet())
+
+    def _render_outlook(self) -> None:
+        text, tone = headline(self._outlook)
+        if text != self._headline.full_text():
+            self._headline.setText(text)
+        self._headline.set_tone(tone)
+        self._forecasts.show_outlook(self._outlook)
+        self._findings.show_outlook(self._outlook)
+        self._tabs.setTabText(_CHECKS_TAB, self._outlook.checks_title())
+        warnings = len(self._outlook.of(Severity.WARNING))
+        self._accepts.setVisible(bool(warnings))
+        self._accepts.setText(f"Accept {fmt.count(warnings, '&warning')}")
+        self._accepts.setChecked(bool(warnings) and self._outlook.is_accepted)
+
+    def _why_not_yet(self) -> str:
+        """What stands against pressing Migrate though there is a plan; a sentence, empty if nothing does."""
+        if problem := self._how.options.problem() or self._outlook.problem():
+            return problem
+        if not self._outlook.is_checked:
+            return "Asking both hosts whether anything stands against it…"
+        if not self._outlook.is_accepted:
+            first = self._outlook.of(Severity.WARNING)[0].finding.sentence
+            return f"{first} Accept the warnings, or see Checks."
+        return ""
 
     def _select(self, view: MigrateView) -> None:
         """Keep the tables' selection what the presenter says, without hearing of it as a gesture."""

@@ -133,14 +133,14 @@ class MigratePresenter:
         Raises:
             PlanningError: it is not possible now; the view says why.
         """
-        plan = self._present_plan()
+        plan = self.present_plan
         if plan is None:
             raise PlanningError(self.view().problem or "The hosts are still being checked. Nothing was changed.")
         return plan
 
     def view(self) -> MigrateView:
         """Everything the dialog shows."""
-        plan = self._present_plan()
+        plan = self.present_plan
         hosts = self._host_lines(plan)
         shown = self._shown_host()
         highlighted = next((line for line in hosts if line.name == shown), None)
@@ -173,7 +173,8 @@ class MigratePresenter:
             return None
         return first_destination(self._answer.survey, self._vm_uuids, self._highlighted_vm)
 
-    def _present_plan(self) -> Plan | None:
+    @property
+    def present_plan(self) -> Plan | None:
         """The plan, if it is for what is chosen now."""
         answer = self._answer
         if answer is None or self._error or answer.survey.destination != self._destination:
