@@ -16,8 +16,8 @@ from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_f
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.migrate_arguments import add_job, add_migrate
 from hpconsole.cli.options import Options, hosts_from_arguments
-from hpconsole.cli.terminal import PrintableFormatter, complain
 from hpconsole.cli.policy_arguments import add_policy
+from hpconsole.cli.terminal import PrintableFormatter, complain
 from hpconsole.cli.vm_arguments import add_pool, add_template, add_vm
 from hpconsole.core.errors import HpconsoleError
 
@@ -220,5 +220,7 @@ def _nested(action: argparse.ArgumentParser) -> None:
 def _add_schedule(command: argparse.ArgumentParser) -> None:
     command.add_argument("--vm", required=True, action="append", metavar="VM", help="name or UUID; repeatable")
     command.add_argument("--scenario", type=Path, metavar="FILE", help=_SCENARIO)
-    command.add_argument("--policy", default=None, metavar="NAME", help="a policy, or a policy's .json file (default: the one in force)")
+    command.add_argument(
+        "--policy", metavar="NAME", help="a policy, or a policy's .json file (default: the one in force)"
+    )
     command.add_argument("--explain", action="store_true", help="say why each host stands where it does")

@@ -9,8 +9,8 @@ from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import print_json, print_ranking, ranking_json
 from hpconsole.cli.session import find_vm, session, snapshot_of
-from hpconsole.cli.terminal import say
-from hpconsole.core.errors import ScenarioError
+from hpconsole.cli.terminal import complain, say
+from hpconsole.core.errors import StorageError
 
 if TYPE_CHECKING:
     from hpconsole.core.scheduler.policies import Policy
@@ -20,7 +20,7 @@ def schedule(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Rank every host for the named VMs (several: as one group, on one host)."""
     from hpconsole.core.scheduler.engine import Request, rank
 
-    policy = _policy(arguments.policy)
+    policy = _policy(arguments.policy, options, is_saved=arguments.scenario is not None)
     with snapshot_of(arguments.scenario, options) as (snapshot, _):
         vms = [find_vm(snapshot, text) for text in dict.fromkeys(arguments.vm)]
         uuids = tuple(vm.uuid for vm in vms)
@@ -53,12 +53,21 @@ def save_snapshot(arguments: argparse.Namespace, options: Options) -> ExitCode:
     return ExitCode.DONE
 
 
-def _policy(name: str | None) -> Policy:
-    from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY
+def _policy(name: str | None, options: Options, *, is_saved: bool) -> Policy:
+    """The policy of this name or file; without one that in force, or for a saved cluster the default one."""
+    from hpconsole.cli.policy import named_policy, policy_book
+    from hpconsole.core.scheduler.policies import DEFAULT_POLICY, built_in
+    from hpconsole.core.scheduler.policy_book import PolicyBook
 
-    if name is None:
+    if name is None and is_saved:
         return DEFAULT_POLICY
-    for policy in BUILT_IN:
-        if policy.name == name:
-            return policy
-    raise ScenarioError(f"There is no policy named {name}. The built-in ones: {', '.join(p.name for p in BUILT_IN)}.")
+    if name is not None and (name.endswith(".json") or built_in(name)):
+        return named_policy(PolicyBook(), name)  # nothing of it is in the database
+    try:
+        with policy_book(options) as book:
+            return named_policy(book, name)
+    except StorageError as error:
+        if name is not None:
+            raise
+        complain(f"{error.sentence} The policy {DEFAULT_POLICY.name} counts.")
+        return DEFAULT_POLICY

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +20,7 @@ from hpconsole.core.scheduler.units import Parameter
 FORMAT = "hpconsole-policy"
 VERSION = 1
 LARGEST_FACTOR = 1000
+LARGEST_FILE = 1024 * 1024
 
 
 def parameters() -> Mapping[str, Parameter]:
@@ -33,6 +35,10 @@ def problems(policy: Policy) -> tuple[str, ...]:
     if not policy.name.strip() or len(policy.name) > 100:
         found.append("A policy needs a name of at most 100 characters.")
     found += [f"There is no filter named {name}." for name in policy.filters if name not in filters.BY_NAME]
+    found += [
+        f"The filter {name} is named twice."
+        for name in sorted({n for n in policy.filters if policy.filters.count(n) > 1})
+    ]
     names = [name for name, _ in policy.weights]
     found += [f"There is no weight named {name}." for name in names if name not in weights.BY_NAME]
     found += [f"The weight {name} is named twice." for name in sorted({n for n in names if names.count(n) > 1})]
@@ -63,23 +69,52 @@ def _parameter_problems(parameter: Parameter | None, name: str, value: float) ->
     return [f"{name} must be {limit}{' ' + parameter.unit if parameter.unit else ''}, not {value:g}."]
 
 
+def policy_data(policy: Policy) -> dict[str, Any]:
+    """A policy as JSON data."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": policy.name,
+        "description": policy.description,
+        "filters": list(policy.filters),
+        "weights": [{"unit": name, "factor": factor} for name, factor in policy.weights],
+        "selector": policy.selector,
+        "balancer": policy.balancer,
+        "parameters": dict(policy.parameters),
+    }
+
+
 def write_policy(policy: Policy) -> str:
     """A policy as JSON text."""
-    return json.dumps(
-        {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": policy.name,
-            "description": policy.description,
-            "filters": list(policy.filters),
-            "weights": [{"unit": name, "factor": factor} for name, factor in policy.weights],
-            "selector": policy.selector,
-            "balancer": policy.balancer,
-            "parameters": dict(policy.parameters),
-        },
-        indent=2,
-        ensure_ascii=False,
-    )
+    return json.dumps(policy_data(policy), indent=2, ensure_ascii=False)
+
+
+def save_policy(policy: Policy, path: Path) -> None:
+    """Write a policy to a file.
+
+    Raises:
+        ScenarioError: the file cannot be written.
+    """
+    try:
+        path.write_text(write_policy(policy) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise ScenarioError(f"{path} cannot be written: {error.strerror or error}.", detail=str(error)) from error
+
+
+def load_policy(path: Path) -> Policy:
+    """A policy from a file.
+
+    Raises:
+        ScenarioError: the file cannot be read, or is no policy that this version can use.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ScenarioError(f"{path} is too large for a policy.")
+        return read_policy(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScenarioError(f"{path} cannot be read: {error.strerror or error}.", detail=str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{path} is no policy file: it is no JSON text.", detail=str(error)) from error
 
 
 def read_policy(text: str) -> Policy:
@@ -92,10 +127,15 @@ def read_policy(text: str) -> Policy:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ScenarioError("This is no policy file: it is no JSON text.", detail=str(error)) from error
+    return policy_of(data)
+
+
+def policy_of(data: object) -> Policy:
+    """A policy from JSON data. Raises as `read_policy`."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ScenarioError("This is no policy file of hpconsole.")
     version = data.get("version")
-    if not isinstance(version, int) or version < 1:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise ScenarioError("The policy file does not say which version of the format it has.")
     if version > VERSION:
         raise ScenarioError(
@@ -110,12 +150,21 @@ def read_policy(text: str) -> Policy:
         parameters=MappingProxyType(_numbers(data.get("parameters", {}))),
         description=_text(data, "description", ""),
     )
+    check_policy(policy)
+    return policy
+
+
+def check_policy(policy: Policy) -> None:
+    """Whether this can be kept as an own policy.
+
+    Raises:
+        ScenarioError: it has a built-in one's name, names units nobody has, or has values out of range.
+    """
     wrong = problems(policy)
     if any(policy.name == known.name for known in BUILT_IN):
         wrong = (*wrong, f"{policy.name} is a built-in policy; give yours another name.")
     if wrong:
         raise ScenarioError(f"The policy cannot be used. {' '.join(wrong)}")
-    return policy
 
 
 def _text(data: Mapping[str, Any], name: str, default: str | None = None) -> str:
