@@ -179,7 +179,13 @@ class NumaDialog(QDialog):
 
     def done(self, result: int) -> None:
         self._background.close()
+        self._writing.close()
         super().done(result)
+
+    def reject(self) -> None:
+        """Close without saving; not while a save is under way, whose outcome must be told."""
+        if not self._is_writing:
+            super().reject()
 
     def accept(self) -> None:
         """Hand over what changed, or write it."""

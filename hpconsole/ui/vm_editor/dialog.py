@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
@@ -25,6 +26,7 @@ from PySide6.QtWidgets import (
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.machines.draft import OptimizedFor, VmDraft
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.ui import format as fmt
 from hpconsole.ui import icons
 from hpconsole.ui.bridge import Background
 from hpconsole.ui.pinning.presenter import PinTexts
@@ -222,7 +224,13 @@ class VmEditorDialog(QDialog):
 
     def done(self, result: int) -> None:
         self._background.close()
+        self._saving.close()
         super().done(result)
+
+    def reject(self) -> None:
+        """Close without saving; not while a save is under way, whose outcome must be told."""
+        if not self._is_saving:
+            super().reject()
 
     # Gestures
 
@@ -261,7 +269,24 @@ class VmEditorDialog(QDialog):
         self._tabs.setCurrentRow((self._tabs.currentRow() + step) % len(Tab))
 
     def open_numa(self) -> None:
-        """NUMA Topology for this VM."""
+        """NUMA Topology of this VM, unsaved: the first of its specific hosts is shown first."""
+        from hpconsole.ui.numa.dialog import NumaDialog
+        from hpconsole.ui.numa.presenter import NumaPresenter
+
+        presenter = self._presenter
+        draft, snapshot = presenter.draft, presenter.snapshot
+        rest = sorted((name for name in snapshot.hosts if name != presenter.host), key=fmt.natural)
+        hosts = draft.allowed_hosts or (presenter.host, *rest)
+        numa = NumaPresenter((draft,), snapshot, presenter.policy, presenter.reservations, hosts=hosts)
+        dialog = NumaDialog(numa, self._theme, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowModality(Qt.WindowModality.WindowModal)
+        dialog.drafts_accepted.connect(self._on_numa)
+        dialog.show()
+
+    def _on_numa(self, changed: Sequence[tuple[VmDraft, VmDraft]]) -> None:
+        for _, after in changed:
+            self._gesture(partial(self._presenter.change, after))
 
     def _on_fill(self, key: str) -> None:
         presenter = self._presenter

@@ -112,16 +112,21 @@ class FieldRow(QObject):
     def _memory(self) -> tuple[QWidget, Callable[[Any], None]]:
         edit = QLineEdit(maxLength=40)
 
+        shown: list[int] = []  # the value behind what is being typed
+        half_typed: list[str] = []
+
         def on_edited(text: str) -> None:
             amount = parse_memory(text)
+            half_typed[:] = [text] if amount is None else []
             if amount is None:
                 self.typed.emit(self.spec.field, text, _NO_AMOUNT)
             else:
                 self._tell(amount)
 
         def show(value: Any) -> None:
-            is_half_typed = edit.hasFocus() and parse_memory(edit.text()) in (value, None)
-            if not is_half_typed and parse_memory(edit.text()) != value:
+            is_being_typed = half_typed == [edit.text()] and shown == [value]
+            shown[:] = [value]
+            if not is_being_typed and parse_memory(edit.text()) != value:
                 edit.setText(format_memory(value))
 
         edit.textEdited.connect(on_edited)

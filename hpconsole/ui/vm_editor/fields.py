@@ -276,7 +276,7 @@ def tab_of(field: str) -> Tab:
     return _TAB_OF.get(field.partition(".")[0], Tab.GENERAL)
 
 
-_MEMORY = re.compile(r"\s*([0-9]{1,15}(?:[.,][0-9]{1,3})?)\s*([kmgt]?)(?:i?b)?\s*", re.IGNORECASE)
+_MEMORY = re.compile(r"\s*([0-9]{1,15}(?:[.,][0-9]{1,3})?)\s*([kmgt]?)(?:i?b?)?\s*", re.IGNORECASE)
 _UNITS = {"k": 1, "m": 1024, "": 1024, "g": 1024**2, "t": 1024**3}
 
 

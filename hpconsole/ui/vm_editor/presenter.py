@@ -69,8 +69,8 @@ class VmEditorPresenter:
         self.vm = vm
         self.snapshot = snapshot
         self._host = host
-        self._policy = policy
-        self._reservations = reservations
+        self.policy = policy
+        self.reservations = reservations
         self._draft = before
         self._past: list[VmDraft] = []
         self._future: list[VmDraft] = []
@@ -183,7 +183,7 @@ class VmEditorPresenter:
         if self._is_computing or not self._is_wanted:
             return None
         self._is_computing, self._is_wanted = True, False
-        return Question(self.before, self._draft, self.vm, self._host, self.snapshot, self._policy, self._reservations)
+        return Question(self.before, self._draft, self.vm, self._host, self.snapshot, self.policy, self.reservations)
 
     def take_answer(self, answer: Answer) -> None:
         """A question was answered."""
@@ -219,7 +219,7 @@ class VmEditorPresenter:
         from hpconsole.core.machines.recommending import fill_all
         from hpconsole.core.machines.surroundings import Surroundings
 
-        around = Surroundings(self.snapshot, self._host, tuple(self._reservations()), self._policy())
+        around = Surroundings(self.snapshot, self._host, tuple(self.reservations()), self.policy())
         return fill_all(self._draft, around)
 
     # What is shown
