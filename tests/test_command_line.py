@@ -100,7 +100,7 @@ def test_an_unknown_destination_is_answered_with_the_hosts(capsys: pytest.Captur
 
 
 def test_dry_run_says_everything_and_moves_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    code, document, _ = answer(capsys, "migrate", VM, "--auto", "--dry-run")
+    code, document, _ = answer(capsys, "migrate", VM, "--auto", "--dry-run", "--no-measure")
     assert code == ExitCode.DONE
     (vm,) = document["vms"]
     accepted = [host for host in vm["hosts"] if host["accepted"]]
@@ -127,7 +127,7 @@ def test_migrates_and_tells_the_outcome(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_a_host_that_refuses_says_why(capsys: pytest.CaptureFixture[str]) -> None:
-    _, document, _ = answer(capsys, "migrate", VM, "--auto", "--dry-run")
+    _, document, _ = answer(capsys, "migrate", VM, "--auto", "--dry-run", "--no-measure")
     refused = next(host for host in document["vms"][0]["hosts"] if not host["accepted"])
     code, error, _ = answer(capsys, "migrate", VM, "--to", refused["host"])
     assert code == ExitCode.NO_SUITABLE_HOST

@@ -5,18 +5,30 @@ from __future__ import annotations
 import argparse
 import queue
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from hpconsole.app import App
 from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.migration_options import (
+    forecast_json,
+    options_of,
+    preflight_json,
+    print_forecast,
+    print_preflight,
+)
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import Json, placement_json, print_json, print_ranking, ranking_json
 from hpconsole.cli.session import find_vm, session
 from hpconsole.cli.terminal import complain, printable, say
-from hpconsole.core.errors import PlanningError
+from hpconsole.core.errors import PlanningError, PlanRefused
 from hpconsole.core.events import Event, PlanFinished, StepFinished, StepOutcome, StepProgressed, StepStarted
 from hpconsole.core.model.vm import Vm
+from hpconsole.core.planning.forecast import Forecast
 from hpconsole.core.planning.migrate import MigrationIntent, choices, plan_migration
-from hpconsole.core.planning.plan import Plan
+from hpconsole.core.planning.migration_options import MigrationOptions
+from hpconsole.core.planning.plan import Plan, Step
+from hpconsole.core.planning.preflight_findings import Preflight
 
 _WORST_FIRST = (
     (StepOutcome.UNKNOWN, ExitCode.UNREACHABLE),
@@ -32,21 +44,64 @@ def migrate(arguments: argparse.Namespace, options: Options) -> ExitCode:
         snapshot = app.store.snapshot
         vms = [find_vm(snapshot, text) for text in dict.fromkeys(arguments.vm)]
         intent = MigrationIntent(tuple(vm.uuid for vm in vms), arguments.to)
+        wanted = options_of(arguments, app.advice.policies.all())
         if arguments.dry_run:
-            return _dry_run(app, vms, intent, as_json=arguments.json)
-        plan = plan_migration(intent, snapshot, app.policy, app.reservations())
+            return _dry_run(app, vms, intent, wanted, arguments)
+        plan = _with_options(plan_migration(intent, snapshot, app.policy, app.reservations()), wanted)
+        checked = [app.advice.check(step.vm_uuid, step.destination, wanted) for step in plan.steps]
+        if arguments.check:
+            return _show_checks(checked, as_json=arguments.json)
+        blocked = _why_blocked(checked, accepts_warnings=arguments.accept_warnings)
+        if blocked:
+            raise PlanRefused(blocked)
         return _carry_out(app, plan, as_json=arguments.json)
 
 
-def _dry_run(app: App, vms: list[Vm], intent: MigrationIntent, *, as_json: bool) -> ExitCode:
-    snapshot = app.store.snapshot
+def _with_options(plan: Plan, options: MigrationOptions) -> Plan:
+    return replace(plan, steps=tuple(replace(step, options=options) for step in plan.steps))
+
+
+def _show_checks(checked: list[Preflight], *, as_json: bool) -> ExitCode:
+    """Exit code 3 where an error stands in the way."""
+    if as_json:
+        print_json(
+            {
+                "format": "hpconsole-check/1",
+                "vms": [{"vm": one.vm_name, "uuid": one.vm_uuid, **preflight_json(one)} for one in checked],
+            }
+        )
+    else:
+        for one in checked:
+            say(f"{one.vm_name} from {one.source} to {one.destination}:")
+            print_preflight(one)
+    return ExitCode.NO_SUITABLE_HOST if any(one.errors for one in checked) else ExitCode.DONE
+
+
+def _why_blocked(checked: list[Preflight], *, accepts_warnings: bool) -> str:
+    errors = [one for each in checked for one in each.errors]
+    warnings = [one for each in checked for one in each.warnings]
+    if errors:
+        return " ".join(f"{one.sentence} {one.remedy}" for one in errors) + " Nothing was changed."
+    if warnings and not accepts_warnings:
+        found = " ".join(f"{one.sentence} {one.remedy}" for one in warnings)
+        return f"{found} Nothing was changed; with --accept-warnings it is tried all the same."
+    return ""
+
+
+def _dry_run(
+    app: App, vms: list[Vm], intent: MigrationIntent, options: MigrationOptions, arguments: argparse.Namespace
+) -> ExitCode:
+    snapshot, as_json = app.store.snapshot, arguments.json
     offered = choices(intent, snapshot, app.policy, app.reservations())
     problem = ""
     plan: Plan | None = None
     try:
-        plan = plan_migration(intent, snapshot, app.policy, app.reservations())
+        plan = _with_options(plan_migration(intent, snapshot, app.policy, app.reservations()), options)
     except PlanningError as error:
         problem = error.sentence
+    steps = plan.steps if plan is not None else ()
+    checked = [app.advice.check(step.vm_uuid, step.destination, options) for step in steps]
+    forecasts = _foresee(app, steps, is_measured=not arguments.no_measure)
     if as_json:
         print_json(
             {
@@ -63,6 +118,12 @@ def _dry_run(app: App, vms: list[Vm], intent: MigrationIntent, *, as_json: bool)
                     if vm.uuid in offered.per_vm
                 ],
                 "plan": None if plan is None else _plan_json(plan),
+                "checks": [{"uuid": one.vm_uuid, **preflight_json(one)} for one in checked],
+                "forecasts": [
+                    {"uuid": step.vm_uuid, "destination": step.destination, **forecast_json(seen)}
+                    for step, seen in zip(steps, forecasts, strict=True)
+                    if seen is not None
+                ],
                 "problem": problem,
             }
         )
@@ -71,11 +132,25 @@ def _dry_run(app: App, vms: list[Vm], intent: MigrationIntent, *, as_json: bool)
             if vm.uuid in offered.per_vm:
                 say(f"{vm.name} (now on {vm.host}):")
                 print_ranking(offered.per_vm[vm.uuid], [vm.uuid], explain=True)
-        for step in plan.steps if plan is not None else ():
+        for step, found, seen in zip(steps, checked, forecasts, strict=True):
             say(step.sentence)
+            print_preflight(found)
+            if seen is not None:
+                print_forecast(seen)
         if problem:
             complain(problem)
     return ExitCode.DONE if plan is not None else ExitCode.NO_SUITABLE_HOST
+
+
+def _foresee(app: App, steps: tuple[Step, ...], *, is_measured: bool) -> list[Forecast | None]:
+    """All guests are measured at the same time."""
+    if not is_measured:
+        return [app.advice.known_forecast(step.vm_uuid, step.destination, step.options) for step in steps]
+    if not steps:
+        return []
+    with ThreadPoolExecutor(max_workers=min(16, len(steps))) as threads:
+        asked = [threads.submit(app.advice.forecast, one.vm_uuid, one.destination, one.options) for one in steps]
+        return [future.result() for future in asked]
 
 
 def _plan_json(plan: Plan) -> Json:

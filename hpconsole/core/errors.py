@@ -100,6 +100,10 @@ class PlanOutOfDate(PlanningError):
     """The cluster changed since the plan was made, in a way that matters to it."""
 
 
+class PlanRefused(PlanningError):
+    """The checks before it speak against a plan; nothing was changed."""
+
+
 class InvalidEdit(PlanningError):
     """A value a VM cannot have."""
 

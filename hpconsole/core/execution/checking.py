@@ -83,7 +83,7 @@ class Checker:
                 "if the console does."
             )
             remedy = f"Add {destination} with an address that {source} can use."
-            found.append(Finding("address", Severity.WARNING, words, remedy))
+            found.append(Finding("address", Severity.NOTE, words, remedy))
         if not options.tls and not self._pool.link(source).is_encrypted:
             words = f"The memory of {vm.name} crosses the network unencrypted."
             found.append(Finding("encryption", Severity.NOTE, words))

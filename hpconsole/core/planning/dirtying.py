@@ -47,6 +47,15 @@ class WriteCurve:
             return most * -math.expm1(-rate * seconds / most)
         return min(rate * seconds, most)
 
+    def likely(self) -> WriteCurve:
+        """What to expect where only the least is known: a flat curve is taken for four times its working set a second.
+
+        The verdict on whether a migration ends does not use it.
+        """
+        if math.isinf(self.rate_mib_s):
+            return WriteCurve(4 * self.working_set_mib, self.working_set_mib, is_scattered=True)
+        return self
+
     def slowed(self, throttle_pct: float) -> WriteCurve:
         """The curve of the same guest whose vCPUs stand still for this share of the time."""
         if math.isinf(self.rate_mib_s):

@@ -17,6 +17,7 @@ from hpconsole.core.planning.precopy_model import Conditions, Ending, Run, fores
 
 _WORSE = (1.15, 0.9)  # writes, bandwidth
 _BETTER = (0.87, 1.1)
+_UNPROVEN = (1.15, 0.25)  # of a path that carried no migration yet: cards promise more than hosts send
 _MANY_S = 3600.0
 
 
@@ -53,6 +54,7 @@ class Path:
     basis: str = ""  # where the figure is from, in words
     is_limited: bool = False  # by the user or a policy, below what the link carries
     is_assumed: bool = False  # nothing is known of this path
+    is_unproven: bool = False  # no migration has shown this bandwidth
     capacity_mib_s: float | None = None  # what the network cards could carry
 
 
@@ -100,9 +102,11 @@ def forecast(work: GuestWork, path: Path, policy: MigrationPolicy, *, may_post_c
     from hpconsole.core.planning.forecast_remedies import remedies
 
     given = conditions(work, path, policy, may_post_copy=may_post_copy)
-    expected = foresee(given)
-    runs = (foresee(_varied(given, *_BETTER)), expected, foresee(_varied(given, *_WORSE)))
-    verdict = _verdict(work, given, runs)
+    likely = replace(given, writes=given.writes.likely())
+    expected = foresee(likely)
+    worse = _UNPROVEN if path.is_unproven else _WORSE
+    runs = (foresee(_varied(likely, *_BETTER)), expected, foresee(_varied(given, *worse)))
+    verdict = _verdict(work, path, given, runs)
     totals = sorted(path.overhead_s + run.seconds for run in runs)
     is_ending = verdict in (Verdict.CONVERGES, Verdict.UNKNOWN)
     writes = work.writes
@@ -144,9 +148,10 @@ def conditions(work: GuestWork, path: Path, policy: MigrationPolicy, *, may_post
     )
 
 
-def ends_by_itself(given: Conditions) -> bool:
+def ends_by_itself(given: Conditions, *, is_unproven: bool = False) -> bool:
     """Whether it ends without slowing the guest down, even where writes and bandwidth are worse than measured."""
-    return foresee(_varied(replace(given, auto_converge=False), *_WORSE)).ending is Ending.CONVERGED
+    worse = _UNPROVEN if is_unproven else _WORSE
+    return foresee(_varied(replace(given, auto_converge=False), *worse)).ending is Ending.CONVERGED
 
 
 def _varied(given: Conditions, writes: float, bandwidth: float) -> Conditions:
@@ -158,10 +163,10 @@ def _varied(given: Conditions, writes: float, bandwidth: float) -> Conditions:
     )
 
 
-def _verdict(work: GuestWork, given: Conditions, runs: tuple[Run, ...]) -> Verdict:
+def _verdict(work: GuestWork, path: Path, given: Conditions, runs: tuple[Run, ...]) -> Verdict:
     if work.writes is None:
         return Verdict.UNKNOWN
-    if ends_by_itself(given):
+    if ends_by_itself(given, is_unproven=path.is_unproven):
         return Verdict.CONVERGES
     _, expected, _ = runs
     if expected.ending is Ending.POST_COPY:

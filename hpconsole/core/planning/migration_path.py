@@ -81,6 +81,7 @@ def path_between(
     cards = [card * _LINE_SHARE for card in (source_card_mib_s, destination_card_mib_s) if card]
     capacity = min(cards) if cards else None
     link, basis = _reached(source, destination, known)
+    is_unproven = link is None and (limit_mib_s is None or limit_mib_s > _surely(known))
     if link is None:
         link = capacity if capacity is not None else ASSUMED_MIB_S
         basis = (
@@ -103,6 +104,7 @@ def path_between(
         basis=basis,
         is_limited=is_limited,
         is_assumed=is_assumed and limit_mib_s is None,
+        is_unproven=is_unproven,
         capacity_mib_s=capacity,
     )
 
@@ -135,6 +137,11 @@ def _reached(source: str, destination: str, past: list[PastMigration]) -> tuple[
             rate = median(same)
             return rate, f"{len(same)} earlier {_plural(len(same))} {name} reached {rate:.0f} MiB/s"
     return None, ""
+
+
+def _surely(past: list[PastMigration]) -> float:
+    """What any path carries: the most that a limited migration reached, or half a gigabit."""
+    return max((one.throughput_mib_s for one in past), default=0.0) or ASSUMED_MIB_S / 2
 
 
 def _overhead(source: str, destination: str, past: list[PastMigration]) -> float:

@@ -13,7 +13,6 @@ from enum import StrEnum
 from hpconsole.core.model.host import Host, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import MigrationMode, Vm
-from hpconsole.core.planning.migrate import why_not_movable
 from hpconsole.core.planning.migration_checks import VmFacts, check_one
 from hpconsole.core.planning.migration_options import MigrationOptions
 from hpconsole.core.scheduler.units import Refusal
@@ -119,6 +118,9 @@ _KINDS = {
 
 
 def _of_vm(vm: Vm, snapshot: ClusterSnapshot) -> list[Finding]:
+    # Not at the top: the scheduler (numpy) comes with it, and a window loads this module for its values.
+    from hpconsole.core.planning.migrate import why_not_movable
+
     problem = why_not_movable(vm, snapshot)
     if problem:
         return [Finding("vm", Severity.ERROR, problem, "Mend that first, then check again.")]
@@ -240,11 +242,12 @@ def _of_threads(vm: Vm, options: MigrationOptions) -> list[Finding]:
     """Migration threads run where the emulator's threads may: beside pinned vCPUs, unless those are pinned away."""
     if not vm.pinning.vcpus or vm.pinning.emulator is not None:
         return []
-    words = "Its parallel connections run" if options.parallel_connections is not None else "Its migration thread runs"
+    is_parallel = options.parallel_connections is not None
+    words = "Its parallel connections run" if is_parallel else "Its migration thread runs"
     return [
         Finding(
             "migration_threads",
-            Severity.WARNING,
+            Severity.WARNING if is_parallel else Severity.NOTE,
             f"The vCPUs of {vm.name} are pinned, its emulator threads are not. {words} on the CPUs of guests, too.",
             "Pin its emulator threads to CPUs that no pinned guest uses.",
         )
