@@ -26,6 +26,7 @@ from hpconsole.core.model.host import HostLink, HostStatus, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.polling import Poller
+from hpconsole.core.scheduler.policy_book import PolicyBook
 from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class App:
         self.database: Database | None = None
         self._documents: MemoryDocuments | None = None
         self.journal: Journal | None = None  # of migrations; None until `start` has done its work
+        self.policies = PolicyBook()
         self.rules = ClusterRules()  # settings of the cluster and affinity groups, as every snapshot has them
         self.store = Store()
         self.statuses = HostStatuses(self.store.report)
@@ -116,10 +118,8 @@ class App:
 
     @property
     def policy(self) -> Policy:
-        """The scheduling policy in force."""
-        from hpconsole.core.scheduler.policies import DEFAULT_POLICY
-
-        return DEFAULT_POLICY
+        """The scheduling policy in force (`policies` has them all, and changes which)."""
+        return self.policies.chosen
 
     @property
     def executor(self) -> Executor | None:
@@ -172,6 +172,7 @@ class App:
         from hpconsole.core.execution.advice import MigrationAdvice, MigrationPolicies
         from hpconsole.core.execution.executor import Executor
         from hpconsole.core.execution.journal import MemoryJournal
+        from hpconsole.core.execution.maintenance import Maintenance
 
         with self._lock:
             if self._closed:
@@ -199,27 +200,12 @@ class App:
                 how=self._policies.effective,
                 foresee=self._advice.with_forecast,
             )
-            self._maintenance = self._build_maintenance(self._executor, self._advice)
+            self._maintenance = Maintenance.of(self, self._executor, self._advice.known_forecast)
         self._ready.set()
         self._executor.recover()
         self._maintenance.recover()
         if self._watches and not self._closing.wait(_WATCH_AFTER_S):
             self.start_watching()
-
-    def _build_maintenance(self, executor: Executor, advice: MigrationAdvice) -> Maintenance:
-        from hpconsole.core.execution.drain_run import DrainSurroundings
-        from hpconsole.core.execution.maintenance import Maintenance, forecaster_of
-
-        parts = DrainSurroundings(
-            executor,
-            self.store,
-            self.pool,
-            policy=lambda: self.policy,
-            set_status=self.set_host_status,
-            refresh=self.poller.refresh,
-            forecaster=forecaster_of(advice.known_forecast),
-        )
-        return Maintenance(parts, self.database.documents if self.database is not None else None)
 
     @property
     def maintenance(self) -> Maintenance:
@@ -315,7 +301,7 @@ class App:
 
         try:
             database = Database.open(self._data / "hpconsole.sqlite3")
-            problems = self.rules.keep_in(database)
+            problems = (*self.rules.keep_in(database), *self.policies.keep_in(database))
             self.statuses.attach(database.documents)
         except StorageError as error:
             _log.warning("the database cannot be used: %s", error.detail or error.sentence)

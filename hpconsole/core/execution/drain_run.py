@@ -15,11 +15,11 @@ from datetime import UTC, datetime, timedelta
 from hpconsole.core.errors import HpconsoleError, PlanningError
 from hpconsole.core.events import StepFinished, StepOutcome
 from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, DrainState, StuckVm
+from hpconsole.core.execution.drain_seeing import are_empty, is_gone, remaining, stuck_now, stuck_that_left
 from hpconsole.core.execution.executor import Executor
 from hpconsole.core.hypervisor.pool import ConnectionPool
-from hpconsole.core.model.host import HostStatus, LinkState
+from hpconsole.core.model.host import HostStatus
 from hpconsole.core.model.snapshot import ClusterSnapshot
-from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem, DrainPlan, step_of
 from hpconsole.core.planning.drain_items import Forecaster
 from hpconsole.core.planning.drain_planner import plan_drain
@@ -29,7 +29,6 @@ from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.store import Store
 
 _log = logging.getLogger(__name__)
-_MARGIN = timedelta(seconds=3)  # a poll that began before a VM left may end after it
 _MOST_TRIES = 3  # hosts tried for one VM, as the reference's MaxRerunVmOnVdsCount
 
 
@@ -82,6 +81,7 @@ class DrainRun:
         self._ended: list[StepFinished] = []
         self._under_way: dict[str, _UnderWay] = {}  # by VM
         self._tries: dict[str, int] = {}
+        self._cancelled: set[str] = set()  # plans
         self._is_awake = True
         self._is_closing = False
         self._must_plan = plan is None
@@ -189,11 +189,10 @@ class DrainRun:
     def _step(self, snapshot: ClusterSnapshot) -> None:
         """Look at how things are, and do what is next."""
         self._notice_gone(snapshot)
-        if self._is_finished(snapshot):
+        if self._cancel_incoming() or self._is_finished(snapshot):
             return
         if self.record.state is not DrainState.RUNNING:
             return
-        self._cancel_incoming()
         if self._must_plan or self._is_outdated(snapshot):
             self._plan_again(snapshot)
         self._begin_what_may(snapshot)
@@ -249,7 +248,7 @@ class DrainRun:
         for uuid, one in list(self._under_way.items()):
             if one.plan_id or one.asked_at is None:
                 continue
-            if self._is_gone(uuid, one.item.source, snapshot, one.asked_at):
+            if is_gone(uuid, one.item.source, snapshot, one.asked_at):
                 self._under_way.pop(uuid)
                 self._has_left(one.item, "", f"{one.item.vm_name} was shut down.")
             elif datetime.now(UTC) - one.asked_at > timedelta(seconds=self._with.shut_down_patience_s):
@@ -259,48 +258,15 @@ class DrainRun:
                     f"{one.item.vm_name} was asked to shut down and still runs on {one.item.source}. Shut it down from "
                     "inside, or choose to switch it off.",
                 )
-        for stuck in self.record.stuck:
-            host = snapshot.hosts.get(stuck.host)
-            vm = snapshot.vms.get(stuck.vm_uuid)
-            is_here = vm is not None and vm.host == stuck.host and vm.state.is_active
-            if not is_here and host is not None and host.link.state is LinkState.CONNECTED:
-                left = tuple(one for one in self.record.stuck if one.vm_uuid != stuck.vm_uuid)
-                self._say(f"{stuck.vm_name} is not on {stuck.host} any more.", stuck=left)
-
-    def _is_gone(self, uuid: str, host_name: str, snapshot: ClusterSnapshot, since: datetime) -> bool:
-        vm, host = snapshot.vms.get(uuid), snapshot.hosts.get(host_name)
-        if host is None or host.link.state is not LinkState.CONNECTED or (host.link.answered_at or since) <= since:
-            return False
-        return vm is None or vm.host != host_name or not vm.state.is_active
-
-    # what is there still
-
-    def _remaining(self, snapshot: ClusterSnapshot) -> list[Vm]:
-        """The VMs on the hosts, without those whose departure a poll may not have seen yet."""
-        left = {one.vm_uuid: one for one in self.record.done}
-        return [
-            vm
-            for host in self.record.intent.hosts
-            for vm in snapshot.vms_on(host)
-            if not self._has_just_left(left.get(vm.uuid), host, snapshot)
-        ]
-
-    @staticmethod
-    def _has_just_left(gone: DoneVm | None, host: str, snapshot: ClusterSnapshot) -> bool:
-        if gone is None or gone.source != host:
-            return False
-        seen_at = snapshot.hosts[host].usage.at
-        return seen_at is None or seen_at < gone.at + _MARGIN
+        for stuck in stuck_that_left(self.record, snapshot):
+            left = tuple(one for one in self.record.stuck if one.vm_uuid != stuck.vm_uuid)
+            self._say(f"{stuck.vm_name} is not on {stuck.host} any more.", stuck=left)
 
     def _is_finished(self, snapshot: ClusterSnapshot) -> bool:
         """Whether every host is empty and was seen so; then they are in maintenance."""
         record = self.record
-        if self._under_way or not record.intent.hosts or self._remaining(snapshot):
+        if self._under_way or not are_empty(record, snapshot):
             return False
-        for name in record.intent.hosts:
-            host = snapshot.hosts.get(name)
-            if host is None or host.link.state is not LinkState.CONNECTED or snapshot.vms_on(name):
-                return False
         for name in record.intent.hosts:
             self._set_status(name, HostStatus.MAINTENANCE)
         names = ", ".join(record.intent.hosts)
@@ -326,7 +292,7 @@ class DrainRun:
             if host is None or not host.is_candidate:
                 self._say(f"{item.destination} is not available any more. Planning again for what was to go there.")
                 return True
-        return any(vm.uuid not in known and not vm.is_migrating for vm in self._remaining(snapshot))
+        return any(vm.uuid not in known and not vm.is_migrating for vm in remaining(self.record, snapshot))
 
     def _waiting(self, plan: DrainPlan) -> list[DrainItem]:
         """The moves that have not begun yet."""
@@ -339,8 +305,8 @@ class DrainRun:
         if not record.intent.hosts:
             return  # room is made as confirmed or not at all
         gone = {*self._under_way, *(one.vm_uuid for one in record.done), *(one.vm_uuid for one in record.stuck)}
-        remaining = {vm.uuid for vm in self._remaining(snapshot)}
-        absent = [uuid for uuid in gone if uuid not in remaining or uuid in self._under_way]
+        here = {vm.uuid for vm in remaining(record, snapshot)}
+        absent = [uuid for uuid in gone if uuid not in here or uuid in self._under_way]
         left_out = record.intent.left_out | {one.vm_uuid for one in record.stuck}
         try:
             plan = plan_drain(
@@ -360,12 +326,16 @@ class DrainRun:
 
     # doing
 
-    def _cancel_incoming(self) -> None:
-        """Migrations to hosts that are being emptied."""
+    def _cancel_incoming(self) -> bool:
+        """Migrations of this console to hosts that are being emptied: cancelled; whether there are any."""
         hosts = set(self.record.intent.hosts)
-        for status in self._with.executor.running():
-            if status.step.destination in hosts:
+        arriving = [status for status in self._with.executor.running() if status.step.destination in hosts]
+        for status in arriving:
+            if status.plan_id not in self._cancelled:
+                self._cancelled.add(status.plan_id)
+                self._say(f"{status.step.vm_name} was on its way to {status.step.destination}: cancelled.")
                 self._with.executor.cancel(status.plan_id, status.index)
+        return bool(arriving)
 
     def _begin_what_may(self, snapshot: ClusterSnapshot) -> None:
         plan = self._plan
@@ -408,7 +378,7 @@ class DrainRun:
     def _wait_or_shut_down(self, snapshot: ClusterSnapshot) -> None:
         """Nothing runs and nothing more can be moved: shut down what was chosen, or wait for the administrator."""
         plan = self._plan
-        if plan is None or self._waiting(plan) or any(vm.is_migrating for vm in self._remaining(snapshot)):
+        if plan is None or self._waiting(plan) or any(vm.is_migrating for vm in remaining(self.record, snapshot)):
             return
         record = self.record
         open_items = [item for item in plan.open_items if item.vm_uuid not in {one.vm_uuid for one in record.stuck}]
@@ -425,24 +395,10 @@ class DrainRun:
             )  # fmt: skip
             self._say(sentence, state=state)
             return
-        here = {vm.uuid: vm for vm in self._remaining(snapshot)}
-        added = [StuckVm(i.vm_uuid, i.vm_name, i.source, f"{i.sentence} {i.why}") for i in open_items]
-        added += [
-            StuckVm(i.vm_uuid, i.vm_name, i.source, i.why, is_chosen=True)
-            for i in plan.items
-            if i.action is DrainAction.LEAVE and i.vm_uuid in record.intent.left_out and i.vm_uuid in here
-        ]
-        together = {one.vm_uuid: one for one in (*added, *record.stuck) if one.vm_uuid in here}
-        if not here and not together:
-            return  # gone, and not seen to be yet
-        names = ", ".join(one.vm_name for one in together.values()) or ", ".join(vm.name for vm in here.values())
-        hosts = ", ".join(record.intent.hosts)
-        self._say(
-            f"{hosts} preparing for maintenance: {names} could not leave. Move or stop them, or choose what becomes of "
-            "them, and try again.",
-            state=DrainState.WAITING,
-            stuck=tuple(together.values()),
-        )
+        held_up = stuck_now(plan, record, snapshot)
+        if held_up is not None:
+            vms, sentence = held_up
+            self._say(sentence, state=DrainState.WAITING, stuck=vms)
 
     def _stop_vm(self, item: DrainItem) -> None:
         is_forced = item.action is DrainAction.POWER_OFF

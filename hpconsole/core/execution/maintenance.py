@@ -6,13 +6,37 @@ Ties the planner to what is true now; decides nothing itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hpconsole.core.execution.drain_run import DrainSurroundings
 from hpconsole.core.execution.drains import Documents, Drains
-from hpconsole.core.model.vm import Vm
+from hpconsole.core.execution.executor import Executor
+from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.drain import DrainIntent, DrainPlan, PlanProblem
 from hpconsole.core.planning.drain_planner import checked, plan_drain
+from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.store import Store
+
+if TYPE_CHECKING:
+    from hpconsole.core.database.database import Database
+    from hpconsole.core.polling import Poller
+
+
+class Console(Protocol):
+    """What is needed of `App`."""
+
+    store: Store
+    pool: ConnectionPool
+    poller: Poller
+    database: Database | None
+
+    @property
+    def policy(self) -> Policy:
+        """The scheduling policy in force."""
+
+    def set_host_status(self, name: str, status: HostStatus, reason: str = "") -> None:
+        """Decide about a host."""
 
 
 class Maintenance(Drains):
@@ -24,6 +48,20 @@ class Maintenance(Drains):
     def __init__(self, surroundings: DrainSurroundings, documents: Documents | None = None) -> None:
         super().__init__(surroundings, documents)
         self._parts = surroundings
+
+    @classmethod
+    def of(cls, app: Console, executor: Executor, known: Callable[[str, str], Any]) -> Maintenance:
+        """That of a console. `known`: what is known of moving a VM to a host, asking nobody."""
+        parts = DrainSurroundings(
+            executor,
+            app.store,
+            app.pool,
+            policy=lambda: app.policy,
+            set_status=app.set_host_status,
+            refresh=app.poller.refresh,
+            forecaster=lambda vm, _source, destination: known(vm.uuid, destination),
+        )
+        return cls(parts, app.database.documents if app.database is not None else None)
 
     def plan(self, intent: DrainIntent, on_first: Callable[[DrainPlan], None] | None = None) -> DrainPlan:
         """Plan to empty hosts, as things are now; see `drain_planner.plan_drain`.
@@ -45,12 +83,3 @@ class Maintenance(Drains):
         """What of a plan does not hold any more."""
         parts = self._parts
         return checked(plan, parts.store.snapshot, parts.policy(), parts.executor.reservations())
-
-
-def forecaster_of(known: Callable[[str, str], Any]) -> Callable[[Vm, str, str], Any]:
-    """What is known of a move without asking anybody, for the planner."""
-
-    def ask(vm: Vm, _source: str, destination: str) -> Any:
-        return known(vm.uuid, destination)
-
-    return ask

@@ -1,4 +1,4 @@
-"""Drains over the simulated cluster: hosts emptied, failures planned around, decisions kept, killed consoles gone on."""
+"""Drains over the simulated cluster: hosts emptied, failures planned around, decisions kept, ended consoles gone on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.drain import DrainIntent, leaving_out, powering_off
 from tests.core.execution.console import FAST, WAIT_S, a_cluster, a_guest, a_pinned_guest, uuid_of
 
-AppMaker = Callable[[SimulatedCluster], App]
+DO_NOT_MIGRATE = "<hpc:vm xmlns:hpc='urn:hpconsole:vm:1'><hpc:migration mode='do_not_migrate' chosen='yes'/></hpc:vm>"
 
 
 class Told:
@@ -75,9 +75,8 @@ def console(tmp_path: Path) -> Iterator[Callable[[SimulatedCluster], Told]]:
             wanted = set(cluster.uris())
 
             def is_ready(snapshot: ClusterSnapshot) -> bool:
-                up = {
-                    n for n, host in snapshot.hosts.items() if host.link.state is LinkState.CONNECTED and host.usage.at
-                }
+                hosts = snapshot.hosts.values()
+                up = {h.name for h in hosts if h.link.state is LinkState.CONNECTED and h.usage.cpu_pct is not None}
                 return wanted <= up
 
             told.snapshot(is_ready)
@@ -92,7 +91,7 @@ def the_guests() -> list[GuestModel]:
 
 def names_on(cluster: SimulatedCluster, host: str) -> set[str]:
     hypervisor = cluster.open(cluster.uris()[host])
-    names = {record.name for record in hypervisor.sample().domains if record.id is not None}
+    names = {record.name for record in hypervisor.sample().domains if record.state == 1}
     hypervisor.close()
     return names
 
@@ -116,3 +115,156 @@ def test_a_host_is_emptied_and_goes_to_maintenance(console: Callable[[SimulatedC
     told.app.maintenance.activate("a")
     told.snapshot(lambda seen: seen.hosts["a"].status is HostStatus.UP)
     cluster.close()
+
+
+def begun(told: Told, *hosts: str, intent: DrainIntent | None = None) -> str:
+    """A drain that was begun; its id."""
+    told.snapshot(lambda seen: all(seen.vms_on(host) for host in hosts))
+    plan = told.app.maintenance.plan(intent or DrainIntent(hosts))
+    assert not plan.open_items, [(item.vm_name, item.why, item.refusals) for item in plan.open_items]
+    return told.app.maintenance.start(plan).drain_id
+
+
+def outcomes(told: Told) -> list[tuple[str, str, str]]:
+    return [
+        (event.step.vm_name, event.step.destination, event.outcome.value)
+        for event in told.events
+        if isinstance(event, StepFinished)
+    ]
+
+
+def test_a_failure_is_planned_around_with_the_completed_steps_kept(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(*the_guests())
+    cluster.fail_next_migration("web-2", "the cable was pulled")
+    told = console(cluster)
+    record = told.drain(begun(told, "a"), DrainState.DONE)
+
+    tries = [(where, how) for name, where, how in outcomes(told) if name == "web-2"]
+    assert [how for _, how in tries] == ["failed", "done"]
+    assert tries[0][0] != tries[1][0], "another host"
+    assert len(outcomes(told)) == 5, "nobody else was moved twice"
+    assert any("Planning again" in line.sentence for line in record.lines)
+    assert told.app.statuses.of("a").status is HostStatus.MAINTENANCE
+    cluster.close()
+
+
+def test_a_destination_that_is_lost_is_planned_around(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(*the_guests(), link_mib_s=300)
+    told = console(cluster)
+    told.snapshot(lambda seen: len(seen.vms_on("a")) == 4)
+    plan = told.app.maintenance.plan(DrainIntent(("a",)))
+    lost = plan.moves[-1].destination or ""
+    record = told.app.maintenance.start(plan)
+    told.until(lambda: any(isinstance(event, StepStarted) for event in told.events))
+    cluster.crash(lost)
+
+    end = told.drain(record.drain_id, DrainState.DONE)
+    other = {"b": "c", "c": "b"}[lost]
+    survivors = {one.vm_name for one in end.done if one.destination == other}
+    assert survivors <= names_on(cluster, other)
+    assert plan.moves[-1].vm_name in survivors, "it was to go to the host that was lost"
+    assert names_on(cluster, "a") == set()
+    cluster.close()
+
+
+def test_a_vm_that_may_not_move_blocks_until_it_is_decided_about(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(a_guest("web-1"), a_guest("stuck", metadata=DO_NOT_MIGRATE))
+    told = console(cluster)
+    told.snapshot(lambda seen: len(seen.vms_on("a")) == 2)
+    plan = told.app.maintenance.plan(DrainIntent(("a",)))
+    with pytest.raises(InvalidEdit, match="stuck"):
+        told.app.maintenance.start(plan)
+    assert told.app.statuses.of("a").status is HostStatus.UP, "nothing was changed"
+
+    intent = leaving_out(plan.intent, uuid_of("stuck"))
+    drain_id = told.app.maintenance.start(told.app.maintenance.plan(intent)).drain_id
+    record = told.drain(drain_id, DrainState.WAITING)
+    assert [(one.vm_name, one.is_chosen) for one in record.stuck] == [("stuck", True)]
+    assert told.app.statuses.of("a").status is HostStatus.PREPARING_FOR_MAINTENANCE
+    assert names_on(cluster, "a") == {"stuck"}
+
+    told.app.maintenance.resume(drain_id, powering_off(intent, uuid_of("stuck")))
+    told.drain(drain_id, DrainState.DONE)
+    assert names_on(cluster, "a") == set()
+    assert told.app.statuses.of("a").status is HostStatus.MAINTENANCE
+    cluster.close()
+
+
+def test_a_paused_drain_begins_nothing_and_a_stopped_one_cancels(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(*the_guests(), link_mib_s=60)
+    told = console(cluster)
+    drain_id = begun(told, "a")
+    told.until(lambda: sum(isinstance(event, StepStarted) for event in told.events) == 2, "two at once")
+    told.app.maintenance.pause(drain_id)
+    told.until(lambda: len(outcomes(told)) == 2)
+    told.drain(drain_id, DrainState.PAUSED)
+    assert len(names_on(cluster, "a")) == 2
+    with pytest.raises(ExecutionError, match="being emptied already"):
+        begun(told, "a")
+
+    told.app.maintenance.resume(drain_id)
+    told.until(lambda: sum(isinstance(event, StepStarted) for event in told.events) > 2)
+    told.app.maintenance.stop(drain_id)
+    told.until(lambda: len(outcomes(told)) >= 3)
+    told.drain(drain_id, DrainState.STOPPED)
+    assert names_on(cluster, "a"), "cancelled, so something is left"
+    assert told.app.statuses.of("a").status is HostStatus.PREPARING_FOR_MAINTENANCE
+    told.app.maintenance.activate("a")
+    assert told.app.statuses.of("a").status is HostStatus.UP
+    cluster.close()
+
+
+def test_what_an_ended_console_began_goes_on(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(*the_guests(), link_mib_s=60)
+    first = console(cluster)
+    drain_id = begun(first, "a")
+    first.until(lambda: bool(first.app.maintenance.all()[0].done))
+    first.app.close()
+
+    later = console(cluster)
+    _as_of_an_ended_process(later.app, drain_id)
+    later.app.maintenance.recover()
+    paused = later.drain(drain_id, DrainState.PAUSED)
+    assert "The console ended in the middle" in paused.lines[-1].sentence
+    assert paused.done, "what was done is known"
+    assert later.app.statuses.of("a").status is HostStatus.PREPARING_FOR_MAINTENANCE
+    later.app.maintenance.resume(drain_id)
+    later.drain(drain_id, DrainState.DONE)
+    assert names_on(cluster, "a") == set()
+    cluster.close()
+
+
+def test_incoming_migrations_are_cancelled(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(a_guest("web-1"), a_guest("web-2"), link_mib_s=60)
+    told = console(cluster)
+    told.snapshot(lambda seen: len(seen.vms_on("a")) == 2)
+    from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
+
+    snapshot = told.app.store.snapshot
+    told.app.submit(plan_migration(MigrationIntent((uuid_of("web-1"),), "b"), snapshot, told.app.policy))
+    told.until(lambda: any(isinstance(event, StepStarted) for event in told.events))
+    plan = told.app.maintenance.plan(DrainIntent(("b",)))
+    drain_id = told.app.maintenance.start(plan).drain_id
+    told.until(lambda: ("web-1", "b", "cancelled") in outcomes(told))
+    told.drain(drain_id, DrainState.DONE)
+    assert names_on(cluster, "a") == {"web-1", "web-2"}
+    cluster.close()
+
+
+def test_a_record_survives_its_own_json(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(a_guest("web-1"))
+    told = console(cluster)
+    record = told.drain(begun(told, "a"), DrainState.DONE)
+    assert record_from_json(record_to_json(record)) == record
+    assert record_from_json({"drain_id": 7}) is None
+    told.until(lambda: any(isinstance(event, DrainChanged) and event.state == "done" for event in told.events))
+    cluster.close()
+
+
+def _as_of_an_ended_process(app: App, drain_id: str) -> None:
+    """The first console of this test is the same process: give its record the number of one that is no more."""
+    assert app.database is not None
+    body = dict(app.database.documents.get("drain", drain_id) or {})
+    body["pid"], body["process_started"], body["console_id"] = 2**22 + 1, "", "gone"
+    app.database.documents.save("drain", drain_id, body)
+    app.maintenance._others.pop(drain_id, None)

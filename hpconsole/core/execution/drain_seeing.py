@@ -1,0 +1,88 @@
+"""What a snapshot says about a drain: who is still there, who has left, whether the hosts are empty. Pure.
+
+Polls may lag behind what was just done, so a VM that has left counts as gone until a poll well after that shows it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, StuckVm
+from hpconsole.core.model.host import LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
+from hpconsole.core.planning.drain import DrainAction, DrainPlan
+
+_MARGIN = timedelta(seconds=3)  # a poll that began before a VM left may end after it
+
+
+def remaining(record: DrainRecord, snapshot: ClusterSnapshot) -> list[Vm]:
+    """The VMs on the hosts, without those whose departure a poll may not have seen yet."""
+    left = {one.vm_uuid: one for one in record.done}
+    return [
+        vm
+        for host in record.intent.hosts
+        for vm in snapshot.vms_on(host)
+        if not _has_just_left(left.get(vm.uuid), host, snapshot)
+    ]
+
+
+def _has_just_left(gone: DoneVm | None, host: str, snapshot: ClusterSnapshot) -> bool:
+    if gone is None or gone.source != host:
+        return False
+    seen_at = snapshot.hosts[host].usage.at
+    return seen_at is None or seen_at < gone.at + _MARGIN
+
+
+def is_gone(vm_uuid: str, host_name: str, snapshot: ClusterSnapshot, since: datetime) -> bool:
+    """Whether a poll after `since` did not see the VM run on its host."""
+    vm, host = snapshot.vms.get(vm_uuid), snapshot.hosts.get(host_name)
+    if host is None or host.link.state is not LinkState.CONNECTED or (host.link.answered_at or since) <= since:
+        return False
+    return vm is None or vm.host != host_name or not vm.state.is_active
+
+
+def are_empty(record: DrainRecord, snapshot: ClusterSnapshot) -> bool:
+    """Whether every host of the drain answers and was seen without VMs."""
+    hosts = [snapshot.hosts.get(name) for name in record.intent.hosts]
+    return bool(hosts) and all(
+        host is not None and host.link.state is LinkState.CONNECTED and not snapshot.vms_on(host.name) for host in hosts
+    )
+
+
+def stuck_that_left(record: DrainRecord, snapshot: ClusterSnapshot) -> list[StuckVm]:
+    """Those that could not leave, and are gone all the same: moved or stopped by somebody."""
+    left: list[StuckVm] = []
+    for stuck in record.stuck:
+        host, vm = snapshot.hosts.get(stuck.host), snapshot.vms.get(stuck.vm_uuid)
+        is_here = vm is not None and vm.host == stuck.host and vm.state.is_active
+        if not is_here and host is not None and host.link.state is LinkState.CONNECTED:
+            left.append(stuck)
+    return left
+
+
+def stuck_now(
+    plan: DrainPlan, record: DrainRecord, snapshot: ClusterSnapshot
+) -> tuple[tuple[StuckVm, ...], str] | None:
+    """Who keeps the hosts from maintenance when nothing more can be done, and a sentence; None: they are leaving."""
+    here = {vm.uuid: vm for vm in remaining(record, snapshot)}
+    if not here:
+        return None  # gone, and not seen to be yet
+    known = {one.vm_uuid for one in record.stuck}
+    added = [
+        StuckVm(item.vm_uuid, item.vm_name, item.source, f"{item.sentence} {item.why}")
+        for item in plan.open_items
+        if item.vm_uuid not in known
+    ]
+    added += [
+        StuckVm(item.vm_uuid, item.vm_name, item.source, item.why, is_chosen=True)
+        for item in plan.items
+        if item.action is DrainAction.LEAVE and item.vm_uuid in record.intent.left_out
+    ]
+    together = {one.vm_uuid: one for one in (*added, *record.stuck) if one.vm_uuid in here}
+    names = ", ".join(one.vm_name for one in together.values()) or ", ".join(vm.name for vm in here.values())
+    sentence = (
+        f"{', '.join(record.intent.hosts)} preparing for maintenance: {names} could not leave. Move or stop them, or "
+        "choose what becomes of them, and try again."
+    )
+    return tuple(together.values()), sentence
