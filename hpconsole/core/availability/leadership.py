@@ -109,6 +109,7 @@ class Leader:
         self._off = off
         self._who = who
         self._life_s = life_s
+        self._ask_s = min(_ASK_S, life_s / 4)  # a host that is silent must not cost the lease
         self._margin_s = life_s / 3 if margin_s is None else margin_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -202,11 +203,11 @@ class Leader:
             stale = self._stale(name, now_s)
             try:
                 take = partial(_take, number=number, text=text, droppable=past | stale)
-                futures[name] = self._pool.submit(name, take, deadline_s=_ASK_S)
+                futures[name] = self._pool.submit(name, take, deadline_s=self._ask_s)
             except HpconsoleError:
                 continue
         answers: dict[str, bool | LeaseRecord] = {}
-        until_s = time.monotonic() + _ASK_S
+        until_s = time.monotonic() + self._ask_s
         for name, future in futures.items():
             try:
                 answers[name] = future.result(max(0.0, until_s - time.monotonic()))
@@ -250,7 +251,7 @@ class Leader:
         )
         return Leadership(False, sentence, "", granted, needed)
 
-    def _give_back(self, hosts: Collection[str], timeout_s: float = _ASK_S) -> None:
+    def _give_back(self, hosts: Collection[str], timeout_s: float = 1.0) -> None:
         with self._lock:
             numbers = {*self._past, self._term.number}
         futures: list[Future[None]] = []

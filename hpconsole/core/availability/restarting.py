@@ -22,6 +22,7 @@ from hpconsole.core.execution.end_states import HostView
 from hpconsole.core.hypervisor.domain_xml import with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
+from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.reservations import Reservation
@@ -143,6 +144,8 @@ class Restarter:
         records: dict[str, Mapping[str, DomainRecord]] = {}
         silent: list[str] = []
         for host in self._pool.names():
+            if host in need_not_answer and not self._is_connected(host):
+                continue
             try:
                 domains = self._pool.call(host, lambda at: at.sample().domains, deadline_s=_ASK_S)
             except (HypervisorError, TimeoutError) as error:
@@ -152,6 +155,12 @@ class Restarter:
             else:
                 records[host] = {record.uuid: record for record in domains}
         return Whereabouts(records, tuple(silent))
+
+    def _is_connected(self, host: str) -> bool:
+        try:
+            return self._pool.link(host).state is LinkState.CONNECTED
+        except HostUnreachable:  # removed a moment ago
+            return False
 
     def tidy(self, snapshot: ClusterSnapshot) -> None:
         """Remove what an old host still has of VMs that were restarted elsewhere, once it answers again.
