@@ -279,6 +279,7 @@ def test_several_vms_have_a_line_each(qtbot: QtBot, opened: Callable[..., Migrat
     advice.findings = (WARNING,)
     dialog = opened((VM, web.uuid))
     qtbot.waitUntil(lambda: checks_title(dialog) == "Checks (2 warnings)", timeout=20_000)
+    click(child(dialog, QTabBar, "migrate_tabs"), tab_place(dialog, 1))
     qtbot.waitUntil(lambda: child(dialog, QTableView, "forecast_table").model().rowCount() == 2)
     assert "one after the other" in child(dialog, ElidedLabel, "forecast_headline").full_text()
 

@@ -46,7 +46,7 @@ from hpconsole.ui.widgets.views import set_view_theme, table_view
 if TYPE_CHECKING:
     from hpconsole.core.execution.advice import MigrationAdvice
 
-_CHECKS_TAB = 2
+_FORECAST_TAB, _CHECKS_TAB = 1, 2
 _CALM_MS = 1000  # polls are judged anew no more often than this; gestures at once
 
 
@@ -74,8 +74,12 @@ class MigrateDialog(QDialog):
         self.setObjectName("migrate_dialog")
         self.setWindowTitle("Migrate VM(s)")
         self.resize(1200, 720)
+        self.setStyleSheet(form_style(theme))  # before there is anything that would have to be dressed again
+        self._theme = theme
         self._presenter = presenter
         self._outlook = Outlook(advice)
+        self._forecasts: ForecastPage | None = None
+        self._findings: ChecksPage | None = None
         self._policies = advice.policies.all() if advice is not None else BUILT_IN
         self._default_id = advice.policies.default_id if advice is not None else MINIMAL_DOWNTIME.policy_id
         self._first_options = options
@@ -100,9 +104,12 @@ class MigrateDialog(QDialog):
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
         set_view_theme(self._hosts_view, theme)
-        self.setStyleSheet(form_style(theme))
+        if theme is not self._theme:
+            self._theme = theme
+            self.setStyleSheet(form_style(theme))
         for part in (self._hosts, self._vms, self._detail, self._forecasts, self._findings):
-            part.set_theme(theme)
+            if part is not None:
+                part.set_theme(theme)
 
     def accept(self) -> None:
         """Hand over the plan, if there is one."""
@@ -189,20 +196,15 @@ class MigrateDialog(QDialog):
 
     def _build_pages(self) -> QWidget:
         """Below the hosts: the pinning there, what is expected, what was found."""
-        self._forecasts = ForecastPage()
-        self._findings = ChecksPage()
         self._tabs = QTabBar()
         self._tabs.setObjectName("migrate_tabs")
         self._tabs.setAccessibleName("Details")
         self._tabs.setExpanding(False)
         self._tabs.setDrawBase(False)
-        pages = QStackedWidget()
-        for title, page in (
-            ("Score and pinning", self._detail), ("Forecast", self._forecasts), ("Checks", self._findings),
-        ):  # fmt: skip
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self._detail)
+        for title in ("Score and pinning", "Forecast", "Checks"):
             self._tabs.addTab(title)
-            pages.addWidget(page)
-        self._tabs.currentChanged.connect(pages.setCurrentIndex)
         self._headline = ElidedLabel(name="forecast_headline")
         top = QHBoxLayout()
         top.setSpacing(14)
@@ -213,7 +215,7 @@ class MigrateDialog(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addLayout(top)
-        layout.addWidget(pages, 1)
+        layout.addWidget(self._pages, 1)
         return below
 
     def _build_bottom(self) -> QHBoxLayout:
@@ -242,11 +244,25 @@ class MigrateDialog(QDialog):
         self._vm_selection.changed.connect(self._on_vm_selected)
         self._hosts_view.doubleClicked.connect(self._on_host_picked)
         self._how.changed.connect(self._on_options)
-        self._forecasts.remedy_taken.connect(lambda change: self._how.want(**change))
-        self._findings.recheck_wanted.connect(self._on_recheck)
+        self._tabs.currentChanged.connect(self._on_tab)
         self._accepts.clicked.connect(self._on_accepted)
 
     # Gestures
+
+    def _on_tab(self, place: int) -> None:
+        """Show a page; it is made when it is first looked at, for the dialog should be there at once."""
+        if place == _FORECAST_TAB and self._forecasts is None:
+            self._forecasts = ForecastPage()
+            self._forecasts.remedy_taken.connect(lambda change: self._how.want(**change))
+        elif place == _CHECKS_TAB and self._findings is None:
+            self._findings = ChecksPage()
+            self._findings.recheck_wanted.connect(self._on_recheck)
+        page: QWidget = {_FORECAST_TAB: self._forecasts, _CHECKS_TAB: self._findings}.get(place) or self._detail
+        if page.parent() is None:
+            self._pages.addWidget(page)
+            self.set_theme(self._theme)
+            self._render_outlook()
+        self._pages.setCurrentWidget(page)
 
     def _gesture(self, tell: Callable[[], None]) -> None:
         tell()
@@ -342,8 +358,9 @@ class MigrateDialog(QDialog):
         if text != self._headline.full_text():
             self._headline.setText(text)
         self._headline.set_tone(tone)
-        self._forecasts.show_outlook(self._outlook)
-        self._findings.show_outlook(self._outlook)
+        for page in (self._forecasts, self._findings):
+            if page is not None:
+                page.show_outlook(self._outlook)
         self._tabs.setTabText(_CHECKS_TAB, self._outlook.checks_title())
         warnings = len(self._outlook.of(Severity.WARNING))
         self._accepts.setVisible(bool(warnings))
