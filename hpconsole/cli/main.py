@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpconsole import __version__
+from hpconsole.cli.afterwards_arguments import add_afterwards, afterwards
 from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_fence, add_watch, command_of
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.migrate_arguments import add_job, add_migrate
@@ -57,9 +58,9 @@ def run(arguments: Sequence[str]) -> int:
 def _answer(options: argparse.Namespace) -> ExitCode | int:
     if options.command is None:
         return _open_window(options)
-    of_cluster = command_of(options.command)
-    if of_cluster is not None:
-        return of_cluster(options, _session_options(options))
+    elsewhere = command_of(options.command) or afterwards(options.command)
+    if elsewhere is not None:
+        return elsewhere(options, _session_options(options))
     if options.command == "hosts":
         from hpconsole.cli.listing import list_hosts as command
     elif options.command == "vms":
@@ -203,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     add_watch(add("watch", "look after hosts that fail, affinity and load, without a display"))
     add("balance", "what the balancer would move now, and why, or why nothing")
     add_affinity(add("affinity", "affinity groups: list, check, add, edit, remove, suggest"))
+    add_afterwards(add)
     snapshot = add("snapshot", "save what the scheduler sees to a file")
     snapshot.add_argument("action", choices=["save"])
     snapshot.add_argument("file", type=Path)

@@ -22,7 +22,7 @@ from hpconsole.cli.output import Json, placement_json, print_json, print_ranking
 from hpconsole.cli.session import find_vm, session
 from hpconsole.cli.terminal import complain, printable, say
 from hpconsole.core.errors import PlanningError, PlanRefused
-from hpconsole.core.events import Event, PlanFinished, StepFinished, StepOutcome, StepProgressed, StepStarted
+from hpconsole.core.events import Event, Notice, PlanFinished, StepFinished, StepOutcome, StepProgressed, StepStarted
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.forecast import Forecast
 from hpconsole.core.planning.migrate import MigrationIntent, choices, plan_migration
@@ -54,7 +54,7 @@ def migrate(arguments: argparse.Namespace, options: Options) -> ExitCode:
         blocked = _why_blocked(checked, accepts_warnings=arguments.accept_warnings)
         if blocked:
             raise PlanRefused(blocked)
-        return _carry_out(app, plan, as_json=arguments.json)
+        return carry_out(app, plan, as_json=arguments.json)
 
 
 def _with_options(plan: Plan, options: MigrationOptions) -> Plan:
@@ -117,7 +117,7 @@ def _dry_run(
                     for vm in vms
                     if vm.uuid in offered.per_vm
                 ],
-                "plan": None if plan is None else _plan_json(plan),
+                "plan": None if plan is None else plan_json(plan),
                 "checks": [{"uuid": one.vm_uuid, **preflight_json(one)} for one in checked],
                 "forecasts": [
                     {"uuid": step.vm_uuid, "destination": step.destination, **forecast_json(seen)}
@@ -153,7 +153,8 @@ def _foresee(app: App, steps: tuple[Step, ...], *, is_measured: bool) -> list[Fo
         return [future.result() for future in asked]
 
 
-def _plan_json(plan: Plan) -> Json:
+def plan_json(plan: Plan) -> Json:
+    """The steps, each with its place."""
     return {
         "title": plan.title,
         "steps": [
@@ -170,7 +171,8 @@ def _plan_json(plan: Plan) -> Json:
     }
 
 
-def _carry_out(app: App, plan: Plan, *, as_json: bool) -> ExitCode:
+def carry_out(app: App, plan: Plan, *, as_json: bool) -> ExitCode:
+    """Run a plan, tell what happens, and wait for its end; the exit code of the worst outcome."""
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     stop = app.store.subscribe_events(events.put)
     results: list[Json] = []
@@ -180,7 +182,7 @@ def _carry_out(app: App, plan: Plan, *, as_json: bool) -> ExitCode:
     finally:
         stop()
     if as_json:
-        print_json({"format": "hpconsole-migrate/1", "dry_run": False, "plan": _plan_json(plan), "results": results})
+        print_json({"format": "hpconsole-migrate/1", "dry_run": False, "plan": plan_json(plan), "results": results})
     return next((code for outcome, code in _WORST_FIRST if outcome in outcomes), ExitCode.DONE)
 
 
@@ -238,3 +240,5 @@ def _tell(event: Event) -> None:
         if sys.stderr.isatty():
             print(file=sys.stderr)
         say(event.sentence)
+    elif isinstance(event, Notice) and event.severity != "info":
+        complain(event.sentence)

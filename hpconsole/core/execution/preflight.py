@@ -16,21 +16,13 @@ from hpconsole.core.execution.verification import look
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
-from hpconsole.core.model.cpuset import EMPTY
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm, VmState
 from hpconsole.core.planning.placement_text import move_sentence
 from hpconsole.core.planning.plan import Step
+from hpconsole.core.planning.still_free import is_still_free
 from hpconsole.core.scheduler.engine import Request, rank
-from hpconsole.core.scheduler.occupancy import (
-    PLAIN,
-    NodeClaim,
-    Occupancy,
-    claims_of,
-    own_cpus,
-    shared_cpus,
-)
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.reservations import Reservation
@@ -158,26 +150,6 @@ def _shape(placement: Placement) -> object:
         [(binding.node_id, binding.mode, len(binding.host_nodes)) for binding in placement.bindings],
         tune and (tune.mode, len(tune.nodeset)),
     )
-
-
-def is_still_free(placement: Placement, vm: Vm, taken: Occupancy) -> bool:
-    """Whether this very map can still be had: its CPUs exist and clash with nobody's, its nodes hold the memory."""
-    topology, pinning = taken.host.topology, placement.pinning
-    used = pinning.all_vcpu_cpus | (pinning.emulator or EMPTY)
-    for _, cpus in pinning.iothreads:
-        used |= cpus
-    own = own_cpus(vm, pinning, topology)
-    if not used <= topology.all_cpus or not own.isdisjoint(taken.exclusive | taken.shared):
-        return False
-    if not shared_cpus(vm, pinning, topology).isdisjoint(taken.exclusive):
-        return False
-    return all(_is_left(claim, taken) for claim in claims_of(vm, placement))
-
-
-def _is_left(claim: NodeClaim, taken: Occupancy) -> bool:
-    if claim.page_kib == PLAIN:
-        return taken.free_kib.get(claim.node_id, 0) >= claim.amount
-    return taken.free_pages.get(claim.node_id, {}).get(claim.page_kib, 0) >= claim.amount
 
 
 def _rewritten(source: Hypervisor, step: Step, view: HostView) -> tuple[str | None, str | None]:

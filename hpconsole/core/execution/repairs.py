@@ -183,7 +183,13 @@ class Repairs:
             except OperationRefused as error:
                 is_too_early = any(words in error.detail for words in _TOO_EARLY)
                 if not is_too_early or time.monotonic() - began > _NOTICED_WITHIN_S:
-                    raise
+                    raise ExecutionError(
+                        f"{record.vm_name} could not be recovered yet, and still stands still on {record.destination}. "
+                        f"{error.sentence} Nothing is lost: try again once {record.source} and {record.destination} "
+                        "reach each other.",
+                        detail=error.detail,
+                        subject=record.vm_name,
+                    ) from error
             else:
                 return
             threading.Event().wait(1.0)

@@ -12,8 +12,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import StepFinished, StepOutcome
 from hpconsole.core.execution.journal import Phase as JournalPhase
+from hpconsole.core.model.host import LinkState
 from hpconsole.core.planning.migration_options import MigrationOptions
 from hpconsole.core.planning.plan import Plan
 from tests.lab.commands import LabError
@@ -224,13 +226,15 @@ class RowRun:
             end = console.wait_for_end(fault.lasts_s)
         elif fault.lasts_s < rows.RECOVERED.lasts_s:
             pause(max(0.0, fault.lasts_s - (time.monotonic() - began)))
-        if end is not None or fault.lasts_s < 1e6:
+        if fault is rows.RECOVERED and end is not None:
+            self._recover(guest, scene, end.migration_id)
+        elif end is not None or fault.lasts_s < 1e6:
             mend(fault, scene)
         end = end or console.wait_for_end(_TOLD_WITHIN_S)
         if end is None:
             self.outcome.problems.append("the console said nothing of how it ended")
             return
-        self.outcome.said.append(self._anonymous(end.sentence))
+        self.outcome.said.insert(0, self._anonymous(end.sentence))
         if end.outcome is StepOutcome.UNKNOWN:
             known = console.wait_for_known_end(_TOLD_WITHIN_S / 2)
             if known is None or known.outcome is StepOutcome.UNKNOWN:
@@ -239,12 +243,32 @@ class RowRun:
                 end = known
                 self.outcome.said.append(f"Later: {self._anonymous(known.sentence)}")
         self.outcome.happened = end.outcome.value
-        mend(fault, scene)
+        if fault is not rows.RECOVERED:
+            mend(fault, scene)
         if self._other is not None:
             theirs = self._other[0].wait_for_end(_TOLD_WITHIN_S)
             self.outcome.said.append(
                 "The other console: " + (self._anonymous(theirs.sentence) if theirs else "nothing")
             )
+
+    def _recover(self, guest: Guest, scene: Scene, migration_id: str) -> None:
+        """As the user does by the button: too early first, then once the hosts reach each other."""
+        console = self._console
+        assert console is not None
+        assert console.app.executor is not None
+        try:
+            console.app.repairs.recover(guest.uuid)
+            self.outcome.problems.append("recovered though the link is cut")
+        except HpconsoleError as error:
+            self.outcome.said.append(f"Recover, too early: {self._anonymous(error.sentence)}")
+        mend(rows.RECOVERED, scene)
+        console.until(lambda snapshot: snapshot.hosts["b"].link.state is LinkState.CONNECTED, "b is not back")
+        try:
+            situation = console.app.repairs.recover(guest.uuid)
+            self.outcome.said.append(f"Recover: {self._anonymous(situation.sentence)}")
+        except HpconsoleError as error:
+            self.outcome.problems.append(f"it could not be recovered: {error.sentence}")
+        console.app.executor.ask_again(migration_id)
 
     def _hear_from_journal(self, console: Console) -> None:
         assert console.app.database is not None

@@ -1,0 +1,171 @@
+"""What ended badly is repaired only where it is provably safe: looked at first, refused with a sentence otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hpconsole.core.errors import ExecutionError
+from hpconsole.core.events import StepOutcome
+from hpconsole.core.execution.end_states import EndAction, EndState
+from hpconsole.core.execution.homeward import finished_moves
+from hpconsole.core.execution.repairs import Repairs
+from hpconsole.core.model.vm import VmState
+from hpconsole.core.planning.return_home import from_host, homes, return_home
+from hpconsole.core.scheduler.policies import DEFAULT_POLICY
+from tests.core.execution.conftest import ConsoleMaker
+from tests.core.execution.console import Console, a_cluster, a_guest, a_pinned_guest, uuid_of
+
+WEB = uuid_of("web-1")
+
+
+def moved(console: ConsoleMaker) -> tuple[Console, Repairs]:
+    """web-1 was moved from a to b."""
+    one = console(a_cluster(a_guest()))
+    assert one.run("web-1", to="b").outcome is StepOutcome.DONE
+    return one, Repairs(one.pool, one.journal, deadline_s=2)
+
+
+def leave_definition(one: Console, host: str) -> None:
+    """As a migration that could not tidy up leaves it."""
+    there = one.cluster.open("sim://b")
+    one.cluster.open(f"sim://{host}").define(there.domain_xml(WEB, inactive=True))
+
+
+def test_nothing_is_repaired_where_all_is_well(console: ConsoleMaker) -> None:
+    _, repairs = moved(console)
+    assert repairs.situation(WEB).state is EndState.ON_DESTINATION
+    assert repairs.situation(WEB).actions == ()
+    with pytest.raises(ExecutionError, match=r"nothing to recover of web-1\. web-1 runs on b"):
+        repairs.recover(WEB)
+
+
+def test_a_vm_nobody_moved_is_said_to_be_unknown(console: ConsoleMaker) -> None:
+    one = console(a_cluster(a_guest()))
+    one.ready()
+    with pytest.raises(ExecutionError, match="knows no migration"):
+        Repairs(one.pool, one.journal).situation(WEB)
+
+
+class TestCleaningUp:
+    def test_a_definition_that_was_left_is_removed(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        leave_definition(one, "a")
+        assert repairs.situation(WEB).actions == (EndAction.CLEAN_UP,)
+        assert repairs.clean_up(WEB, "a") == "The definition of web-1 on a was removed. web-1 runs on b."
+        assert "web-1" not in one.names_on("a")
+        assert one.vm_on("b", "web-1").state is VmState.RUNNING
+
+    def test_the_live_one_is_never_removed(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        with pytest.raises(ExecutionError, match=r"web-1 runs on b: that is no left-over\. Nothing was changed"):
+            repairs.clean_up(WEB, "b")
+        one.cluster.open("sim://b").suspend(WEB)
+        with pytest.raises(ExecutionError, match="No other host runs web-1, so what is on b may be all there is"):
+            repairs.clean_up(WEB, "b")
+        assert "web-1" in one.names_on("b")
+
+    def test_what_may_be_the_last_definition_is_kept_while_a_host_is_silent(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        leave_definition(one, "a")
+        one.cluster.crash("b")
+        with pytest.raises(ExecutionError, match="b did not answer"):
+            repairs.clean_up(WEB, "a")
+        assert "web-1" in one.names_on("a")
+
+    def test_nothing_there_and_no_such_host_are_said(self, console: ConsoleMaker) -> None:
+        _, repairs = moved(console)
+        with pytest.raises(ExecutionError, match="Nothing of web-1 is on c"):
+            repairs.clean_up(WEB, "c")
+        with pytest.raises(ExecutionError, match="no host named z"):
+            repairs.clean_up(WEB, "z")
+
+
+class TestLettingItGoOn:
+    def test_a_vm_that_stands_still_on_its_destination_is_resumed(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        one.cluster.open("sim://b").suspend(WEB)
+        assert repairs.situation(WEB).state is EndState.PAUSED_ON_DESTINATION
+        assert repairs.recover(WEB).state is EndState.ON_DESTINATION
+        assert one.vm_on("b", "web-1").state is VmState.RUNNING
+
+    def test_memory_that_is_older_than_the_disks_does_not_run_again(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        there = one.cluster.open("sim://b")
+        xml = there.domain_xml(WEB, inactive=True)
+        there.force_off(WEB)
+        there.undefine(WEB)
+        here = one.cluster.open("sim://a")
+        here.define(xml)
+        here.start(WEB, paused=True)
+        assert repairs.situation(WEB).state is EndState.PAUSED_ON_SOURCE
+        with pytest.raises(ExecutionError, match="older than its disks and must not run again"):
+            repairs.recover(WEB)
+        assert one.vm_on("a", "web-1").state is VmState.PAUSED
+
+
+class TestAfterMaintenance:
+    def test_vms_go_back_with_the_pins_they_had(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest()))
+        one.ready()
+        before = one.vm_on("a", "db-1").pinning
+        one.end_of(one.submit("db-1", to="b"))
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("db-1")].host == "b")
+        one.end_of(one.submit("db-1", to="c"))
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("db-1")].host == "c" and not one.executor.reservations())
+        goals = homes(finished_moves(one.journal.records()))
+        assert {(goal.source, goal.destination) for goal in goals.values()} == {("a", "c")}
+        plan = return_home(one.store.snapshot, goals.values(), DEFAULT_POLICY)
+        assert plan.warnings == ()
+        one.executor.submit(plan)
+        (end,) = one.end_of(plan)
+        assert end.outcome is StepOutcome.DONE
+        assert one.vm_on("a", "db-1").pinning == before
+        assert homes(finished_moves(one.journal.records())) == {}
+
+    def test_its_old_place_that_is_taken_is_replaced_by_another_one(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest("db-1"), a_pinned_guest("db-2", (5, 13))))
+        one.ready()
+        before = one.vm_on("a", "db-1").pinning
+        one.end_of(one.submit("db-1", to="b"))
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("db-1")].host == "b" and not one.executor.reservations())
+        here = one.cluster.open("sim://a")
+        for vcpu, cpus in before.vcpus:
+            here.pin_vcpu(uuid_of("db-2"), vcpu, cpus.format(), live=True, config=True)
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("db-2")].pinning.vcpus == before.vcpus)
+        goals = from_host(finished_moves(one.journal.records()), "a")
+        plan = return_home(one.store.snapshot, goals.values(), DEFAULT_POLICY)
+        (step,) = plan.steps
+        assert step.placement.pinning.all_vcpu_cpus.isdisjoint(before.all_vcpu_cpus)
+        assert "Its old place is taken" in step.sentence
+
+    def test_a_home_that_refuses_is_said_and_a_vm_moved_by_hand_is_left_alone(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest(), a_guest("web-2")))
+        for name in ("web-1", "web-2"):
+            one.end_of(one.submit(name, to="b"))
+        goals = homes(finished_moves(one.journal.records()))
+        one.cluster.open("sim://b").force_off(uuid_of("web-2"))
+        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("web-1")].host == "b")
+        one.wait_for(lambda snapshot: not snapshot.vms[uuid_of("web-2")].state.is_active)
+        one.cluster.crash("a")
+        one.wait_for(lambda snapshot: snapshot.hosts["a"].link.problem != "")
+        plan = return_home(one.store.snapshot, goals.values(), DEFAULT_POLICY)
+        assert plan.steps == ()
+        (warning,) = plan.warnings
+        assert warning.startswith("web-1 stays on b:")
+
+
+def test_the_journal_of_a_run_is_enough(tmp_path: Path, console: ConsoleMaker) -> None:
+    """What a VM's place was survives the way to the disk and back."""
+    from hpconsole.core.database.database import Database
+
+    database = Database.open(tmp_path / "db.sqlite3")
+    one = console(a_cluster(a_pinned_guest()), database.journal)
+    one.end_of(one.submit("db-1", to="b"))
+    (move,) = homes(finished_moves(database.journal.records())).values()
+    assert move.place is not None
+    assert move.place.host == "a"
+    assert len(move.place.pinning.vcpus) == 4
+    one.close()
+    database.close()
