@@ -214,10 +214,7 @@ class DrainRun:
         if event.outcome is StepOutcome.DONE:
             self._has_left(item, event.step.destination, event.sentence)
             return
-        if event.outcome is StepOutcome.CANCELLED:
-            self._is_stuck(item, event.sentence)
-            return
-        if event.outcome is StepOutcome.UNKNOWN:
+        if event.outcome in (StepOutcome.CANCELLED, StepOutcome.UNKNOWN) or not self.record.intent.hosts:
             self._is_stuck(item, event.sentence)
             return
         tries = self._tries[item.vm_uuid] = self._tries.get(item.vm_uuid, 0) + 1
@@ -286,6 +283,8 @@ class DrainRun:
         plan = self._plan
         if plan is None:
             return True
+        if not self.record.intent.hosts:
+            return False  # room is made as confirmed or not at all
         known = {item.vm_uuid for item in plan.items} | {one.vm_uuid for one in self.record.stuck}
         for item in self._waiting(plan):
             host = snapshot.hosts.get(item.destination or "")

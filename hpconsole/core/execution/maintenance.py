@@ -15,6 +15,7 @@ from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.drain import DrainIntent, DrainPlan, PlanProblem
 from hpconsole.core.planning.drain_planner import checked, plan_drain
+from hpconsole.core.planning.make_room import plan_room
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.store import Store
 
@@ -77,6 +78,23 @@ class Maintenance(Drains):
             parts.executor.reservations(),
             forecaster=parts.forecaster,
             on_first=on_first,
+        )
+
+    def plan_room(self, vm_uuid: str, *, on: str | None = None) -> DrainPlan:
+        """The fewest moves that make room for a VM; see `make_room.plan_room`.
+
+        Raises:
+            InvalidEdit: no such VM or host, or the VM may not be moved.
+            NoSuitableHost: room cannot be made; `ranking` says what each host lacks.
+        """
+        parts = self._parts
+        return plan_room(
+            vm_uuid,
+            parts.store.snapshot,
+            parts.policy(),
+            parts.executor.reservations(),
+            on=on,
+            forecaster=parts.forecaster,
         )
 
     def check(self, plan: DrainPlan) -> tuple[PlanProblem, ...]:

@@ -51,6 +51,7 @@ class DrainIntent:
     power_off: frozenset[str] = frozenset()  # is switched off without asking the guest, instead of moved
     order: tuple[str, ...] = ()  # VMs that go first, in this order; the others after them
     avoided: tuple[tuple[str, str], ...] = ()  # (VM, host): the host failed it, another one is taken
+    room_for: str = ""  # `make_room`: the name of the VM that needs a place; no host is emptied then
 
     def destination_of(self, vm_uuid: str) -> str | None:
         """The host that was chosen for this VM."""
@@ -232,7 +233,8 @@ class DrainPlan:
     @property
     def title(self) -> str:
         """In a few words."""
-        return f"Maintenance of {', '.join(self.intent.hosts)}" if self.intent.hosts else "Make room"
+        intent = self.intent
+        return f"Maintenance of {', '.join(intent.hosts)}" if intent.hosts else f"Make room for {intent.room_for}"
 
     @property
     def moves(self) -> tuple[DrainItem, ...]:
