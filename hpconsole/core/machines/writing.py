@@ -78,7 +78,7 @@ def render(draft: VmDraft, *, host: str = "") -> str:
             document = XmlDocument(xml, what="The definition")
             write(document, before, draft)
             xml = document.edited()
-    xml = writing_resources.with_pinning(xml, before, draft, changed, host)
+    xml = writing_resources.with_pinning(xml, before, draft, host)
     intent = _intent(xml, before, draft)
     return xml if intent is None else with_intent(xml, intent)
 

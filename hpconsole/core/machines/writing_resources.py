@@ -14,13 +14,6 @@ from hpconsole.core.model.placement import NodeBinding, Placement
 from hpconsole.core.model.vm import CpuPinning, NumaPin
 from hpconsole.core.planning.pinning_text import as_map, parse
 
-_PINNING = frozenset(
-    {
-        *("cpu_pinning_policy", "pinning_text", "emulator_text", "iothread_texts", "numa_nodes", "numa_tune"),
-        *("per_host", "topology", "iothreads"),
-    }
-)
-
 
 def write_memory(document: XmlDocument, before: VmDraft, after: VmDraft) -> None:
     """`<memory>` and `<currentMemory>`."""
@@ -243,10 +236,19 @@ def write_memory_backing(document: XmlDocument, before: VmDraft, after: VmDraft)
 # --- pinning ----------------------------------------------------------------------
 
 
-def with_pinning(xml: str, before: VmDraft, after: VmDraft, changed: frozenset[str], host: str) -> str:
+def _pins(draft: VmDraft) -> tuple[object, ...]:
+    """What of a draft is about pinning."""
+    bound = tuple((node.index, node.host_nodes, node.mode) for node in draft.numa_nodes if node.host_nodes)
+    texts = (draft.pinning_text, draft.emulator_text, draft.iothread_texts)
+    return (draft.cpu_pinning_policy, *texts, bound, draft.numa_tune, draft.per_host)
+
+
+def with_pinning(xml: str, before: VmDraft, after: VmDraft, host: str) -> str:
     """The definition with the map that is written down, for this host. Computed maps stay as they are."""
     own = next((item for item in after.per_host if item.host == host), None) if host else None
-    if not changed & _PINNING and own is None:
+    is_smaller = after.vcpus < before.vcpus or after.iothreads < before.iothreads  # pins of what is gone go
+    is_smaller = is_smaller or len(after.numa_nodes) < len(before.numa_nodes)
+    if _pins(before) == _pins(after) and not is_smaller and own is None:
         return xml
     vm = vm_from_xml(xml)
     is_same_policy = before.cpu_pinning_policy is after.cpu_pinning_policy
