@@ -206,8 +206,25 @@ class HostColumns:
         return mask
 
     def all(self, value: bool = True) -> Bools:
-        """The same answer for every host."""
-        return (np.ones if value else np.zeros)(len(self), np.bool_)
+        """The same answer for every host, to be changed as the caller likes."""
+        same: Bools = (self._yes if value else self._no).copy()
+        return same
+
+    @cached_property
+    def _yes(self) -> Bools:
+        return np.ones(len(self), np.bool_)
+
+    @cached_property
+    def _no(self) -> Bools:
+        return np.zeros(len(self), np.bool_)
+
+    @cached_property
+    def is_topology_known(self) -> Bools:
+        """Where sockets, cores and threads are told. Not to be changed."""
+        known = self.all()
+        for name in ("sockets", "cores", "threads"):
+            known &= self.number(name) > 0
+        return known
 
     def take(self, rows: Ints) -> HostColumns:
         """Only these rows, in this order."""

@@ -92,17 +92,9 @@ def _because_level(question: Question, row: int) -> Refusal:
 # CPUTopology
 
 
-def _is_topology_known(question: Question) -> Bools:
-    columns = question.columns
-    known = columns.all()
-    for name in ("sockets", "cores", "threads"):
-        known &= columns.number(name) > 0
-    return known
-
-
 def _accepts_topology(question: Question) -> Bools:
     columns = question.columns
-    accepted = _is_topology_known(question)
+    accepted = columns.is_topology_known.copy()
     for vm in question.vms:
         policy = vm.intent.cpu_pinning_policy
         with np.errstate(divide="ignore", invalid="ignore"):
