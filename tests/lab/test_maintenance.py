@@ -1,0 +1,153 @@
+"""Maintenance of a real host from the command line: 8 guests, 4 pinned, one that may not move; drains that are hurt.
+
+The full course with every command is long; `pytest -m long tests/lab/test_maintenance.py` plays it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpconsole.core.database.database import Database
+from hpconsole.core.events import StepOutcome
+from tests.lab.commands import wait_until
+from tests.lab.lab import Lab
+from tests.lab.maintenance_scenario import a_full_host, check_untouched
+from tests.lab.proof import vcpu_pins
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 170.0
+
+
+def command(lab: Lab, data: Path, *words: str) -> list[str]:
+    connect = [w for host in lab.hosts for w in ("--connect", f"{host.name}={host.uri}")]
+    return [sys.executable, "-m", "hpconsole", *words, "--json", *connect, "--data-folder", str(data)]
+
+
+def say(lab: Lab, data: Path, *words: str, code: int = 0) -> dict[str, Any]:
+    done = subprocess.run(
+        command(lab, data, *words),
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | lab.environment(),
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def journal(data: Path) -> list[tuple[str, str, StepOutcome | None, str]]:
+    database = Database.open(data / "hpconsole.sqlite3")
+    try:
+        return [(r.vm_name, r.destination, r.outcome, r.sentence) for r in reversed(database.journal.records())]
+    finally:
+        database.close()
+
+
+def test_a_host_is_emptied_after_the_choice_about_the_one_that_cannot_move(lab: Lab, tmp_path: Path) -> None:
+    """A small host by default: one pinned and one plain guest beside the one that may not be migrated."""
+    full = a_full_host(lab, plain=1, pinned=1)
+
+    document = say(lab, tmp_path, "maintenance", "a", "--yes", "--power-off", "stuck", "--reason", "new disks")
+
+    result = document["result"]
+    assert (result["state"], result["hosts"]) == ("done", {"a": "maintenance"})
+    places = check_untouched(lab, full)
+    assert {one["vm"]: one["destination"] for one in result["done"] if one["destination"]} == places
+    assert full.stuck.uuid not in lab.qemu_processes(), "switched off, as chosen"
+    (db,) = full.pinned
+    planned = next(item for item in document["plan"]["vms"] if item["vm"] == db.name)
+    assert {int(k): v for k, v in planned["placement"]["vcpus"].items()} == vcpu_pins(
+        lab, places[db.name], db, "--live"
+    )
+
+
+@pytest.mark.long
+def test_the_whole_course_with_eight_guests(lab: Lab, tmp_path: Path) -> None:
+    full = a_full_host(lab)
+    before = lab.qemu_processes()
+
+    plan = say(lab, tmp_path, "maintenance", "a", "--plan", code=3)
+    assert {warning["vm"] for warning in plan["warnings"]} == {"db-1", "db-2", "db-3", "stuck"}
+    (blocked,) = (item for item in plan["vms"] if item["action"] == "blocked")
+    assert blocked["vm"] == "stuck"
+    refused = say(lab, tmp_path, "maintenance", "a", "--yes", code=3)
+    assert "stuck" in refused["error"]
+    assert lab.qemu_processes() == before, "nothing was changed"
+
+    left = say(lab, tmp_path, "maintenance", "a", "--yes", "--leave", "stuck", code=1)["result"]
+    assert (left["state"], left["hosts"]) == ("waiting", {"a": "preparing for maintenance"})
+    assert [one["vm"] for one in left["stuck"]] == ["stuck"]
+    places = check_untouched(lab, full)
+    assert lab.qemu_processes()[full.stuck.uuid] == ("a",)
+    (host,) = (host for host in say(lab, tmp_path, "hosts")["hosts"] if host["name"] == "a")
+    assert host["status"] == "preparing for maintenance"
+
+    done = say(lab, tmp_path, "maintenance", "a", "--yes", "--power-off", "stuck")["result"]
+    assert (done["state"], done["hosts"]) == ("done", {"a": "maintenance"})
+    assert check_untouched(lab, full) == places, "nobody was moved again"
+    assert {outcome for _, _, outcome, _ in journal(tmp_path)} == {StepOutcome.DONE}
+    assert len(journal(tmp_path)) == 7
+    say(lab, tmp_path, "activate", "a")
+    (host,) = (host for host in say(lab, tmp_path, "hosts")["hosts"] if host["name"] == "a")
+    assert host["status"] == "up"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("fault", ["cut", "crash"])
+def test_a_running_drain_is_planned_around_a_lost_destination(lab: Lab, tmp_path: Path, fault: str) -> None:
+    """In the middle of the drain the first destination is cut off, or crashes; all that can leave does, elsewhere."""
+    full = a_full_host(lab, plain=2, pinned=2, dirty_mib_s=1)
+    lab.fault.shape("a", "60mbit")
+    words = command(lab, tmp_path, "maintenance", "a", "--yes", "--leave", "stuck")
+    console = subprocess.Popen(
+        words, cwd=ROOT, env=os.environ | lab.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        wait_until(lambda: bool(_under_way(lab)), within_s=60, complaint="no migration began")
+        lost = _under_way(lab)[0]
+        (lab.fault.cut if fault == "cut" else lab.fault.crash)(lost)
+        lab.fault.heal("a")
+        out, err = console.communicate(timeout=300)
+    finally:
+        console.kill()
+        console.wait()
+    document = json.loads(out)
+    assert console.returncode == 1, (out, err)
+    result = document["result"]
+    assert result["state"] == "waiting", "only the one that was left out is left"
+    assert {one["vm"] for one in result["stuck"]} == {"stuck"}
+    said = " ".join(line["sentence"] for line in result["log"])
+    assert "lanning again" in said
+    assert f"{lost}" in said
+    processes = lab.qemu_processes()
+    arrived_on_lost = {one["uuid"] for one in result["done"] if one["destination"] == lost}
+    for guest in full.movable:
+        if fault == "crash" and guest.uuid in arrived_on_lost:
+            continue  # it was there when the host crashed
+        hosts = processes[guest.uuid]
+        assert len(hosts) == 1, f"{guest.name} runs on {hosts}"
+        assert hosts != ("a",)
+    outcomes = {outcome for _, _, outcome, _ in journal(tmp_path)}
+    assert outcomes & {StepOutcome.FAILED, StepOutcome.SKIPPED}, "the journal tells of it"
+
+
+def _under_way(lab: Lab) -> list[str]:
+    """The hosts some guest of a is arriving at."""
+    return [
+        host
+        for hosts in lab.qemu_processes().values()
+        if len(hosts) > 1 and "a" in hosts
+        for host in hosts
+        if host != "a"
+    ]
