@@ -31,8 +31,6 @@ class ExitCode(IntEnum):
             return cls.USAGE
         if isinstance(error, errors.PlanningError):
             return cls.NO_SUITABLE_HOST
-        if isinstance(error, errors.MigrationCancelled):
-            return cls.CANCELLED
         if isinstance(error, errors.HostUnreachable | errors.ConnectionLost | errors.AuthenticationFailed):
             return cls.UNREACHABLE
         return cls.FAILED

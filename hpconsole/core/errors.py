@@ -15,7 +15,7 @@ HpconsoleError                      carries a sentence for the user
   |   + InvalidEdit                 a value a VM cannot have; `field` names it
   |   + InvalidPinning              a pinning text or map that cannot be meant
   + ExecutionError                  something may have changed; the sentence says what
-  |   + MigrationFailed  + MigrationCancelled  + MigrationStalled  + StepFailed
+  |   + StepFailed                  a step other than a migration failed
   + StorageError                    the console's own database; the console goes on without it
   + ScenarioError                   a saved snapshot or policy file that cannot be used
 """
@@ -123,18 +123,6 @@ class InvalidPinning(PlanningError):
 
 class ExecutionError(HpconsoleError):
     """A step did not end as planned; the sentence says what is true now."""
-
-
-class MigrationFailed(ExecutionError):
-    """The migration ended without moving the VM."""
-
-
-class MigrationCancelled(ExecutionError):
-    """The migration was cancelled by the user; the VM runs where it was."""
-
-
-class MigrationStalled(ExecutionError):
-    """The guest writes memory faster than it can be sent, and the policy gave up."""
 
 
 class StepFailed(ExecutionError):

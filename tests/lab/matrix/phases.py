@@ -41,11 +41,11 @@ class Moment:
 
 
 class Observer:
-    """The source's libvirt, asked past the console and past the network."""
+    """A host's libvirt, asked past the console and past the network."""
 
-    def __init__(self, lab: Lab, source: str, uuid: str) -> None:
-        """Connect to the source's libvirt."""
-        socket = f"/proc/{lab.host(source).init_pid}/root/run/libvirt/libvirt-sock"
+    def __init__(self, lab: Lab, host: str, uuid: str) -> None:
+        """Connect to the host's libvirt."""
+        socket = f"/proc/{lab.host(host).init_pid}/root/run/libvirt/libvirt-sock"
         self._connection = libvirt.openAuth(f"qemu+unix:///system?socket={socket}", [[], _give_nothing, None], 0)
         self.domain = self._connection.lookupByUUIDString(uuid)
 
@@ -68,7 +68,7 @@ class Observer:
         return int(stats.get("memory_remaining", 1)) == 0
 
     def is_paused(self) -> bool:
-        """Whether the guest stands still on the source."""
+        """Whether the guest stands still there."""
         try:
             return self.domain.info()[0] == _PAUSED
         except libvirt.libvirtError:
@@ -97,7 +97,11 @@ def reach(lab: Lab, phase: Phase, uuid: str, observer: Observer, *, source: str,
         return Moment(phase, lambda: None)
     if phase is Phase.POST_COPY:
         observer.start_post_copy()
-        _soon(observer.is_paused, "the guest did not switch over")
+        there = Observer(lab, destination, uuid)
+        try:
+            _soon(lambda: not there.is_paused(), "the guest did not switch over")
+        finally:
+            there.close()
         return Moment(phase, lambda: None)
     observer.allow_pause(2500)
     _soon(observer.is_paused, "the switch-over did not begin")

@@ -108,7 +108,10 @@ class RowRun:
         with Witness(lab, guest.uuid) as witness:
             self._strike(guest, scene)
             self._hear(guest, scene)
-            self._look(guest, before)
+            if self._row.phase is Phase.POST_COPY and self._may_be_dead():
+                self._start_again_as_told(guest)
+            else:
+                self._look(guest, before)
         if witness.ran_twice:
             self.outcome.problems.append("the guest ran on two hosts at once")
         self._move_on(guest)
@@ -302,6 +305,24 @@ class RowRun:
                 problems.append("the guest was booted anew")
         self._compare_with_what_was_said(runs_on)
 
+    def _start_again_as_told(self, guest: Guest) -> None:
+        """A post-copy whose half was killed is lost: the console says so, and what it says to do helps."""
+        lab, outcome = self._lab, self.outcome
+        last = outcome.said[-1] if outcome.said else ""
+        if not re.search(r"cannot go on: part of its memory was lost|runs neither on a nor on b", last):
+            outcome.problems.append("the console did not say that it is lost")
+        for host in places(lab, guest.uuid):
+            if goes_on(lab, host, guest.uuid):
+                outcome.problems.append(f"half of its memory is lost, and it goes on on {host}")
+            lab.virsh(host, "destroy", guest.uuid)
+        within(lambda: not self._unsettled(guest), _SETTLED_WITHIN_S)
+        outcome.problems += self._unsettled(guest)
+        defined = [host.name for host in lab.hosts if guest.uuid in host.virsh("list", "--all", "--uuid")]
+        outcome.ran_on = "nowhere"
+        if defined:
+            lab.virsh(defined[0], "start", guest.uuid)
+            outcome.ran_on = f"nowhere; started again on {defined[0]}"
+
     def _unsettled(self, guest: Guest) -> list[str]:
         """What is not as it should be, yet."""
         lab = self._lab
@@ -347,7 +368,7 @@ class RowRun:
     def _move_on(self, guest: Guest) -> None:
         """The console is usable, and nothing stands in the VM's way: it is moved once more, to c."""
         console, outcome = self._console, self.outcome
-        if console is None or outcome.ran_on in ("", "nowhere"):
+        if console is None or outcome.ran_on == "" or outcome.ran_on.startswith("nowhere"):
             return
         lab = self._lab
         lab.fault.heal("b")

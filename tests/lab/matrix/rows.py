@@ -125,3 +125,15 @@ def chosen(patterns: tuple[str, ...]) -> tuple[Row, ...]:
         return row.key == pattern if pattern in keys else pattern in row.key
 
     return tuple(row for row in rows if not patterns or any(is_meant(row, pattern) for pattern in patterns))
+
+
+# What every run of the tests plays: one of each kind of end, none that waits for long.
+QUICK = (
+    "first-pass/destination-qemu-killed",
+    "preparing/destination-libvirtd-killed",
+    "switch-over/cancelled",
+    "finish/source-libvirtd-killed",
+    "first-pass/console-killed",
+    "later-pass/source-qemu-killed",
+    "post-copy/destination-libvirtd-killed",
+)
