@@ -6,6 +6,8 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QComboBox, QFormLayout, QFrame, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from hpconsole.core.errors import InvalidPinning
+from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.vm import NumaMode
 from hpconsole.ui.numa.view import NodeDetail
 from hpconsole.ui.tone import Tone
@@ -130,9 +132,10 @@ class NodeEditor(QFrame):
         with QSignalBlocker(self._mode):
             self._mode.setCurrentIndex(self._mode.findData(chip.mode.value))
         self._about.setText(_ABOUT[chip.mode])
-        if is_other or (not self._memory.hasFocus() and self._memory.text() != detail.memory_text):
+        # What is typed stays while it means what is shown, or nothing yet.
+        if is_other or parse_memory(self._memory.text()) not in (None, parse_memory(detail.memory_text)):
             self._memory.setText(detail.memory_text)
-        if is_other or (not self._vcpus.hasFocus() and self._vcpus.text() != detail.vcpu_text):
+        if is_other or _vcpus(self._vcpus.text()) not in (None, _vcpus(detail.vcpu_text)):
             self._vcpus.setText(detail.vcpu_text)
         self._split.setEnabled(detail.can_split)
         with QSignalBlocker(self._merge):
@@ -141,3 +144,10 @@ class NodeEditor(QFrame):
             for other in detail.mergeable:
                 self._merge.addItem(f"node {other}", other)
         self._merge.setEnabled(bool(detail.mergeable))
+
+
+def _vcpus(text: str) -> CpuSet | None:
+    try:
+        return CpuSet.parse(text)
+    except InvalidPinning:
+        return None

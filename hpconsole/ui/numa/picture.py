@@ -6,7 +6,7 @@ from math import ceil
 
 from PySide6.QtCore import QPoint, Signal
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from hpconsole.ui.numa.capacity import Fit
 from hpconsole.ui.numa.chip_widget import ChipWidget
@@ -38,15 +38,19 @@ class NumaPicture(QWidget):
         self._chips: dict[tuple[Key, int], ChipWidget] = {}
         self._shown: object = None
         self.is_carrying = False
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 6, 0)
-        self._layout.setSpacing(8)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 6, 0)
+        self._content = QWidget()
+        self._layout = QVBoxLayout(self._content)
+        outer.addWidget(self._content)
         self.loose = QFrame()
         self.loose.setObjectName("loose_nodes")
         self.loose.setProperty("panel", "true")
-        self._loose_layout = QVBoxLayout(self.loose)
-        self._loose_layout.setContentsMargins(9, 7, 9, 7)
-        self._loose_layout.setSpacing(5)
+        loose_outer = QVBoxLayout(self.loose)
+        loose_outer.setContentsMargins(9, 7, 9, 7)
+        self._loose_content = QWidget()
+        self._loose_layout = QVBoxLayout(self._loose_content)
+        loose_outer.addWidget(self._loose_content)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
@@ -82,8 +86,8 @@ class NumaPicture(QWidget):
             return
         self._shown = shown
         focused = next((key for (key, _), chip in self._chips.items() if chip.hasFocus()), None)
-        _clear(self._layout)
-        _clear(self._loose_layout)
+        self._content, self._layout = _renewed(self._content, 8)
+        self._loose_content, self._loose_layout = _renewed(self._loose_content, 5)
         self._nodes, self._chips = {}, {}
         self._show_loose(view, selected)
         self._show_host(view, selected)
@@ -159,14 +163,20 @@ class NumaPicture(QWidget):
         return widget
 
 
-def _clear(layout: QLayout) -> None:
-    while (item := layout.takeAt(0)) is not None:
-        widget, inner = item.widget(), item.layout()
-        if widget is not None:
-            widget.hide()
-            widget.deleteLater()
-        elif inner is not None:
-            _clear(inner)
+def _renewed(old: QWidget, spacing: int) -> tuple[QWidget, QVBoxLayout]:
+    """An empty widget in the place of this one."""
+    new = QWidget()
+    new.setObjectName("plain")
+    column = QVBoxLayout(new)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(spacing)
+    parent = old.parentWidget()
+    around = parent.layout() if parent is not None else None
+    if around is not None:
+        around.replaceWidget(old, new)
+    old.hide()
+    old.deleteLater()
+    return new, column
 
 
 def style(theme: Theme) -> str:

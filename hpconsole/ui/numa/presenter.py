@@ -349,13 +349,19 @@ class NumaPresenter:
         marks = []
         for name in self._hosts:
             verdicts = self._answer.verdicts.get(name, ()) if self._answer is not None else ()
-            tones = {_TONES.get(verdict.tone, Tone.MUTED) for verdict in verdicts}
+            broken = self._answer.broken.get(name, ()) if self._answer is not None else ()
+            tones = {_TONES.get(verdict.tone, Tone.MUTED) for verdict in verdicts} | ({Tone.BAD} if broken else set())
             tone = next((tone for tone in _WORST if tone in tones), Tone.MUTED)
             reasons = tuple(
                 dict.fromkeys(
-                    sentence
-                    for verdict in verdicts
-                    for sentence in (*(r.sentence for r in verdict.reasons), *verdict.warnings)
+                    (
+                        *broken,
+                        *(
+                            sentence
+                            for verdict in verdicts
+                            for sentence in (*(r.sentence for r in verdict.reasons), *verdict.warnings)
+                        ),
+                    )
                 )
             )
             words = {Tone.GOOD: "fits", Tone.WARNING: "fits with remarks", Tone.BAD: "does not fit"}

@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hpconsole.core.machines.checking_pinning import nodes_on
 from hpconsole.core.machines.draft import VmDraft
+from hpconsole.core.machines.editing import host_map
+from hpconsole.core.model.host import Host
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.planning.numa_rules import check_host
 
 if TYPE_CHECKING:
     from hpconsole.core.machines.checking import Problem
@@ -34,12 +38,20 @@ class NumaQuestion:
 
         around = Surroundings(self.snapshot, "", tuple(self.reservations()), self.policy())
         verdicts: dict[str, list[HostVerdict]] = {host: [] for host in self.hosts}
+        broken: dict[str, list[str]] = {host: [] for host in self.hosts}
         problems: list[Problem] = []
         for draft in self.drafts:
             for verdict in numa_verdicts(draft, around, self.hosts):
                 verdicts.setdefault(verdict.host, []).append(verdict)
+            for name in self.hosts:
+                broken[name] += _broken_rule(draft, self.snapshot.hosts[name])
             problems += [p for p in check(draft, around) if p.field.partition(".")[0] in ("numa_nodes", "per_host")]
-        return NumaAnswer(self, {host: tuple(found) for host, found in verdicts.items()}, tuple(problems))
+        return NumaAnswer(
+            self,
+            {host: tuple(found) for host, found in verdicts.items()},
+            {host: tuple(found) for host, found in broken.items() if found},
+            tuple(problems),
+        )
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,17 @@ class NumaAnswer:
 
     question: NumaQuestion
     verdicts: Mapping[str, tuple[HostVerdict, ...]]
+    broken: Mapping[str, tuple[str, ...]]  # rules about pins (behaviour.md B8) that a host breaks: sentences
     problems: tuple[Problem, ...]
+
+
+def _broken_rule(draft: VmDraft, host: Host) -> list[str]:
+    """Whether the pins name nodes that this host has, and that are large enough."""
+    nodes = nodes_on(draft.numa_nodes, host_map(draft, host.name))
+    if not any(node.host_nodes for node in nodes):
+        return []
+    problem = check_host(nodes, host.name, {node.node_id: node.memory_kib for node in host.topology.nodes})
+    return [problem.sentence] if problem is not None else []
 
 
 def assigned(
