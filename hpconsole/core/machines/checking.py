@@ -57,7 +57,7 @@ def has_errors(problems: Sequence[Problem]) -> bool:
 
 
 def _names(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
-    if draft.is_new or draft.name != read_draft(draft.xml).name:  # a name that other tools gave may be strange
+    if draft.is_new or not draft.xml or draft.name != read_draft(draft.xml).name:  # a name that other tools gave may be strange
         problem = name_problem(draft.name)
         if problem:
             yield Problem("name", problem)
