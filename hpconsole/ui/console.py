@@ -11,6 +11,7 @@ from hpconsole.core.store import Store
 if TYPE_CHECKING:
     from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.journal import Journal
+    from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
@@ -27,6 +28,36 @@ class Runner(Protocol):
 
     def running(self) -> Sequence[Any]:
         """Every step that waits or runs, as `StepStatus`."""
+
+    @property
+    def control(self) -> Control:
+        """The queue, and the migrations that run."""
+
+
+class Control(Protocol):
+    """The part of `QueueControl` the task list uses. Any thread; returns at once, or raises ExecutionError."""
+
+    def pause(self) -> None:
+        """Start nothing new."""
+
+    def resume(self) -> None:
+        """Start what waits."""
+
+    def sooner(self, plan_id: str, index: int) -> None:
+        """Let this step start before all others that wait."""
+
+    def steer(self, plan_id: str, index: int, change: JobChange) -> None:
+        """Change a running migration."""
+
+
+class Repairer(Protocol):
+    """The part of `Repairs` the task list uses. Blocks while hosts are asked."""
+
+    def recover(self, vm_uuid: str) -> Any:
+        """Let the VM go on where its memory is; a `Situation`."""
+
+    def clean_up(self, vm_uuid: str, host: str) -> str:
+        """Remove what is left of it there; a sentence."""
 
 
 class Refresher(Protocol):
@@ -65,6 +96,10 @@ class Console(Protocol):
     @property
     def pool(self) -> ConnectionPool:
         """The connections to the hosts, for worker threads."""
+
+    @property
+    def repairs(self) -> Repairer:
+        """What can be done about migrations that ended badly; not before `executor` is there."""
 
     @property
     def advice(self) -> MigrationAdvice | None:

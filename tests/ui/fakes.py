@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class FakeConsole:
         self.pool: Any = None
         self.journal = MemoryJournal()
         self.advice: Any = None
+        self.control = self.repairs = self
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []
         self.failure: HpconsoleError | None = None  # what adding a host or submitting a plan ends with
@@ -65,6 +67,26 @@ class FakeConsole:
 
     def running(self) -> Sequence[Any]:
         return ()
+
+    def pause(self) -> None:
+        self._ask(("pause",))
+
+    def resume(self) -> None:
+        self._ask(("resume",))
+
+    def sooner(self, plan_id: str, index: int) -> None:
+        self._ask(("sooner", plan_id, index))
+
+    def steer(self, plan_id: str, index: int, change: Any) -> None:
+        self._ask(("steer", plan_id, index, change))
+
+    def recover(self, vm_uuid: str) -> Any:
+        self._ask(("recover", vm_uuid))
+        return SimpleNamespace(sentence="It runs again.")
+
+    def clean_up(self, vm_uuid: str, host: str) -> str:
+        self._ask(("clean_up", vm_uuid, host))
+        return f"Nothing of it is left on {host}."
 
     def add_host(self, name: str, uri: str) -> None:
         self._ask(("add_host", name, uri))

@@ -34,9 +34,10 @@ class Docks(QObject):
         self._messages = messages
         self._background = Background(self)
         self._snapshot: ClusterSnapshot = EMPTY_SNAPSHOT
-        self.handlers = TaskHandlers(console, messages, self)
+        self.handlers = TaskHandlers(window, console, messages)
         self.tasks = TaskList(self.handlers.by_name)
         self.handlers.begun.connect(self.tasks.done_with)
+        self.tasks.pause_wanted.connect(self.handlers.pause)
         self.load = LoadPanel(console.history)
         self.tasks_dock = self._dock("Tasks", "dock_tasks", self.tasks)
         self.load_dock = self._dock("Host load", "dock_load", self.load)
@@ -97,6 +98,7 @@ class Docks(QObject):
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
         self.tasks.set_theme(theme)
+        self.handlers.theme = theme
         self.load.set_theme(theme)
 
     def close(self) -> None:
@@ -134,7 +136,8 @@ class Docks(QObject):
 
     def _on_tasks_changed(self) -> None:
         said = summary(self.tasks.book.tasks)
-        self.tasks_dock.setWindowTitle(f"Tasks   {said}" if said else "Tasks")
+        parts = ["Tasks", *([said] if said else []), *(["queue paused"] if self.tasks.is_paused else [])]
+        self.tasks_dock.setWindowTitle("   ".join(parts))
         if not any(task.is_waiting for task in self.tasks.book.running):
             self._queue_look.stop()
         elif not self._queue_look.isActive():

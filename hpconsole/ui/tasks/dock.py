@@ -26,6 +26,7 @@ class TaskList(QWidget):
 
     changed = Signal()
     history_wanted = Signal()
+    pause_wanted = Signal(bool)  # whether nothing new shall start
 
     def __init__(self, handlers: Mapping[str, Callable[[Task], None]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,6 +42,11 @@ class TaskList(QWidget):
         self._earlier.setObjectName("task_history")
         self._earlier.setToolTip("Every migration of this and earlier runs, with its attempts and reasons")
         self._earlier.clicked.connect(self.history_wanted)
+        self._pause = QPushButton("Pause &Queue")
+        self._pause.setObjectName("task_pause")
+        self._pause.setCheckable(True)
+        self._pause.setToolTip("Start nothing new; migrations that run go on")
+        self._pause.toggled.connect(self._on_pause)
         self._empty = TextLabel("No migrations in this session.", name="task_empty", tone=Tone.MUTED)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._render_soon = QTimer(self, singleShot=True, interval=_CALM_MS)
@@ -58,9 +64,9 @@ class TaskList(QWidget):
         if self.book.wait(reasons):
             self._render()
 
-    def done_with(self, key: Key) -> None:
-        """What could be done about the end of this task was begun."""
-        self.book.done_with(key)
+    def done_with(self, key: Key, is_begun: bool = True) -> None:
+        """What could be done about the end of this task was begun, or was not done after all."""
+        self.book.done_with(key, is_begun)
         self._render()
 
     def cancel_vm(self, vm_uuid: str) -> bool:
@@ -81,6 +87,7 @@ class TaskList(QWidget):
         top = QHBoxLayout()
         top.setContentsMargins(10, 4, 8, 0)
         top.addStretch(1)
+        top.addWidget(self._pause)
         top.addWidget(self._earlier)
         top.addWidget(self._clear)
         inner = QWidget()
@@ -116,6 +123,7 @@ class TaskList(QWidget):
                 self._list.insertWidget(place, card)
             card.show_task(task)
         self._empty.setVisible(not tasks)
+        self._pause.setVisible(self._pause.isChecked() or any(task.is_waiting for task in tasks))
         self._clear.setVisible(any(task.state.is_over for task in tasks))
         self.changed.emit()
 
@@ -127,6 +135,17 @@ class TaskList(QWidget):
             self.book.cancelling(key)
             self._render()
         self._handlers[name](task)
+
+    def _on_pause(self, is_paused: bool) -> None:
+        self._pause.setText("Resume &Queue" if is_paused else "Pause &Queue")
+        self._pause.setToolTip("Start what waits" if is_paused else "Start nothing new; migrations that run go on")
+        self.pause_wanted.emit(is_paused)
+        self._render()
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the user wants nothing new to start."""
+        return self._pause.isChecked()
 
     def _on_clear(self) -> None:
         self.book.clear_finished()

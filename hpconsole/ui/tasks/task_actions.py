@@ -42,7 +42,9 @@ def actions_of(task: Task) -> tuple[TaskAction, ...]:
         return (SOONER, CANCEL)
     if task.is_in_post_copy or task.is_cancelling:
         return (CANCEL,)
-    return (LIMITS, POST_COPY, CANCEL) if task.has_progress else (CANCEL,)
+    if not task.has_progress:
+        return (CANCEL,)
+    return (LIMITS, POST_COPY, CANCEL) if task.may_post_copy else (LIMITS, CANCEL)
 
 
 def _after(task: Task) -> tuple[TaskAction, ...]:

@@ -17,6 +17,7 @@ from hpconsole.core.events import (
     StepProgressed,
     StepStarted,
 )
+from hpconsole.core.planning.migration_policy import BUILT_IN, POST_COPY_POLICY
 from hpconsole.core.planning.plan import Step
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tasks.course import Course, rest_text
@@ -124,6 +125,14 @@ class Task:
     def has_progress(self) -> bool:
         """Whether memory is being sent."""
         return self.progress is not None and self.progress.total_mib > 0
+
+    @property
+    def may_post_copy(self) -> bool:
+        """Whether it was begun so that it can be switched to post-copy; a policy of the user's own may be."""
+        options = self.step.options
+        known = next((policy for policy in BUILT_IN if policy.policy_id == options.policy_id), None)
+        is_own = options.policy_id is not None and known is None
+        return options.parallel_connections is None and (options.post_copy or known is POST_COPY_POLICY or is_own)
 
     @property
     def is_in_post_copy(self) -> bool:
@@ -234,11 +243,11 @@ class TaskBook:
         }
         return any(task is not before[key] for key, task in self._tasks.items())
 
-    def done_with(self, key: Key) -> None:
-        """What could be done about the end of this task was begun."""
+    def done_with(self, key: Key, is_begun: bool = True) -> None:
+        """What could be done about the end of this task was begun, or was not done after all."""
         task = self._tasks.get(key)
         if task is not None:
-            self._tasks[key] = replace(task, is_done_with=True)
+            self._tasks[key] = replace(task, is_done_with=is_begun)
 
     def cancelling(self, key: Key) -> None:
         """The user wants this task to stop."""
