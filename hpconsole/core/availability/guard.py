@@ -59,9 +59,16 @@ class Means:
 class Guard:
     """One look at a time: `look` is called every few seconds by one thread."""
 
-    def __init__(self, means: Means, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        means: Means,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._with = means
         self._clock = clock
+        self._now = now
         documents = means.availability.documents
         self._keeper = DefinitionKeeper(means.pool, documents, clock=clock)
         self._restarter = Restarter(
@@ -121,7 +128,7 @@ class Guard:
         definitions: Mapping[str, StoredDefinition],
         devices: Mapping[str, FenceDevice],
     ) -> None:
-        now, decisions = datetime.now(UTC), self._with.decisions()
+        now, decisions = self._now(), self._with.decisions()
         for host, its in health.items():
             if its.state is not HealthState.NOT_RESPONDING:
                 self._said.pop((host, "silent"), None)
