@@ -15,6 +15,7 @@ from hpconsole import __version__
 from hpconsole.cli.afterwards_arguments import add_afterwards, afterwards
 from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_fence, add_watch, command_of
 from hpconsole.cli.exit_codes import ExitCode, UsageError
+from hpconsole.cli.maintenance_arguments import add_activate, add_maintenance, add_make_room, of_maintenance
 from hpconsole.cli.migrate_arguments import add_job, add_migrate
 from hpconsole.cli.options import Options, hosts_from_arguments
 from hpconsole.cli.policy_arguments import add_policy
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
 def _answer(options: argparse.Namespace) -> ExitCode | int:
     if options.command is None:
         return _open_window(options)
-    elsewhere = command_of(options.command) or afterwards(options.command)
+    elsewhere = command_of(options.command) or of_maintenance(options.command) or afterwards(options.command)
     if elsewhere is not None:
         return elsewhere(options, _session_options(options))
     if options.command == "hosts":
@@ -198,6 +199,9 @@ def _parser() -> argparse.ArgumentParser:
     add_template(add("template", "keep whole configurations, and make VMs from them"), _nested)
     add_policy(add("policy", "the scheduling policies: show, copy, edit, exchange, put in force"), _nested)
     add_pool(add("pool", "keep a number of VMs made from one template"), _nested)
+    add_maintenance(add("maintenance", "empty hosts for maintenance: a plan first, then every VM moved by it"))
+    add_activate(add("activate", "bring hosts back from maintenance"))
+    add_make_room(add("make-room", "make room for a VM that fits nowhere, by the fewest moves of others"))
     add("ha", "for each host: which highly available VMs would not come back if it failed now, and for want of what")
     add_fence(add("fence", "a host's power: give it a fence device, ask it, or switch the host off"))
     add_confirm_off(add("confirm-off", "confirm that a host has no power, so that its VMs are restarted elsewhere"))

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from hpconsole.core.errors import ExecutionError, InvalidEdit, StorageError
+from hpconsole.core.errors import ExecutionError, PlanRefused, StorageError
 from hpconsole.core.events import DrainChanged
 from hpconsole.core.execution.console_identity import ConsoleIdentity, this_console
 from hpconsole.core.execution.drain_record import (
@@ -91,15 +91,15 @@ class Drains:
         """Run a confirmed plan; its hosts are "preparing for maintenance" from now on.
 
         Raises:
-            InvalidEdit: the plan has obstacles, a VM that may not be migrated needs a decision, or nothing to do.
+            PlanRefused: the plan has obstacles, or a VM that may not be migrated needs a decision.
             ExecutionError: one of the hosts is being emptied already.
         """
         if plan.obstacles:
-            raise InvalidEdit("host", " ".join(plan.obstacles))
+            raise PlanRefused(" ".join(plan.obstacles))
         if plan.blockers:
             reasons = " ".join(item.why for item in plan.blockers)
             names = ", ".join(item.vm_name for item in plan.blockers)
-            raise InvalidEdit("vm", f"{reasons} Choose what becomes of {names}: shut down, switch off, or leave out.")
+            raise PlanRefused(f"{reasons} Choose what becomes of {names}: shut down, switch off, or leave out.")
         with self._lock:
             for run in self._runs.values():
                 both = set(run.record.intent.hosts) & set(plan.intent.hosts)

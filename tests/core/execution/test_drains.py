@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpconsole.app import App
-from hpconsole.core.errors import ExecutionError, InvalidEdit
+from hpconsole.core.errors import ExecutionError, PlanRefused
 from hpconsole.core.events import DrainChanged, Event, HostStatusChanged, StepFinished, StepStarted
 from hpconsole.core.execution.drain_record import DrainRecord, DrainState, record_from_json, record_to_json
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
@@ -172,7 +172,7 @@ def test_a_vm_that_may_not_move_blocks_until_it_is_decided_about(console: Callab
     told = console(cluster)
     told.snapshot(lambda seen: len(seen.vms_on("a")) == 2)
     plan = told.app.maintenance.plan(DrainIntent(("a",)))
-    with pytest.raises(InvalidEdit, match="stuck"):
+    with pytest.raises(PlanRefused, match="stuck"):
         told.app.maintenance.start(plan)
     assert told.app.statuses.of("a").status is HostStatus.UP, "nothing was changed"
 
