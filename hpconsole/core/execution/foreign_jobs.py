@@ -14,7 +14,7 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 
 _JOB_UNDER_WAY = (1, 2)  # VIR_DOMAIN_JOB_BOUNDED, _UNBOUNDED
-_MIGRATION_OUT = (0, 4)  # VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT; 0 where the hypervisor does not tell
+_MIGRATION_OUT = (0, 5)  # VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT; 0 where the hypervisor does not tell
 _CALL_S = 10.0
 
 
