@@ -106,7 +106,7 @@ def _row(record: MigrationRecord) -> tuple[str, ...]:
 def recover(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Let a VM go on where its memory is: after a broken post-copy, or where it stands still."""
     with session(options) as app:
-        situation = app.repairs.recover(_uuid(app, arguments.vm))
+        situation = app.repairs.recover(_uuid(app, arguments.vm), may_start_anew=arguments.start_anew)
         if app.executor is not None and situation.record.is_open:
             app.executor.ask_again(situation.record.migration_id)
         is_good = situation.state.is_moved or situation.state.is_as_before

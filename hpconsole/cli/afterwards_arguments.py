@@ -41,6 +41,11 @@ def add_history(command: argparse.ArgumentParser) -> None:
 def add_recover(command: argparse.ArgumentParser) -> None:
     """`hpconsole recover VM`."""
     command.add_argument("vm", metavar="VM", help="name or UUID")
+    command.add_argument(
+        "--start-anew",
+        action="store_true",
+        help="where part of its memory is lost: end what is left of it, and boot it",
+    )
 
 
 def add_cleanup(command: argparse.ArgumentParser) -> None:

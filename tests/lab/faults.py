@@ -52,6 +52,11 @@ class Faults:
         for port in (TCP_PORT, TLS_PORT, SSH_PORT):
             host.run("ip", "rule", "add", "to", to, "ipproto", "tcp", "dport", str(port), "type", "unreachable")
 
+    def part(self, one: str, other: str) -> None:
+        """Let no packet get from one host to the other or back; everybody else reaches both. `heal` both to end it."""
+        for host, to in ((one, other), (other, one)):
+            self._hurting(host).run("ip", "rule", "add", "to", self._hosts[to].address, "type", "blackhole")
+
     def heal(self, host: str) -> None:
         """End every network fault of the host."""
         target = self._hosts[host]
@@ -62,7 +67,7 @@ class Faults:
         run(*switch, "tc", "qdisc", "del", "dev", f"h{target.index}", "root", check=False)
         target.run("tc", "qdisc", "del", "dev", "eth0", "root", check=False)
         for line in target.run("ip", "rule", "show").stdout.splitlines():
-            if "unreachable" in line:
+            if "unreachable" in line or "blackhole" in line:
                 target.run("ip", "rule", "del", "pref", line.partition(":")[0])
 
     def cut_console(self) -> None:

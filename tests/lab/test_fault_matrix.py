@@ -5,16 +5,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lab.fixtures import require_lab
 from tests.lab.lab import Lab
-from tests.lab.matrix.row_run import RowRun
+from tests.lab.matrix.row_run import HOSTS, RowRun
 from tests.lab.matrix.rows import QUICK, Row, all_rows, chosen
 from tests.lab.matrix.table import render, summary
 
 REAL = chosen(())
+
+
+@pytest.fixture(scope="module")
+def matrix_lab() -> Iterator[Lab]:
+    """Hosts a, b and c of the matrix."""
+    require_lab()
+    with Lab.start(HOSTS) as running:
+        yield running
 
 
 def test_the_matrix_has_at_least_a_hundred_rows_each_named_once() -> None:
@@ -29,18 +39,21 @@ def test_a_row_that_was_not_played_or_failed_shows_in_the_table() -> None:
     assert table.count("not run") == len(REAL)
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("row", chosen(QUICK), ids=lambda row: row.key)
-def test_quickly(lab: Lab, row: Row, tmp_path: Path) -> None:
-    _play(lab, row, tmp_path)
+def test_quickly(matrix_lab: Lab, row: Row, tmp_path: Path) -> None:
+    _play(matrix_lab, row, tmp_path)
 
 
+@pytest.mark.lab
 @pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("row", REAL, ids=lambda row: row.key)
-def test_every_row(lab: Lab, row: Row, tmp_path: Path) -> None:
-    _play(lab, row, tmp_path)
+def test_every_row(matrix_lab: Lab, row: Row, tmp_path: Path) -> None:
+    _play(matrix_lab, row, tmp_path)
 
 
 def _play(lab: Lab, row: Row, folder: Path) -> None:
     outcome = RowRun(lab, row, folder).run()
+    lab.clear()
     assert outcome.is_good, summary([outcome])

@@ -59,7 +59,7 @@ def _half_there(state: EndState, vm_name: str, source: HostView, destination: Ho
     rest, lost = (there, here) if destination.is_active else (here, there)
     return (
         f"{vm_name} cannot go on: part of its memory was lost with its process on {lost}. What is left of it on {rest} "
-        "is of no use: force it off there, and start it again."
+        "is of no use: end it and start it anew (Recover does both)."
     )
 
 

@@ -70,8 +70,11 @@ class Repairs:
         state = judge(source, destination, was_paused=known.was_paused)
         return Situation(record, state, describe(state, record.vm_name, source, destination), source, destination)
 
-    def recover(self, vm_uuid: str) -> Situation:
+    def recover(self, vm_uuid: str, *, may_start_anew: bool = False) -> Situation:
         """Let the VM go on where its memory is; returns how it stands then.
+
+        Args:
+            may_start_anew: Where part of its memory is lost, end what is left of it and boot it.
 
         Raises:
             ExecutionError: there is nothing to recover, or it cannot be proven to be safe.
@@ -89,6 +92,12 @@ class Repairs:
         elif now.state is EndState.PAUSED_ON_DESTINATION:
             _log.info("resuming %s on %s", vm_uuid, there)
             self._pool.call(there, lambda host: host.resume(vm_uuid), deadline_s=self._deadline_s)
+        elif self._is_lost(now):
+            if not may_start_anew:
+                raise ExecutionError(f"{now.sentence} Nothing was changed.", subject=name)
+            self._start_anew(now)
+        elif not now.state.is_final:
+            raise ExecutionError(f"{name} cannot be recovered yet. {now.sentence}", subject=name)
         else:
             raise ExecutionError(f"There is nothing to recover of {name}. {now.sentence}", subject=name)
         return self.situation(vm_uuid)
@@ -115,6 +124,31 @@ class Repairs:
             self._pool.call(host, lambda there: there.undefine(vm_uuid), deadline_s=self._deadline_s)
         what = "The stopped guest process" if was_active else "The definition"
         return f"{what} of {name} on {host} was removed. {name} runs on {live}."
+
+    # --- what is lost ---------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _is_lost(now: Situation) -> bool:
+        ended = now.state is EndState.NOWHERE and (now.source.record or now.destination.record) is not None
+        return now.state is EndState.LOST_POST_COPY or ended
+
+    def _start_anew(self, now: Situation) -> None:
+        """End the useless half, keep one definition, the source's if it has one, and boot it there."""
+        uuid = now.record.vm_uuid
+        views = [view for view in (now.source, now.destination) if view.record is not None]
+        defined = [view.host for view in views if view.record is not None and view.record.is_persistent]
+        if not defined or not now.source.is_reachable or not now.destination.is_reachable:
+            raise ExecutionError(
+                f"{now.record.vm_name} has no definition left to start it from. {now.sentence}",
+                subject=now.record.vm_name,
+            )
+        _log.info("starting %s anew on %s", uuid, defined[0])
+        for view in views:
+            if view.is_active:
+                self._pool.call(view.host, lambda host: host.force_off(uuid), deadline_s=self._deadline_s)
+        for host in defined[1:]:
+            self._pool.call(host, lambda there: there.undefine(uuid), deadline_s=self._deadline_s)
+        self._pool.call(defined[0], lambda host: host.start(uuid), deadline_s=max(30.0, self._deadline_s))
 
     # --- what must be true ----------------------------------------------------------------------------------------
 

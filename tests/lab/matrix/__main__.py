@@ -10,13 +10,10 @@ from pathlib import Path
 
 from tests.lab.commands import run
 from tests.lab.lab import Lab
-from tests.lab.matrix.row_run import ROOT, RowRun
+from tests.lab.matrix.row_run import HOSTS, ROOT, RowRun
 from tests.lab.matrix.rows import Row, chosen
 from tests.lab.matrix.table import load, render, save, summary
-from tests.lab.topology import HostSpec
 
-# Two nodes of two cores; a dead peer is noticed after 12 s instead of 30 s: less to wait for, and nothing else changes
-HOSTS = tuple(HostSpec(name, nodes_per_socket=2, cores_per_node=2, mib_per_node=512, keepalive_s=2) for name in "abc")
 RESULTS = ROOT / "build/matrix"
 
 

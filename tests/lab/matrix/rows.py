@@ -43,7 +43,9 @@ CONSOLE_KILLED = Fault("console-killed", "console killed (SIGKILL), started agai
 CONSOLE_CUT = Fault("console-cut", "the console's own connection lost for 30 s", 30)
 CANCELLED = Fault("cancelled", "the user cancels")
 TWO_CONSOLES = Fault("two-consoles", "another console migrates the same VM")
-RECOVERED = Fault("recovered", "link cut until the guest stands still, then Recover", 50, until_told=True)
+RECOVERED = Fault(
+    "recovered", "no packet between the two hosts until the guest stands still, then Recover", 50, until_told=True
+)
 
 ALL = (
     SOURCE_DAEMON_KILLED,

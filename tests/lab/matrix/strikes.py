@@ -35,7 +35,7 @@ def strike(fault: Fault, scene: Scene) -> None:
         rows.SOURCE_QEMU_KILLED.key: lambda: lab.fault.kill_qemu(here, scene.uuid),
         rows.CUT_5_S.key: lambda: lab.fault.cut(there),
         rows.CUT.key: lambda: lab.fault.cut(there),
-        rows.RECOVERED.key: lambda: lab.fault.cut(there),
+        rows.RECOVERED.key: lambda: lab.fault.part(here, there),
         rows.SLOW.key: lambda: lab.fault.shape(there, "5mbit"),
         rows.NO_MEMORY.key: lambda: lab.fault.starve(there, scene.uuid),
         rows.NO_DISK.key: lambda: lab.fault.fill_disk(there),
@@ -78,5 +78,6 @@ def _switch_off(scene: Scene, host: str) -> None:
 
 
 def _reconnect(scene: Scene) -> None:
+    scene.lab.fault.heal(scene.source)
     scene.lab.fault.heal(scene.destination)
     scene.lab.fault.shape(scene.destination, scene.link)
