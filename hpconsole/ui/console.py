@@ -53,7 +53,7 @@ class Control(Protocol):
 class Repairer(Protocol):
     """The part of `Repairs` the task list uses. Blocks while hosts are asked."""
 
-    def recover(self, vm_uuid: str) -> Any:
+    def recover(self, vm_uuid: str, *, may_start_anew: bool = False) -> Any:
         """Let the VM go on where its memory is; a `Situation`."""
 
     def clean_up(self, vm_uuid: str, host: str) -> str:

@@ -80,8 +80,8 @@ class FakeConsole:
     def steer(self, plan_id: str, index: int, change: Any) -> None:
         self._ask(("steer", plan_id, index, change))
 
-    def recover(self, vm_uuid: str) -> Any:
-        self._ask(("recover", vm_uuid))
+    def recover(self, vm_uuid: str, *, may_start_anew: bool = False) -> Any:
+        self._ask(("start anew" if may_start_anew else "recover", vm_uuid))
         return SimpleNamespace(sentence="It runs again.")
 
     def clean_up(self, vm_uuid: str, host: str) -> str:

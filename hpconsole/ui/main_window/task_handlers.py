@@ -23,6 +23,10 @@ _POST_COPY = (
     "the network between the hosts, or one of them, breaks before the end, the VM stands still until it is recovered; "
     "where that is not possible, what it had in memory is lost, as after a power cut."
 )
+_START_ANEW = (
+    "What {vm} had in memory is lost. What is left of it on the hosts is ended, one definition is kept, and it is "
+    "booted from its disks."
+)
 _RECOVER = (
     "Both hosts are asked first, and nothing is done that is not provably safe. {vm} then goes on where its memory is; "
     "what had not arrived is fetched."
@@ -119,12 +123,16 @@ class TaskHandlers(QObject):
             self.begun.emit(task.key, True)
             self._messages.status(f"Recovering {name}…")
             self._repairs.run(
-                lambda: self._console.repairs.recover(uuid),
+                lambda: self._console.repairs.recover(uuid, may_start_anew=is_lost),
                 lambda situation: self._messages.information(situation.sentence),
                 lambda error: self._not_done(task, error),
             )
 
-        self._messages.ask(f"Recover {name}?", _RECOVER.format(vm=name), "Recover", recover)
+        is_lost = task.end_state in (EndState.LOST_POST_COPY.value, EndState.NOWHERE.value)
+        if is_lost:
+            self._messages.ask(f"Start {name} anew?", _START_ANEW.format(vm=name), "Start Anew", recover)
+        else:
+            self._messages.ask(f"Recover {name}?", _RECOVER.format(vm=name), "Recover", recover)
 
     def _clean_up(self, task: Task) -> None:
         name, uuid = task.step.vm_name, task.step.vm_uuid

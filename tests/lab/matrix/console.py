@@ -17,7 +17,7 @@ from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.plan import Plan
 from tests.lab.commands import LabError
 
-TIMINGS = Timings(poll_s=0.3, call_s=5.0, settle_s=3.0, patience_s=15.0, silence_s=60.0)
+TIMINGS = Timings(poll_s=0.3, call_s=5.0, settle_s=3.0, patience_s=8.0, silence_s=60.0)
 _READY_S = 90.0
 
 

@@ -40,7 +40,7 @@ breaks one thing at one phase, waits for what the console says, ends the fault, 
 - the console told the truth, and can move the guest on to c.
 
 A fault ends once the console has said its sentence ("for good") or after the time named. Where the hosts do not answer,
-the console of the matrix is patient for 15 s (for people: 10 minutes).
+the console of the matrix is patient for 8 s (for people: 10 minutes).
 
 **{good} of {real} rows hold every invariant.** {rest}
 """
