@@ -72,7 +72,7 @@ def rhythms(vms: list[Vm], chance: random.Random) -> dict[str, Rhythm]:
     for vm in vms:
         kind = chance.random()
         if kind < 0.6:
-            found[vm.uuid] = Rhythm(3, chance.uniform(25, 75), chance.gauss(14, 1.5), 4)
+            found[vm.uuid] = Rhythm(3, chance.uniform(30, 90), chance.gauss(14, 1.5), 4)
         elif kind < 0.85:
             found[vm.uuid] = Rhythm(5, chance.uniform(40, 90), chance.gauss(2, 1), 5)
         else:
@@ -84,7 +84,7 @@ def rhythms(vms: list[Vm], chance: random.Random) -> dict[str, Rhythm]:
 def run(hours: int, host_count: int, vm_count: int, seed: int, *, rests: bool = True) -> Day:
     """Simulate."""
     chance = random.Random(seed)
-    topology = a_topology(2, 1, 16, 2, mib_per_node=262_144)
+    topology = a_topology(2, 1, 12, 2, mib_per_node=262_144)
     hosts = {f"host-{i:03}": a_host(f"host-{i:03}", topology=topology) for i in range(host_count)}
     names = list(hosts)
     # unevenly: the first hosts have more than their share

@@ -18,6 +18,7 @@ from hpconsole.core.scheduler.question import Question
 
 LEAST_GAIN_PCT = 2.0  # of the busier host; less is noise
 FACTOR = 3.0  # so many times its cost a move has to bring
+_BUSY_PCT = 75.0  # where the policy says nothing, as in the reference
 _ASSUMED_MIB_S = 110.0  # one Gbit/s, where nothing better is known
 _COPYING_CPUS = 1.5  # QEMU's migration thread, and what the network takes, on each side
 
@@ -89,7 +90,12 @@ class Judge:
         if self._balancer == "OptimalForPowerSaving" and self._is_idle(here):
             # an emptied host may be switched off: each of its VMs brings its part of that
             return float(100 / max(1.0, self._question.columns.number("vm_count")[here]))
-        return max(cpu, memory)
+        # a host whose CPUs are the trouble is not helped by memory
+        return cpu if self._is_busy(here) else max(cpu, memory)
+
+    def _is_busy(self, row: int) -> bool:
+        limit = self._question.parameter("HighUtilization")
+        return bool(self._share(self._load[row], row) >= (_BUSY_PCT if limit is None else limit) - 10)
 
     def _is_idle(self, row: int) -> bool:
         limit = self._question.parameter("LowUtilization")
