@@ -151,3 +151,29 @@ def test_the_plots_are_drawn_in_turns(qtbot: QtBot) -> None:
     charts.plot({"host-1": history.series("host-1")})
     charts.plot({})  # its host was deselected before the second plot had its turn
     qtbot.waitUntil(lambda: not charts._waiting)
+
+
+def test_sixteen_hosts_are_told_apart_and_one_is_pointed_at(qtbot: QtBot) -> None:
+    """Colour and dashes differ for each; the one under the pointer stands out, and all are alike again afterwards."""
+    from hpconsole.ui.load_charts.charts import LoadCharts
+
+    charts = LoadCharts(LIGHT)
+    qtbot.addWidget(charts)
+    charts.complete()
+    history = FakeHistory()
+    charts.plot({f"host-{n:02}": history.series(f"host-{n}") for n in range(16)})
+    curves = charts._plots[0]._curves
+
+    def looks() -> list[tuple[str, str, int]]:
+        pens = [curve.opts["pen"] for curve in curves.values()]
+        return [(pen.color().name(), str(pen.dashPattern()), pen.width()) for pen in pens]
+
+    before = looks()
+    assert len(set(before)) == 16
+    entry = next(e for e in charts.findChildren(QWidget, "legend_entry") if e.accessibleName() == "host-11")
+    entry.pointed.emit("host-11", True)  # type: ignore[attr-defined]  # what the pointer does
+    widths = [width for _, _, width in looks()]
+    assert widths[11] == max(widths)
+    assert widths.count(max(widths)) == 1
+    entry.pointed.emit("host-11", False)  # type: ignore[attr-defined]
+    assert looks() == before

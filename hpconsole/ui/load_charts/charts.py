@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from functools import partial
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QEvent, QTimer, Signal
+from PySide6.QtGui import QColor, QEnterEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
 from hpconsole.ui.load_charts.decimate import Curve, decimate
@@ -20,6 +21,8 @@ _HOUR_S = 3600.0
 _BREATH_MS = 30  # between the two plots of a frame: keys, mouse and the paint of the first come in between
 _SPANS = (60.0, 300.0, 900.0, _HOUR_S)  # the axis grows with what is known
 _LEGEND_ROWS = 8
+_DISTINCT = 8  # colours that are told apart without a doubt
+_SWATCH = 20
 
 Series = tuple[Curve, Curve, Curve]  # seconds, CPU %, memory %
 
@@ -54,6 +57,7 @@ class LoadCharts(QWidget):
         self._next_plot.timeout.connect(self._draw_next)
         self._plots = [_Plot("CPU %", "plot_cpu", theme)]
         self._legend = _Legend()
+        self._legend.pointed.connect(self._on_pointed)
         self._layout = QHBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(10)
@@ -85,6 +89,10 @@ class LoadCharts(QWidget):
             self._waiting.pop(0)()
         if self._waiting:
             self._next_plot.start()
+
+    def _on_pointed(self, host: str, is_pointed: bool) -> None:
+        for plot in self._plots:
+            plot.stress(host if is_pointed else None, self._theme)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
@@ -142,12 +150,16 @@ class _Plot(QWidget):
         for curve in self._curves.values():
             self._plot.removeItem(curve)
         # A curve alone: pyqtgraph's plot() would make a scatter item for each as well, at three times the cost.
-        self._curves = {
-            name: pg.PlotCurveItem(pen=pg.mkPen(QColor(color_of(place, theme)), width=1))
-            for place, name in enumerate(hosts)
-        }
+        self._curves = {name: pg.PlotCurveItem(pen=_pen(place, theme, Stress.NONE)) for place, name in enumerate(hosts)}
         for curve in self._curves.values():
             self._plot.addItem(curve)
+
+    def stress(self, host: str | None, theme: Theme) -> None:
+        """Draw this host's curve strongly and the others faintly; None: all alike."""
+        for place, (name, curve) in enumerate(self._curves.items()):
+            stress = Stress.NONE if host is None else Stress.STRONG if name == host else Stress.FAINT
+            curve.setPen(_pen(place, theme, stress))
+            curve.setZValue(1 if stress is Stress.STRONG else 0)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
@@ -158,8 +170,44 @@ class _Plot(QWidget):
             axis.setTextPen(QColor(theme.muted))
 
 
+class _LegendEntry(QWidget):
+    """A piece of the curve and the host's name; tells when the pointer is on it, or it has the focus."""
+
+    pointed = Signal(str, bool)
+
+    def __init__(self, name: str, pen: QPen) -> None:
+        super().__init__()
+        self.setObjectName("legend_entry")
+        self._name = name
+        self._pen = pen
+        self.setAccessibleName(name)
+        self.setToolTip("Point at it to see its curves")
+        label = ElidedLabel(name, tone=Tone.MUTED)
+        label.setFixedWidth(label.fontMetrics().averageCharWidth() * 14)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(_SWATCH + 8, 0, 0, 0)
+        layout.addWidget(label)
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        super().enterEvent(event)
+        self.pointed.emit(self._name, True)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.pointed.emit(self._name, False)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setPen(self._pen)
+        middle = self.height() // 2
+        painter.drawLine(0, middle, _SWATCH, middle)
+        painter.end()
+
+
 class _Legend(QWidget):
-    """Which colour is which host."""
+    """Which curve is which host."""
+
+    pointed = Signal(str, bool)
 
     def __init__(self) -> None:
         super().__init__()
@@ -177,17 +225,30 @@ class _Legend(QWidget):
             if (widget := item.widget()) is not None:
                 widget.deleteLater()
         for place, name in enumerate(hosts):
-            swatch = QWidget()
-            swatch.setFixedSize(10, 3)
-            swatch.setAutoFillBackground(True)
-            palette = swatch.palette()
-            palette.setColor(swatch.backgroundRole(), QColor(color_of(place, theme)))
-            swatch.setPalette(palette)
-            label = ElidedLabel(name, tone=Tone.MUTED)
-            label.setFixedWidth(label.fontMetrics().averageCharWidth() * 14)
-            row, column = place % _LEGEND_ROWS, place // _LEGEND_ROWS * 2
-            self._grid.addWidget(swatch, row, column, Qt.AlignmentFlag.AlignVCenter)
-            self._grid.addWidget(label, row, column + 1)
+            pen = QPen(_pen(place, theme, Stress.NONE))
+            pen.setWidth(3)
+            entry = _LegendEntry(name, pen)
+            entry.pointed.connect(self.pointed)
+            self._grid.addWidget(entry, place % _LEGEND_ROWS, place // _LEGEND_ROWS)
+
+
+class Stress(Enum):
+    """How much a curve stands out."""
+
+    NONE = 0
+    STRONG = 1
+    FAINT = 2
+
+
+def _pen(place: int, theme: Theme, stress: Stress) -> QPen:
+    """Eight colours, solid for the first eight hosts, then dashed: sixteen colours would be too near each other."""
+    color = QColor(color_of(place % _DISTINCT, theme))
+    if stress is Stress.FAINT:
+        color.setAlpha(70)
+    pen: QPen = pg.mkPen(color, width=3 if stress is Stress.STRONG else 1)
+    if place >= _DISTINCT:
+        pen.setDashPattern([5, 3])
+    return pen
 
 
 def color_of(place: int, theme: Theme) -> str:
