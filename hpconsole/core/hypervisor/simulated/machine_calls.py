@@ -115,7 +115,7 @@ class SimulatedMachineCalls:
         with self._calling() as daemon:
             volumes = self._volumes(daemon, wanted.pool)
             if wanted.name in volumes:
-                words = f"storage volume name '{wanted.name}' already in use."
+                words = wanted.name
                 raise refused(daemon.name, Err.STORAGE_VOL_EXIST, words, vm=wanted.name)
             source = _volume(daemon, volumes, wanted.clone_from) if wanted.clone_from else None
             made = VolumeRecord(
@@ -138,7 +138,7 @@ class SimulatedMachineCalls:
 
     def _volumes(self, daemon: Daemon, pool: str) -> dict[str, VolumeRecord]:
         if pool not in POOLS:
-            words = f"Storage pool not found: no storage pool with matching name '{pool}'"
+            words = f"no storage pool with matching name '{pool}'"
             raise refused(daemon.name, Err.NO_STORAGE_POOL, words, vm=pool)
         return self._world.volumes.setdefault(("" if pool == "shared" else daemon.name, pool), {})
 
@@ -154,7 +154,7 @@ def inactive_xml_of(daemon: Daemon, xml: str) -> Element:
 
 def _volume(daemon: Daemon, volumes: dict[str, VolumeRecord], name: str) -> VolumeRecord:
     if name not in volumes:
-        words = f"Storage volume not found: no storage vol with matching name '{name}'"
+        words = f"no storage vol with matching name '{name}'"
         raise refused(daemon.name, Err.NO_STORAGE_VOL, words, vm=name)
     return volumes[name]
 
