@@ -34,6 +34,7 @@ class MigrationProgress:
     expected_rest_s: float | None
     downtime_limit_ms: int | None = None
     sentence: str = ""
+    is_post_copy: bool = False  # the VM runs on the destination, and the rest of its memory follows
 
 
 @dataclass(frozen=True, slots=True)

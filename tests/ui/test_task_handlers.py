@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -96,6 +97,18 @@ def test_post_copy_is_asked_for_with_its_risk(
     click(button(qtbot, window, "task_post_copy"))
     answer(qtbot, window, "yes")
     qtbot.waitUntil(lambda: ("steer", plan.plan_id, 0, JobChange(post_copy=True)) in console.calls)
+
+
+def test_in_post_copy_there_is_no_way_back(
+    qtbot: QtBot, window: MainWindow, console: FakeConsole, run: Callable[[Plan], None]
+) -> None:
+    plan = a_plan("vm-1")
+    run(plan)
+    cancel = button(qtbot, window, "task_cancel")
+    switched = replace(look(9, 2, 900), is_post_copy=True, sentence="vm-1 runs on its new host.")
+    console.store.report(StepProgressed(NOW, plan.plan_id, 0, switched))
+    qtbot.waitUntil(lambda: not cancel.isVisible())
+    assert "vm-1 runs on its new host." in child(window.frame, QLabel, "task_remark").text()
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,12 @@ class JobReader:
         if follower is not None:
             follower.look(stats, progress)
             said = follower.sentence or sentence
-            progress = replace(progress, downtime_limit_ms=follower.downtime_ms, sentence=said)
+            progress = replace(
+                progress,
+                downtime_limit_ms=follower.downtime_ms,
+                sentence=said,
+                is_post_copy=follower.wants_post_copy,
+            )
         self._on_progress(progress)
 
     def arrives(self) -> bool:

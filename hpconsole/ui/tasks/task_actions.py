@@ -40,7 +40,9 @@ def actions_of(task: Task) -> tuple[TaskAction, ...]:
         return (*(() if task.is_done_with else _after(task)), *((DETAILS,) if task.detail else ()))
     if task.is_waiting:
         return (SOONER, CANCEL)
-    if task.is_in_post_copy or task.is_cancelling:
+    if task.is_in_post_copy:
+        return ()  # half of its memory is on each host: there is nothing to go back to
+    if task.is_cancelling:
         return (CANCEL,)
     if not task.has_progress:
         return (CANCEL,)

@@ -137,7 +137,7 @@ class Task:
     @property
     def is_in_post_copy(self) -> bool:
         """Whether the VM runs on the destination already, and its memory follows."""
-        return self.progress is not None and "post-copy" in self.progress.sentence.lower()
+        return self.progress is not None and self.progress.is_post_copy
 
     @property
     def key(self) -> Key:
