@@ -16,7 +16,7 @@ from hpconsole.cli.afterwards_arguments import add_afterwards, afterwards
 from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_fence, add_watch, command_of
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.maintenance_arguments import add_activate, add_maintenance, add_make_room, of_maintenance
-from hpconsole.cli.migrate_arguments import add_job, add_migrate
+from hpconsole.cli.migrate_arguments import add_job, add_migrate, add_migration_policy, of_migrations
 from hpconsole.cli.options import Options, hosts_from_arguments
 from hpconsole.cli.policy_arguments import add_policy
 from hpconsole.cli.terminal import PrintableFormatter, complain
@@ -59,17 +59,18 @@ def run(arguments: Sequence[str]) -> int:
 def _answer(options: argparse.Namespace) -> ExitCode | int:
     if options.command is None:
         return _open_window(options)
-    elsewhere = command_of(options.command) or of_maintenance(options.command) or afterwards(options.command)
+    elsewhere = (
+        of_migrations(options.command)
+        or command_of(options.command)
+        or of_maintenance(options.command)
+        or afterwards(options.command)
+    )
     if elsewhere is not None:
         return elsewhere(options, _session_options(options))
     if options.command == "hosts":
         from hpconsole.cli.listing import list_hosts as command
     elif options.command == "vms":
         from hpconsole.cli.listing import list_vms as command
-    elif options.command == "migrate":
-        from hpconsole.cli.migrate import migrate as command
-    elif options.command == "job":
-        from hpconsole.cli.job import job as command
     elif options.command == "schedule":
         from hpconsole.cli.schedule import schedule as command
     elif options.command == "vm":
@@ -193,6 +194,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         add(name, text).add_argument("--scenario", type=Path, metavar="FILE", help=_SCENARIO)
     add_migrate(add("migrate", "migrate running VMs, pinning recomputed for the destination"))
+    ways = add("migration-policy", "how hard migrations try: the presets, your own, the default")
+    add_migration_policy(ways, _nested)
     add_job(add("job", "show the running migration of a VM, and change or cancel it"))
     _add_schedule(add("schedule", "rank the hosts for a VM and say why, without moving anything"))
     add_vm(add("vm", "make, change, show, start, shut down and delete VMs"), _nested)

@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from hpconsole.cli.exit_codes import ExitCode
+from hpconsole.cli.options import Options
 
 AUTO_CONNECTIONS = 0  # as in core.planning.migration_options
+
+
+def of_migrations(name: str) -> Callable[[argparse.Namespace, Options], ExitCode] | None:
+    """What carries out a command of this module; None for others."""
+    if name == "migrate":
+        from hpconsole.cli.migrate import migrate as command
+    elif name == "migration-policy":
+        from hpconsole.cli.migration_policy import migration_policy as command
+    elif name == "job":
+        from hpconsole.cli.job import job as command
+    else:
+        return None
+    return command
 
 
 def add_migrate(command: argparse.ArgumentParser) -> None:
@@ -29,6 +47,25 @@ def add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--downtime", type=int, metavar="MS", help="from now on so long a pause is allowed")
     command.add_argument("--post-copy", action="store_true", help="switch over now; the rest of the memory follows")
     command.add_argument("--cancel", action="store_true", help="cancel it; the VM goes on where it is")
+
+
+def add_migration_policy(command: argparse.ArgumentParser, nested: Callable[[argparse.ArgumentParser], None]) -> None:
+    """`hpconsole migration-policy`."""
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def add(name: str, text: str, *arguments: str) -> argparse.ArgumentParser:
+        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
+        nested(action)
+        for argument in arguments:
+            action.add_argument(argument, metavar=argument.upper(), type=Path if argument == "file" else str)
+        return action
+
+    add("list", "list the policies and say which is the default")
+    export = add("export", "write a policy to a file", "name", "file")
+    export.add_argument("--force", action="store_true", help="replace the file if there is one")
+    add("import", "keep a policy of your own from a file", "file")
+    add("delete", "forget a policy of your own", "name")
+    add("use", "make a policy the default", "name")
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:

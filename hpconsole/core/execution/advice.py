@@ -138,7 +138,7 @@ class MigrationAdvice:
     def forecast(
         self, vm_uuid: str, destination: str, options: MigrationOptions = DEFAULT_OPTIONS, *, shared_by: int = 1
     ) -> Forecast:
-        """Measure the running guest (7 s, unless that was done in the last two minutes) and say what to expect.
+        """Measure the running guest (7 s, unless that was done in the last five minutes) and say what to expect.
 
         Raises:
             PlanOutOfDate: the VM does not run.

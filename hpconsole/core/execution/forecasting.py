@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hpconsole.core.errors import HpconsoleError, PlanOutOfDate
 from hpconsole.core.execution.journal import Journal
@@ -24,7 +24,7 @@ from hpconsole.core.store import Store
 
 _log = logging.getLogger(__name__)
 
-_FRESH_S = 120.0  # how long a measurement of a guest is used again
+_FRESH_S = 300.0  # how long a measurement of a guest is used again
 _LOOK_S = 0.1
 _SLACK_S = 3.0  # beyond its period, before a measurement is given up
 
@@ -110,7 +110,9 @@ class Forecaster:
         )
         curve = measured.curve
         if curve is not None:
-            amount = min(memory_mib, max(amount, curve.written_mib(sum(PERIODS_S))))
+            amount = min(memory_mib, max(amount, curve.written_mib(max(PERIODS_S))))
+            # pages that were never touched are rarely written to from now on: what is in use bounds what is written
+            curve = replace(curve, working_set_mib=min(curve.working_set_mib, amount))
         path = path_between(
             source,
             question.destination,

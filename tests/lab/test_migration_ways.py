@@ -1,0 +1,346 @@
+"""The ways a migration can be made, seen on the hosts: schedules, TLS, post-copy, limits, the queue, forecast, checks.
+
+Those that take long are asked for: `python -m pytest tests/lab/test_migration_ways.py -m long`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpconsole.app import App
+from hpconsole.core.events import Notice, PlanFinished, StepFinished, StepOutcome, StepProgressed, StepStarted
+from hpconsole.core.execution.steering import JobChange
+from hpconsole.core.planning.forecast import Verdict
+from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
+from hpconsole.core.planning.migration_options import MigrationOptions
+from hpconsole.core.planning.plan import Plan
+from tests.lab.guests import Guest
+from tests.lab.lab import Lab
+from tests.lab.proof import check_goes_on, check_is_on
+from tests.lab.test_migration import ROOT, Watch, hpconsole, plan_for, running_app, wait_for_snapshot
+
+STEPS_MS = (100, 150, 200, 300, 400, 500)
+VERY_LARGE_MS = (300, 400, 500, 700, 1000, 1500)
+
+
+def plan_with(app: App, guest: Guest, to: str, **wanted: object) -> Plan:
+    plan = plan_for(app, guest, to)
+    options = MigrationOptions(**wanted)  # type: ignore[arg-type]  # tests say what they mean
+    return replace(plan, steps=tuple(replace(step, options=options) for step in plan.steps))
+
+
+def asked(lab: Lab, guest: Guest, command: str) -> int | None:
+    """What the source's own libvirt answers about the migration under way, as a number."""
+    told = lab.virsh("a", command, guest.uuid, check=False)
+    found = re.search(r"\d+", told)
+    return int(found[0]) if found is not None else None
+
+
+@contextmanager
+def lifecycle(lab: Lab, host: str) -> Iterator[list[str]]:
+    """What a host's own libvirt tells of its guests' lives meanwhile, a line each; complete after the block."""
+    told: list[str] = []
+    words = ("virsh", "-c", lab.host(host).uri, "event", "--event", "lifecycle", "--loop", "--timeout", "120")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as listener:
+        try:
+            yield told
+        finally:
+            listener.terminate()
+            assert listener.stdout is not None
+            told += listener.stdout.read().splitlines()
+
+
+def connections_to(lab: Lab, port_from: int = 49152, port_to: int = 49215) -> int:
+    """How many connections the source's kernel has to ports that QEMU takes for migrations."""
+    told = lab.host("a").run("ss", "-Htn", "state", "established", check=False).stdout
+    ports = (int(line.split()[-1].rpartition(":")[2]) for line in told.splitlines() if line.split())
+    return sum(port_from <= port <= port_to for port in ports)
+
+
+class Witness:
+    """Looks at the source's QEMU while a migration runs, again and again, from a thread of its own."""
+
+    def __init__(self, look: Callable[[], object]) -> None:
+        self.seen: list[object] = []
+        self._look = look
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.05):
+            self.seen.append(self._look())
+
+    def __enter__(self) -> Witness:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+# --- schedules ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stubborn(lab: Lab) -> Guest:
+    """Writes to all of its 24 MiB as fast as it can: over 24 MiB/s pre-copy never ends by itself."""
+    return lab.guest("a", "busy", vcpus=1, memory_mib=64, dirty_mib=24, dirty_mib_s=None)
+
+
+def seen_limits(lab: Lab, guest: Guest) -> Witness:
+    return Witness(lambda: asked(lab, guest, "migrate-getmaxdowntime"))
+
+
+def test_the_post_copy_preset_switches_a_guest_that_never_converges(lab: Lab, stubborn: Guest, tmp_path: Path) -> None:
+    ticks = lab.heartbeat("a", stubborn)
+    with lifecycle(lab, "b") as told, running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        # without auto-converge: a throttled guest may converge, which is another test
+        app.submit(plan_with(app, stubborn, "b", policy_id="post_copy", bandwidth_mib_s=24, auto_converge=False))
+        end = watch.end()
+    assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
+    assert any("Resumed Post-copy" in line for line in told), told
+    limits = {event.progress.downtime_limit_ms for event in watch.events if isinstance(event, StepProgressed)}
+    assert {100, 150, 200} <= limits
+    check_is_on(lab, "b", stubborn, not_on="a")
+    check_goes_on(lab, "b", stubborn, since=ticks)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("policy", "steps", "outcome", "last"),
+    [
+        ("minimal_downtime", STEPS_MS, StepOutcome.FAILED, 500),
+        ("suspend_workload_if_needed", STEPS_MS, StepOutcome.DONE, 5000),
+        ("very_large_vms", VERY_LARGE_MS, StepOutcome.DONE, 5000),
+    ],
+)
+def test_each_preset_raises_the_pause_step_by_step_and_comes_to_its_last_resort(
+    lab: Lab, tmp_path: Path, policy: str, steps: tuple[int, ...], outcome: StepOutcome, last: int
+) -> None:
+    guest = lab.guest("a", "busy", vcpus=1, memory_mib=128, dirty_mib=40, dirty_mib_s=None)
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        app.submit(plan_with(app, guest, "b", policy_id=policy, bandwidth_mib_s=16, auto_converge=False))
+        with seen_limits(lab, guest) as limits:
+            end = watch.end()
+    assert end.outcome is outcome, (end.sentence, end.detail)
+    told = list(dict.fromkeys(limit for limit in limits.seen if isinstance(limit, int)))
+    told = told[told.index(steps[0]) :]  # before that QEMU's own default
+    expected = [*steps, last] if last not in steps else list(steps)
+    # the last may be over before the witness looks again
+    assert told in (expected, expected[:-1]), "QEMU itself was given the schedule's pauses, in order"
+    if outcome is StepOutcome.FAILED:
+        assert "made no headway" in end.sentence
+    here, there = ("b", "a") if outcome is StepOutcome.DONE else ("a", "b")
+    check_is_on(lab, here, guest, not_on=there)
+
+
+# --- while it runs --------------------------------------------------------------------------------------------------
+
+
+def test_bandwidth_pause_and_post_copy_are_changed_while_it_runs(lab: Lab, stubborn: Guest, tmp_path: Path) -> None:
+    with lifecycle(lab, "b") as told, running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        plan = plan_with(app, stubborn, "b", bandwidth_mib_s=8, post_copy=True, auto_converge=False)
+        app.submit(plan)
+        watch.wait_for_memory()
+        assert app.executor is not None
+        control = app.executor.control
+        control.steer(plan.plan_id, 0, JobChange(bandwidth_mib_s=12, downtime_ms=130))
+        watch.wait(lambda event: isinstance(event, Notice) and "130 ms" in event.sentence)
+        assert asked(lab, stubborn, "migrate-getspeed") == 12
+        assert asked(lab, stubborn, "migrate-getmaxdowntime") == 130
+        # what another process does: the command line of somebody else
+        words = hpconsole(lab, lab.uris(), tmp_path / "other", "job", "busy", "--bandwidth", "16", "--json")
+        said = json.loads(subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout)
+        assert said["job"]["remaining_mib"] > 0
+        assert asked(lab, stubborn, "migrate-getspeed") == 16
+        control.steer(plan.plan_id, 0, JobChange(post_copy=True))
+        end = watch.end()
+    assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
+    assert any(isinstance(event, Notice) and "switched to post-copy" in event.sentence for event in watch.events)
+    assert any("Resumed Post-copy" in line for line in told), told
+    check_is_on(lab, "b", stubborn, not_on="a")
+
+
+# --- TLS ------------------------------------------------------------------------------------------------------------
+
+
+QEMU_STREAM, TLS_HANDSHAKE = b"QEVM", b"\x16\x03"
+LISTEN = """
+import socket, sys
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+print("listening", flush=True)
+while True:
+    frame = wire.recv(65536)
+    ip = frame[14:]
+    if frame[12:14] != b"\\x08\\x00" or ip[9] != 6:
+        continue
+    tcp = ip[4 * (ip[0] & 15):]
+    data = tcp[4 * (tcp[12] >> 4):int.from_bytes(ip[2:4], "big") - 4 * (ip[0] & 15)]
+    if 49152 <= int.from_bytes(tcp[2:4], "big") <= 49215 and data:
+        print(data[:4].hex(), flush=True)
+        break
+"""
+
+
+def first_bytes_on_the_wire(lab: Lab, guest: Guest, folder: Path, *, tls: bool) -> bytes:
+    """What the source sends first to the port where the destination's QEMU waits, seen on its network card."""
+    enter = ("nsenter", "-t", str(lab.host("a").init_pid), "-n", sys.executable, "-c", LISTEN)
+    with (
+        subprocess.Popen(enter, stdout=subprocess.PIPE, text=True) as listener,
+        running_app(lab.uris(), folder) as app,
+    ):
+        try:
+            assert listener.stdout is not None
+            assert listener.stdout.readline().strip() == "listening"
+            watch = Watch(app)
+            app.submit(plan_with(app, guest, "b", tls=tls, bandwidth_mib_s=64))
+            end = watch.end()
+            assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
+            return bytes.fromhex(listener.stdout.readline().strip())
+        finally:
+            listener.kill()
+
+
+@pytest.mark.parametrize(("tls", "begins_with"), [(True, TLS_HANDSHAKE), (False, QEMU_STREAM)])
+def test_memory_is_encrypted_where_it_is_asked_for(lab: Lab, tmp_path: Path, tls: bool, begins_with: bytes) -> None:
+    guest = lab.guest("a", "secret", vcpus=1, memory_mib=32, dirty_mib=8, dirty_mib_s=2)
+    assert first_bytes_on_the_wire(lab, guest, tmp_path, tls=tls).startswith(begins_with)
+    check_is_on(lab, "b", guest, not_on="a")
+
+
+def test_without_the_other_s_certificate_an_encrypted_migration_is_refused(lab: Lab, tmp_path: Path) -> None:
+    """QEMU really shakes hands: with a certificate of somebody else there the very same migration fails."""
+    guest = lab.guest("a", "secret", vcpus=1, memory_mib=48, dirty_mib=4, dirty_mib_s=2)
+    authority = lab.host("b").folder / "etc/pki/qemu/ca-cert.pem"
+    true = authority.read_bytes()
+    try:
+        strange = lab.folder / "strange"
+        if not strange.exists():
+            from tests.lab.certificates import Authority
+
+            Authority(strange)
+        authority.write_bytes((strange / "cacert.pem").read_bytes())
+        with running_app(lab.uris(), tmp_path) as app:
+            watch = Watch(app)
+            app.submit(plan_with(app, guest, "b", tls=True))
+            end = watch.end()
+    finally:
+        authority.write_bytes(true)
+    assert end.outcome is StepOutcome.FAILED, (end.sentence, end.detail)
+    assert "secret still runs on a" in end.sentence
+    check_is_on(lab, "a", guest, not_on="b")
+
+
+# --- parallel connections -------------------------------------------------------------------------------------------
+
+
+def test_memory_goes_over_several_connections(lab: Lab, tmp_path: Path) -> None:
+    guest = lab.guest("a", "wide", vcpus=2, memory_mib=96, dirty_mib=48, dirty_mib_s=2)
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        app.submit(plan_with(app, guest, "b", parallel_connections=2, bandwidth_mib_s=32))
+        with Witness(lambda: connections_to(lab)) as connections:
+            end = watch.end()
+    assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
+    assert 3 in connections.seen, "two for memory, one for the rest"
+    check_is_on(lab, "b", guest, not_on="a")
+
+
+# --- the queue ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def counting_arrivals(lab: Lab, host: str) -> Iterator[list[int]]:
+    """How many guests arrive at a host at a time, as its own libvirt lists them, sampled all the while."""
+    most: list[int] = []
+
+    def look() -> int:
+        listed = lab.virsh(host, "list", "--state-paused", "--name", check=False).split()
+        most.append(len(listed))
+        return len(listed)
+
+    with Witness(look):
+        yield most
+
+
+@pytest.mark.parametrize("count", [6, pytest.param(40, marks=pytest.mark.long)])
+def test_many_guests_go_through_the_queue_within_the_limits(lab: Lab, tmp_path: Path, count: int) -> None:
+    guests = [lab.guest("a", f"small-{n}", vcpus=1, memory_mib=16, dirty_mib=0) for n in range(count)]
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        uuids = tuple(guest.uuid for guest in guests)
+        snapshot = wait_for_snapshot(
+            app, lambda found: all(uuid in found.vms and found.vms[uuid].is_running_somewhere for uuid in uuids)
+        )
+        plan = plan_migration(MigrationIntent(uuids, "b"), snapshot, app.policy, app.reservations())
+        assert app.executor is not None
+        with counting_arrivals(lab, "b") as arrivals:
+            app.submit(plan)
+            watch.wait(lambda event: isinstance(event, StepStarted))
+            waiting = [status for status in app.executor.running() if status.waiting_for]
+            watch.wait(lambda event: isinstance(event, PlanFinished), seconds=300)
+        ends = [event for event in watch.events if isinstance(event, StepFinished)]
+    assert all(end.outcome is StepOutcome.DONE for end in ends), [end.sentence for end in ends]
+    assert len(ends) == count
+    assert len(waiting) >= count - 4
+    assert all("migrations" in status.waiting_for for status in waiting), waiting
+    assert 1 <= max(arrivals) <= 2, "libvirt itself never had more than two incoming guests at a time"
+    assert lab.qemu_processes() == dict.fromkeys(uuids, ("b",))
+
+
+# --- before it moves ------------------------------------------------------------------------------------------------
+
+
+def test_the_forecast_and_the_checks_come_true(lab: Lab, tmp_path: Path) -> None:
+    guest = lab.guest("a", "plain", vcpus=1, memory_mib=256, dirty_mib=40, dirty_mib_s=12)
+    words = ("migrate", "plain", "--to", "b", "--bandwidth", "32", "--dry-run", "--json")
+    command = hpconsole(lab, lab.uris(), tmp_path, *words)
+    told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=90).stdout)
+    (check,), (seen,) = told["checks"], told["forecasts"]
+    assert check["errors"] == 0
+    assert any(one["kind"] == "address" and lab.host("b").address in one["sentence"] for one in check["findings"])
+    assert seen["verdict"] == Verdict.CONVERGES.value
+    assert seen["to_move_mib"] == pytest.approx(40, abs=16)
+    assert seen["dirty_mib_s"] == pytest.approx(12, abs=8)
+    with running_app(lab.uris(), tmp_path) as app:
+        watch = Watch(app)
+        app.submit(plan_with(app, guest, "b", bandwidth_mib_s=32))
+        assert watch.end().outcome is StepOutcome.DONE
+        assert app.database is not None
+        (record,) = app.database.journal.records()
+    assert record.facts["options"] == {"bandwidth_mib_s": 32}
+    assert record.facts["forecast"]["total_s"] > 0
+    assert record.statistics["sent_mib"] == pytest.approx(70, abs=40)
+    assert 0.4 * record.statistics["total_s"] <= seen["total_s"] <= 2.5 * record.statistics["total_s"]
+
+
+def test_a_cpu_that_the_destination_cannot_give_is_found_before_anything_moves(lab: Lab, tmp_path: Path) -> None:
+    guest = lab.guest("a", "modern", vcpus=1, memory_mib=32, dirty_mib=0)
+    with running_app(lab.uris(), tmp_path) as app:
+        wait_for_snapshot(app, lambda found: guest.uuid in found.vms)
+        assert app.advice.check(guest.uuid, "b").errors == ()
+        told = app.pool.call(
+            "b",
+            lambda host: host.compare_cpu(
+                "<cpu mode='custom' match='exact'><model>Skylake-Server</model></cpu>",
+                arch="x86_64",
+                machine="pc",
+                virt_type="qemu",
+            ),
+            deadline_s=10,
+        )
+    assert re.search("does not provide required features: .*avx512", told)
