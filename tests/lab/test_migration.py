@@ -115,6 +115,7 @@ def test_a_pinned_guest_gets_the_destination_s_map_while_it_works(lab: Lab, pinn
         assert app.database is not None
         (record,) = app.database.journal.records()
         assert (record.outcome, record.destination_uri) == (StepOutcome.DONE, lab.host("b").uri)
+        assert {"total_s", "downtime_ms", "passes", "sent_mib", "end_state"} <= record.statistics.keys()
     check_is_on(lab, "b", pinned, not_on="a")
     check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
     planned = {vcpu: cpus.format() for vcpu, cpus in plan.steps[0].placement.pinning.vcpus}
@@ -128,11 +129,13 @@ def test_a_pinned_guest_gets_the_destination_s_map_while_it_works(lab: Lab, pinn
 def test_a_guest_without_pinning_keeps_every_line_of_its_definition(lab: Lab, tmp_path: Path) -> None:
     guest = lab.guest("a", "web-1", memory_mib=64, dirty_mib=4, metadata="<x:y xmlns:x='urn:other'>kept</x:y>")
     before = lab.virsh("a", "dumpxml", guest.uuid, "--inactive").splitlines()
+    lab.virsh("a", "autostart", guest.uuid)
     with running_app(lab.uris(), tmp_path) as app:
         watch = Watch(app)
         app.submit(plan_for(app, guest, to="c"))
         assert watch.end().outcome is StepOutcome.DONE
     check_is_on(lab, "c", guest, not_on="a")
+    assert re.search(r"Autostart:\s+enable", lab.virsh("c", "dominfo", guest.uuid)), "libvirt forgets it, hpconsole not"
     after = lab.virsh("c", "dumpxml", guest.uuid, "--inactive").splitlines()
     assert sorted(after) == sorted(before)  # libvirt itself sorts some devices anew
 

@@ -450,3 +450,29 @@ def test_pins_that_are_not_the_plan_s_are_named(console: ConsoleMaker) -> None:
     assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, KnownBefore()) == (
         f"vCPU 2 is pinned to 0-1, not {planned.format()} as planned.",
     )
+
+
+def test_what_libvirt_forgets_is_carried_over_and_what_was_measured_is_kept(console: ConsoleMaker) -> None:
+    one = console(a_cluster(a_guest(autostart=True)))
+    end = one.run("web-1", to="b")
+    assert end.outcome is StepOutcome.DONE
+    assert one.vm_on("b", "web-1").autostart
+    (record,) = one.journal.records()
+    assert record.statistics["end_state"] == "running on the destination"
+    assert record.statistics["total_s"] > 0
+    assert record.statistics["downtime_ms"] > 0
+    assert record.statistics["passes"] >= 1
+    assert record.statistics["sent_mib"] > 0
+    assert record.facts["home"]["host"] == "a"
+
+
+def test_a_definition_that_lost_its_metadata_is_named(console: ConsoleMaker) -> None:
+    from hpconsole.core.execution.known_before import KnownBefore
+    from hpconsole.core.execution.verification import differences, look
+
+    one = console(a_cluster(a_guest()))
+    plan = one.submit("web-1", to="b")
+    one.end_of(plan)
+    known = KnownBefore(metadata="the digest of something else")
+    found = differences(look(one.pool, "b", uuid_of("web-1"), deadline_s=5), plan.steps[0].placement, known)
+    assert found == ("What its definition says of it (<metadata>) is not on b as it was before.",)
