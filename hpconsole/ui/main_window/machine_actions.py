@@ -24,7 +24,7 @@ from hpconsole.ui.theme import ThemeKeeper
 if TYPE_CHECKING:
     from hpconsole.core.machines.applying import Saved
     from hpconsole.core.machines.draft import VmDraft
-    from hpconsole.ui.vm_editor.machines import HostMachines
+    from hpconsole.ui.vm_editor.machines import HostMachines, Machines
 
 _FORCE = "Its guest is not asked: what it has not written to its disks is lost."
 
@@ -118,6 +118,20 @@ class MachineActions(QObject):
         dialog = VmEditorDialog(presenter, self.machines, self._themes.theme, self._frame)
         self._follow(dialog)
         dialog.saved.connect(self._on_saved)
+        self._show(dialog)
+
+    def open_template(self, draft: VmDraft, machines: Machines, then: Callable[[], None]) -> None:
+        """The VM dialog for a template: what is saved is the template."""
+        from hpconsole.ui.vm_editor.dialog import VmEditorDialog
+        from hpconsole.ui.vm_editor.presenter import VmEditorPresenter
+
+        presenter = VmEditorPresenter(
+            draft, self._snapshot, lambda: self._console.policy, self._console.reservations, is_template=True
+        )
+        dialog = VmEditorDialog(presenter, machines, self._themes.theme, self._frame)
+        self._follow(dialog)
+        dialog.saved.connect(lambda _saved, name: self._messages.status(f"The template {name} was saved."))
+        dialog.saved.connect(lambda *_: then())
         self._show(dialog)
 
     def _follow(self, dialog: QWidget) -> None:

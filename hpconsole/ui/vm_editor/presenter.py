@@ -51,6 +51,7 @@ class VmEditorPresenter:
         before: The draft as it was read; of a new VM, what it begins with.
         vm: The VM as it is now; None for a new one.
         host: Where it is defined, or where a new one is to be made.
+        is_template: It is a template that is edited: no VM stands behind it, and none is made.
         policy: The scheduling policy; called on a worker thread.
         reservations: What is promised to others; called on a worker thread.
     """
@@ -64,11 +65,13 @@ class VmEditorPresenter:
         *,
         vm: Vm | None = None,
         host: str = "",
+        is_template: bool = False,
     ) -> None:
         self.before = before
         self.vm = vm
         self.snapshot = snapshot
         self._host = host
+        self._is_template = is_template
         self.policy = policy
         self.reservations = reservations
         self._draft = before
@@ -95,8 +98,8 @@ class VmEditorPresenter:
 
     @property
     def is_new(self) -> bool:
-        """Whether no VM stands behind it."""
-        return self.vm is None
+        """Whether a VM is to be made."""
+        return self.vm is None and not self._is_template
 
     def set_host(self, host: str) -> None:
         """Make the new VM on this host."""
@@ -233,7 +236,7 @@ class VmEditorPresenter:
         lines = showing.change_lines(answer) if self.is_settled else ()
         is_changed = draft != self.before or self.is_new
         return EditorView(
-            title=f"New VM {draft.name}".strip() if self.is_new else f"Edit {self.before.name}",
+            title=self._title(),
             draft=draft,
             remarks=remarks,
             bad_tabs=showing.bad_tabs(remarks),
@@ -252,6 +255,11 @@ class VmEditorPresenter:
             can_undo=bool(self._past),
             can_redo=bool(self._future),
         )
+
+    def _title(self) -> str:
+        if self.is_new:
+            return f"New VM {self._draft.name}".strip()
+        return f"Edit {'the template ' if self._is_template else ''}{self.before.name}"
 
     def _summary(self, is_changed: bool) -> str:
         if not is_changed:
