@@ -25,7 +25,7 @@ from hpconsole.core.store import Store
 _log = logging.getLogger(__name__)
 
 _FRESH_S = 300.0  # how long a measurement of a guest is used again
-_LOOK_S = 0.1
+_LOOK_S = 0.2
 _SLACK_S = 3.0  # beyond its period, before a measurement is given up
 
 
@@ -170,9 +170,7 @@ class Forecaster:
         host, deadline_s = vm.host or "", self._call_s
         self._pool.call(host, lambda source: source.start_dirty_rate(vm.uuid, period_s), deadline_s=deadline_s)
         until_s = time.monotonic() + period_s + _SLACK_S
-        wait_s = period_s * 0.9
-        while not self._closing.wait(wait_s) and time.monotonic() < until_s:
-            wait_s = _LOOK_S
+        while not self._closing.wait(_LOOK_S) and time.monotonic() < until_s:
             found = self._pool.call(host, lambda source: source.dirty_rate(vm.uuid), deadline_s=deadline_s)
             if found.is_measured:
                 return found
