@@ -137,6 +137,10 @@ ALL = (
         "show_load", "Host &Load", "CPU and memory of the selected hosts over the last hour", "chart", "Ctrl+L",
         is_checkable=True,
     ),
+    ActionSpec(
+        "show_details", "VM &Details", "What the selected VM is meant to have and has, its pinning and its migrations",
+        "vm", "Ctrl+D", is_checkable=True,
+    ),
     ActionSpec("about", "&About hpconsole", "Which version this is", "info"),
     ActionSpec("quit", "&Quit", "Close the window", "", "Ctrl+Q"),
 )  # fmt: skip

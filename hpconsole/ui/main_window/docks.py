@@ -1,4 +1,4 @@
-"""The two docks of the window, tasks and host load. What is inside is made when first shown."""
+"""The docks of the window: tasks, host load, VM details. What is inside the load is made when first shown."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from PySide6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 
 from hpconsole.core.events import Event
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
+from hpconsole.core.model.vm import Vm
 from hpconsole.ui.actions import Actions
 from hpconsole.ui.bridge import Background
 from hpconsole.ui.console import Console, Runner
+from hpconsole.ui.details.dock import DetailsDock
 from hpconsole.ui.load_charts.dock import LoadPanel
 from hpconsole.ui.main_window.task_handlers import TaskHandlers
 from hpconsole.ui.messages import Messages
@@ -39,6 +41,7 @@ class Docks(QObject):
         self.handlers.begun.connect(self.tasks.done_with)
         self.tasks.pause_wanted.connect(self.handlers.pause)
         self.load = LoadPanel(console.history)
+        self.details = DetailsDock(window, console, actions["show_details"])
         self.tasks_dock = self._dock("Tasks", "dock_tasks", self.tasks)
         self.load_dock = self._dock("Host load", "dock_load", self.load)
         for dock, action in ((self.tasks_dock, actions["show_tasks"]), (self.load_dock, actions["show_load"])):
@@ -52,14 +55,16 @@ class Docks(QObject):
         """Take in a new snapshot."""
         self._snapshot = snapshot
         self.load.follow(snapshot)
+        self.details.follow(snapshot)
 
     def hear(self, event: Event) -> None:
         """Take in an event."""
         self.tasks.hear(event)
 
-    def select_hosts(self, names: Sequence[str]) -> None:
-        """Plot these hosts."""
-        self.load.select(names)
+    def select(self, hosts: Sequence[str], vms: Sequence[Vm]) -> None:
+        """Plot these hosts, and tell about the first of these VMs."""
+        self.load.select(hosts)
+        self.details.select(vms)
 
     def show_tasks(self, is_wanted: bool = True) -> None:
         """Show or hide the task list."""
@@ -100,6 +105,7 @@ class Docks(QObject):
         self.tasks.set_theme(theme)
         self.handlers.theme = theme
         self.load.set_theme(theme)
+        self.details.set_theme(theme)
 
     def close(self) -> None:
         """Expect no more outcomes."""
@@ -107,6 +113,7 @@ class Docks(QObject):
         self.handlers.close()
         self._queue_look.stop()
         self._background.close()
+        self.details.stop()
         self.load.close_loading()
 
     def _dock(self, title: str, name: str, content: QWidget) -> QDockWidget:

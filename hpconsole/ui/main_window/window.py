@@ -107,7 +107,8 @@ class MainWindow(QObject):
         self._age_timer = QTimer(self, interval=_AGE_TICK_MS)
         self._age_timer.timeout.connect(self._on_second)
         self._age_timer.start()
-        self.docks.tasks.history_wanted.connect(self.migrations.open_history)
+        for part in (self.docks.tasks, self.docks.details):
+            part.history_wanted.connect(self.migrations.open_history)
         self.docks.handlers.migrate_wanted.connect(self._migrate_again)
         frame.may_close = self._may_close
         frame.closing.connect(self._on_closing)
@@ -254,7 +255,7 @@ class MainWindow(QObject):
         if selection.vms and not self._is_warm:
             self._is_warm = True
             self._background.run(_warm_up)
-        self.docks.select_hosts(self.hosts.selection.keys)
+        self.docks.select(self.hosts.selection.keys, selection.vms)
         self.hosts.say(self._trouble())
 
     def _trouble(self) -> str:
@@ -356,6 +357,10 @@ class MainWindow(QObject):
     def on_show_tasks(self, is_wanted: bool) -> None:
         """Show or hide the task list."""
         self.docks.show_tasks(is_wanted)
+
+    def on_show_details(self, is_wanted: bool) -> None:
+        """Show or hide the details of the selected VM."""
+        self.docks.details.open(is_wanted)
 
     def on_show_load(self, is_wanted: bool) -> None:
         """Show or hide the host load."""
