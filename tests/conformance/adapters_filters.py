@@ -23,6 +23,7 @@ from tests.conformance.shapes import (
     load_of,
     question_of,
     vm_of,
+    wherever_preferred,
 )
 
 Adapter = Callable[[Case], Answer]
@@ -52,7 +53,7 @@ def of(name: str) -> Adapter:
 
     def adapter(case: Case) -> Answer:
         given = case.get("vms") or [case["vm"]]
-        vms = [vm_of(vm) for vm in given]
+        vms = [wherever_preferred(vm_of(vm)) for vm in given]
         loads = {vm["id"]: load_of(vm) for vm in given if "id" in vm}
         return verdict(name, question_of(case, vms, case["hosts"], loads=loads), _ids(case))
 

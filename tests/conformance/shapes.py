@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from hpconsole.core.model.vm import (
     CpuPinningPolicy,
     MigrationMode,
     NumaMode,
+    NumaPin,
     OptimizedFor,
     VcpuTopology,
     VirtualNumaNode,
@@ -82,6 +84,28 @@ def virtual_node(node: Case, position: int, page_kib: int | None = None) -> Virt
     )
 
 
+def numa_pins(vm: Case) -> tuple[NumaPin, ...]:
+    """A pin list says where a virtual node may go, not where it is: to one of these host nodes, wholly.
+
+    The reference places interleaved nodes as strict ones (A5.2), so that is what the word means in its cases; and where
+    one node of a VM is preferred, none is bound.
+    """
+    nodes = vm.get("vnuma_nodes") or ()
+    is_preferred = any(node.get("tune_mode") == "preferred" for node in nodes)
+    mode = NumaMode.PREFERRED if is_preferred else NumaMode.STRICT
+    return tuple(
+        NumaPin(i, tuple(node["pinned_host_nodes"]), mode)
+        for i, node in enumerate(nodes)
+        if node.get("pinned_host_nodes")
+    )
+
+
+def wherever_preferred(vm: Vm) -> Vm:
+    """The VM with its preferred nodes not named: the reference takes any layout for them, ours asks that they exist."""
+    pins = tuple(replace(pin, host_nodes=()) if pin.mode is NumaMode.PREFERRED else pin for pin in vm.intent.numa_pins)
+    return replace(vm, intent=replace(vm.intent, numa_pins=pins))
+
+
 def page_size(vm: Case) -> int | None:
     if vm.get("huge_page_size_kib") is not None:
         return int(vm["huge_page_size_kib"])
@@ -107,7 +131,10 @@ def vm_of(vm: Case) -> Vm:
         vcpus=vm.get("vcpus") or shape.vcpus,
         topology=shape,
         memory_kib=int((vm.get("memory_mb") or 0) * MIB),
-        virtual_nodes=tuple(virtual_node(node, i, pages) for i, node in enumerate(vm.get("vnuma_nodes") or ())),
+        virtual_nodes=tuple(
+            virtual_node({**node, "pinned_host_nodes": ()}, i, pages)
+            for i, node in enumerate(vm.get("vnuma_nodes") or ())
+        ),
         huge_page_kib=pages,
         pinning=CpuPinning(vcpus=() if policy is CpuPinningPolicy.MANUAL else pinning),
         cpu=VmCpu(mode="host-passthrough" if vm.get("cpu_passthrough") else ""),
@@ -119,6 +146,7 @@ def vm_of(vm: Case) -> Vm:
             cpu_pinning=pinning if policy is CpuPinningPolicy.MANUAL else (),
             high_availability=bool(vm.get("high_availability")),
             needs_tsc_frequency=bool(vm.get("use_tsc_frequency")),
+            numa_pins=numa_pins(vm),
         ),
     )
 

@@ -116,5 +116,6 @@ def intended_cpus(vm: Vm) -> int:
 
 
 def has_preferred_node(vm: Vm) -> bool:
-    """Whether any virtual node is only preferred to be somewhere."""
-    return any(node.mode is NumaMode.PREFERRED for node in vm.virtual_nodes)
+    """Whether any virtual node is only preferred to be somewhere, now or as it is meant."""
+    modes = [node.mode for node in vm.virtual_nodes] + [pin.mode for pin in vm.intent.numa_pins]
+    return NumaMode.PREFERRED in modes

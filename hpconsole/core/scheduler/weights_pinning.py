@@ -8,6 +8,7 @@ from hpconsole.core.model.vm import CpuPinningPolicy, OptimizedFor, Vm
 from hpconsole.core.scheduler import node_columns, socket_shape
 from hpconsole.core.scheduler.columns import Bools, Floats, HostColumns
 from hpconsole.core.scheduler.demand import Demand, NodeNeed
+from hpconsole.core.scheduler.demand_reading import intended_pins
 from hpconsole.core.scheduler.needs import has_preferred_node, pinned_cpus
 from hpconsole.core.scheduler.numa_assignment import NodeWish, find_assignment
 from hpconsole.core.scheduler.pinning_fit import assignable
@@ -28,6 +29,7 @@ def _is_demanding(vm: Vm) -> bool:
         or vm.intent.cpu_pinning_policy.is_exclusive
         or bool(pinned_cpus(vm))
         or any(node.host_nodes for node in vm.virtual_nodes)
+        or any(pin.host_nodes for pin in vm.intent.numa_pins)
     )
 
 
@@ -69,7 +71,7 @@ def _cpu_and_numa(question: Question) -> Floats:
     Only literal pins count: pins that are made anew for each host agree wherever the VM fits at all.
     """
     vms = [vm for vm in question.vms if vm.virtual_nodes and not has_preferred_node(vm) and _is_literal(vm)]
-    if not any(node.host_nodes for vm in vms for node in vm.virtual_nodes):
+    if not any(pin.host_nodes for vm in vms for pin in intended_pins(vm).values()):
         return np.ones(question.size)
     columns = question.columns
     agrees = _agrees(columns, [wish for vm in vms for wish in wishes_of(vm)])
@@ -85,12 +87,13 @@ def _is_literal(vm: Vm) -> bool:
 
 
 def wishes_of(vm: Vm) -> list[NodeWish]:
-    """Its virtual nodes as they ask for host nodes, with the CPUs their vCPUs are pinned to."""
+    """Its virtual nodes as they are meant to be on host nodes, with the CPUs their vCPUs are pinned to."""
+    pins = intended_pins(vm)
     pinning = dict(vm.pinning.vcpus) or dict(vm.intent.cpu_pinning)
     return [
         NodeWish(
             memory_kib=node.memory_kib,
-            allowed=node.host_nodes,
+            allowed=pins[node.node_id].host_nodes if node.node_id in pins else (),
             page_kib=node.page_kib or vm.huge_page_kib,
             cpu_masks=tuple(pinning[vcpu].bits for vcpu in node.vcpus if vcpu in pinning),
         )
