@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from hpconsole.core.errors import HostUnreachable
+from hpconsole.core.hypervisor.machine_port import VolumeRecord
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.hypervisor.simulated import demo, large
 from hpconsole.core.hypervisor.simulated.daemon import Daemon
@@ -19,6 +20,8 @@ from hpconsole.core.hypervisor.simulated.host import SCHEME, SimulatedHost, host
 from hpconsole.core.hypervisor.simulated.libvirt_numbers import Shutoff
 from hpconsole.core.hypervisor.simulated.machines import HostModel
 from hpconsole.core.hypervisor.simulated.world import World
+
+_DISK_KIB = 20 * 1024**2
 
 
 class SimulatedCluster:
@@ -52,6 +55,9 @@ class SimulatedCluster:
     def _add(self, daemon: Daemon, guest: GuestModel) -> None:
         if guest.character is not None:
             self._world.characters[guest.uuid] = guest.character
+        name = f"{guest.uuid[:8]}.qcow2"  # as `definition` names it
+        disk = VolumeRecord(name, f"/srv/shared/{name}", "qcow2", _DISK_KIB, _DISK_KIB)
+        self._world.volumes.setdefault(("", "shared"), {})[name] = disk
         root = definition(guest)
         daemon.define_parsed(root, read_demand(root))
         daemon.domains[guest.uuid].autostart = guest.autostart
