@@ -128,7 +128,9 @@ def checked(
             sentence = why or f"{item.destination} does not take {item.vm_name} any more."
             problems.append(PlanProblem(item.vm_uuid, sentence))
             continue
-        mine += judge.promised((vm,), item.destination or "", placed)
+        # as planned: another order of placing may leave no room for the last one
+        kept = {} if item.placement is None else {vm.uuid: item.placement}
+        mine += judge.promised((vm,), item.destination or "", kept)
         if item.is_other:
             judge = judge.after([vm.uuid])
     known = {item.vm_uuid for item in plan.items}
