@@ -130,6 +130,12 @@ ALL = (
         "numa_host", "NUMA &Topology…", "Pin the virtual NUMA nodes of every VM that may run on the selected host",
         "node", why_not=_why_not_host,
     ),
+    ActionSpec(
+        "make_template", "Make Tem&plate…", "Keep all the selected VM is, its pinning included, to make VMs from",
+        "vm", why_not=_why_not_one_vm,
+    ),
+    ActionSpec("templates", "Temp&lates…", "Make VMs from templates, and edit, export or import them", "vm"),
+    ActionSpec("pools", "P&ools…", "Keep so many VMs of a template", "vm"),
     ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),
     ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),
     ActionSpec("show_tasks", "&Tasks", "Running and past migrations", "tasks", "Ctrl+T", is_checkable=True),

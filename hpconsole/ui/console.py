@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.hypervisor.pool import ConnectionPool
+    from hpconsole.core.machines.templates import Documents
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
@@ -104,6 +105,10 @@ class Console(Protocol):
     @property
     def advice(self) -> MigrationAdvice | None:
         """Forecasts, checks and migration policies; not before `executor` is there."""
+
+    @property
+    def documents(self) -> Documents:
+        """Where templates and pools are kept. Reads a disk."""
 
     @property
     def journal(self) -> Journal | None:

@@ -34,6 +34,7 @@ class FakeConsole:
         self.poller = self
         self.executor = self
         self.pool: Any = None
+        self.documents: Any = None
         self.journal = MemoryJournal()
         self.advice: Any = None
         self.control = self.repairs = self

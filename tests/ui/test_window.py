@@ -178,6 +178,8 @@ def test_context_menu_offers_migrate(qtbot: QtBot, window: MainWindow, console: 
         "Shut &Down",
         "&Force Off…",
         "",
+        "Make Tem&plate…",
+        "",
         "Migration Hi&story…",
     ]
     assert menu.actions()[0].isEnabled()

@@ -16,7 +16,7 @@ _THEMES = ((ThemeChoice.SYSTEM, "As the &System"), (ThemeChoice.LIGHT, "&Light")
 HOST_MENU = ("show_vms_of_host", "numa_host", "refresh", "", "remove_host")
 VM_MENU = (
     *("migrate", "cancel_migration", "", "new_vm", "edit_vm", "numa_vm", ""),
-    *("start_vm", "shut_down", "force_off", "", "history"),
+    *("start_vm", "shut_down", "force_off", "", "make_template", "", "history"),
 )
 
 
@@ -79,7 +79,7 @@ def build_menus(
 ) -> None:
     """The menu bar."""
     _fill(window.menuBar().addMenu("&Hosts"), actions, ("add_host", *HOST_MENU, "", "quit"))
-    _fill(window.menuBar().addMenu("&VMs"), actions, VM_MENU)
+    _fill(window.menuBar().addMenu("&VMs"), actions, (*VM_MENU, "", "templates", "pools"))
     view = window.menuBar().addMenu("Vie&w")
     _fill(view, actions, ("find", "", "show_details", "show_load", "show_tasks", ""))
     themes = view.addMenu("T&heme")

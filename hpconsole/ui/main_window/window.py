@@ -30,6 +30,7 @@ from hpconsole.ui.main_window.machine_actions import MachineActions
 from hpconsole.ui.main_window.migration_views import MigrationViews
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
 from hpconsole.ui.main_window.vm_rows import VmRows
+from hpconsole.ui.main_window.template_actions import TemplateActions
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.theme import Theme, ThemeChoice, ThemeKeeper
 from hpconsole.ui.tone import Tone
@@ -82,6 +83,16 @@ class MainWindow(QObject):
             new_snapshots=self.snapshot_shown,
             show=self._open,
         )
+        self.templates = TemplateActions(
+            frame,
+            console,
+            themes,
+            self.messages,
+            machines=self.machines,
+            selection=lambda: self.selection,
+            new_snapshots=self.snapshot_shown,
+            show=self._open,
+        )
         self.actions_ = Actions({name: self._slot(name) for name in _ACTION_NAMES}, frame)
         self.docks = Docks(frame, console, self.messages, self.actions_)
         self._build()
@@ -115,7 +126,7 @@ class MainWindow(QObject):
 
     def _slot(self, action: str) -> Callable[..., None]:
         """What an action does: a method `on_<action>` of the window, or of who does its topic."""
-        owners = (self, self.machines)
+        owners = (self, self.machines, self.templates)
         slot: Callable[..., None] = next(getattr(o, f"on_{action}") for o in owners if hasattr(o, f"on_{action}"))
         return slot
 
@@ -405,6 +416,7 @@ class MainWindow(QObject):
         self._background.close()
         self.migrations.close()
         self.machines.close()
+        self.templates.close()
         self.docks.close()
 
     def _leave(self) -> None:
