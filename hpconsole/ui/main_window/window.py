@@ -29,8 +29,8 @@ from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows, is_si
 from hpconsole.ui.main_window.machine_actions import MachineActions
 from hpconsole.ui.main_window.migration_views import MigrationViews
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
-from hpconsole.ui.main_window.vm_rows import VmRows
 from hpconsole.ui.main_window.template_actions import TemplateActions
+from hpconsole.ui.main_window.vm_rows import VmRows
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.theme import Theme, ThemeChoice, ThemeKeeper
 from hpconsole.ui.tone import Tone
