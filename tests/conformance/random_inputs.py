@@ -272,6 +272,162 @@ def records(rng: Random) -> Case:
     }
 
 
+def assignments(rng: Random) -> Case:
+    vms = []
+    for name in ("vm", "vm2")[: rng.choice((1, 1, 2))]:
+        vm = pinned(rng)["vm"]
+        vms.append(
+            {
+                "id": name,
+                "cpu_pinning": vm["cpu_pinning"],
+                "cpu_pinning_policy": vm["cpu_pinning_policy"],
+                "vnuma_nodes": vm["vnuma_nodes"],
+            }
+        )
+    return {"vms": vms, "host_numa_nodes": _distinct_nodes(rng), "consider_cpu_pinning": rng.random() < 0.5}
+
+
+def online(rng: Random) -> Case:
+    pinning = rng.choice((None, "0#0", "1#0_2#4", "1#6", "0#1-3,^2", "0#0-7"))
+    return {
+        "vm": {"id": "vm", "cpu_pinning": pinning, "cpu_pinning_policy": "manual" if pinning else "none"},
+        "hosts": [
+            {"id": f"host{i}", "online_cpus": rng.choice((None, [], [0], [0, 1, 2, 3, 5], list(range(8))))}
+            for i in range(3)
+        ],
+        "host_cpu_topology_reported": False,
+        "pending": [],
+    }
+
+
+SYSTEMS = (
+    None, "", "7.3", "RHEL - 5.0 - 1.el5", "RHEL - 6.0 - 1.el6", "RHEL - 6.1 - 1.el6", "RHEL - 7.2 - 1.el7",
+    "Fedora - 23 - 1.f23", "RHEL - 10.0 - 1.el10", "RHEL - - 1.fc23",
+)  # fmt: skip
+
+
+def upgrade(rng: Random) -> Case:
+    return {
+        "vm_running": rng.random() < 0.8,
+        "source_host_os": rng.choice(SYSTEMS),
+        "hosts": [{"id": f"host{i}", "os": rng.choice(SYSTEMS)} for i in range(rng.randint(1, 4))],
+    }
+
+
+def running_upgrade(rng: Random) -> Case:
+    return upgrade(rng) | {"vm_running": True, "source_host_os": rng.choice(("RHEL - 6.1 - 1.el6", "RHEL - 9.4 - 2"))}
+
+
+def mediated(rng: Random) -> Case:
+    kinds = ("a", "aa", "aaa", "b")
+    return {
+        "requested_mdev_types": [kind for kind in kinds if rng.random() < 0.4],
+        "no_display": False,
+        "hosts": [
+            {
+                "id": f"host{i}",
+                "devices": [
+                    {kind: rng.choice((0, 1, 10)) for kind in kinds if rng.random() < 0.7}
+                    for _ in range(rng.randint(0, 2))
+                ],
+            }
+            for i in range(3)
+        ],
+    }
+
+
+def preferred(rng: Random) -> Case:
+    hosts = ["host1", "host2", "host3"]
+    chosen = [host for host in (*hosts, "gone") if rng.random() < 0.4]
+    return {
+        "vm": {"id": "vm", "status": "down", "dedicated_hosts": chosen},
+        "hosts": [{"id": host} for host in hosts],
+    }
+
+
+def resized(rng: Random) -> Case:
+    sockets, cores, threads = rng.choice((1, 2, 4)), rng.choice((2, 3, 8)), rng.choice((1, 2))
+    half = sockets * cores
+    nodes = [
+        {
+            "index": i,
+            "free_memory_mb": 1500,
+            "total_memory_mb": 2000,
+            "huge_pages": [],
+            "cpus": [c + t * half for t in range(threads) for c in range(i * cores, (i + 1) * cores)],
+        }
+        for i in range(sockets)
+    ]
+    return {
+        "vm": {
+            "current_sockets": sockets,
+            "current_cores_per_socket": rng.choice((1, cores - 1, cores)),
+            "current_threads_per_core": threads,
+        },
+        "host": {"cpu_sockets": sockets, "cpu_cores": half, "cpu_threads": half * threads, "numa_nodes": nodes},
+    }
+
+
+def split(rng: Random) -> Case:
+    threads = rng.choice((1, 2))
+    count = rng.choice((1, 2, 3, 4))
+    return {
+        "node_count": count,
+        "memory_mb": rng.choice((1024, 2048, 3072, 4096)),
+        "huge_page_size_kib": rng.choice((None, 2048, 1_048_576)),
+        "vcpus": threads * count * rng.randint(1, 6),
+        "threads_per_core": threads,
+        "exclusive_pinning": rng.random() < 0.3,
+        "tune_mode": "strict",
+    }
+
+
+def demand(rng: Random) -> Case:
+    policies = ("none", "manual", "dedicated", "isolate_threads", "resize_and_pin_numa")
+
+    def vm() -> Case:
+        return {
+            "cpu_pinning_policy": rng.choice(policies),
+            "vcpu_sockets": rng.choice((1, 2)),
+            "cores_per_socket": rng.choice((1, 2)),
+            "threads_per_core": rng.choice((1, 2)),
+        }
+
+    return {"vm1": vm(), "vm2": vm(), "operation": "compare"}
+
+
+def texts(rng: Random) -> Case:
+    items = ("0", "1-3", "0-7,^3", "2,4,6", "5-3", "1-7,^3,^5", "0,2-4,^2")
+    chosen = rng.sample(range(6), rng.randint(1, 3))
+    return {"cpu_pinning": "_".join(f"{vcpu}#{rng.choice(items)}" for vcpu in sorted(chosen))}
+
+
+def allocation(rng: Random) -> Case:
+    sockets, cores, threads = rng.choice((1, 2, 3)), rng.choice((1, 2, 4)), rng.choice((1, 2))
+    units: list[Case] = []
+    for socket in range(sockets):
+        for core in range(cores):
+            for _ in range(threads):
+                taken = rng.random() < 0.15
+                units.append(
+                    {"numa": socket, "socket": socket, "core": core, "cpu": len(units),
+                     "pinned_policy": rng.choice(("manual", "dedicated")) if taken else "none",
+                     "pinned_vms": ["other"] if taken else []}
+                )  # fmt: skip
+    return {
+        "vm": {
+            "id": "vm",
+            "vcpu_sockets": rng.choice((1, 1, 2, 3)),
+            "cores_per_socket": rng.choice((1, 2, 3)),
+            "threads_per_core": rng.choice((1, 1, 2)),
+            "cpu_pinning_policy": rng.choice(("dedicated", "isolate_threads")),
+            "vnuma_nodes": [],
+        },
+        "host_cpu_topology": units,
+        "pending_cpu_pinnings": [],
+    }
+
+
 MAKERS = {
     "numa_filter": numa,
     "cpu_numa_pinning_weight": pinned,
@@ -291,4 +447,15 @@ MAKERS = {
     "host_affinity_weight": host_affinity,
     "rank_selector": records,
     "basic_weight_selector": records,
+    "find_numa_assignment": assignments,
+    "cpu_pinning_filter": online,
+    "in_cluster_upgrade_filter": upgrade,
+    "in_cluster_upgrade_weight": running_upgrade,
+    "mediated_device_filter": mediated,
+    "preferred_hosts_weight": preferred,
+    "resize_and_pin_cpu_string": resized,
+    "vnuma_resource_split": split,
+    "pinning_demand_order": demand,
+    "cpu_pinning_parse": texts,
+    "exclusive_cpu_allocation": allocation,
 }

@@ -116,9 +116,11 @@ def vm_of(vm: Case) -> Vm:
     host = vm.get("running_on")
     if host is None and (vm.get("running") or vm.get("status") in _RUNNING):
         host = SOURCE
-    shape = topology(vm)
     policy = CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none")
     pinning = as_map(parse(vm.get("cpu_pinning") or ""))
+    if pinning and not vm.keys() & {"vcpus", "vcpu_sockets", "current_sockets"}:
+        vm = {**vm, "vcpus": max(vcpu for vcpu, _ in pinning) + 1}  # as many as the pinning names: the case says none
+    shape = topology(vm)
     pages = page_size(vm)
     mode = MigrationMode(vm.get("migration_mode") or "automatic")
     if vm.get("hosted_engine"):
