@@ -57,7 +57,9 @@ def has_errors(problems: Sequence[Problem]) -> bool:
 
 
 def _names(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
-    if draft.is_new or not draft.xml or draft.name != read_draft(draft.xml).name:  # a name that other tools gave may be strange
+    if (
+        draft.is_new or not draft.xml or draft.name != read_draft(draft.xml).name
+    ):  # a name that other tools gave may be strange
         problem = name_problem(draft.name)
         if problem:
             yield Problem("name", problem)
@@ -104,11 +106,12 @@ def _system(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
     if draft.cpu_mode == "custom" and not draft.cpu_model:
         yield Problem("cpu_model", "A named CPU model is wanted: choose one.")
     elif draft.cpu_mode == "custom" and hosts and not usable:
-        yield Problem(
-            "cpu_model", f"None of the hosts ({named(hosts)}) can offer the CPU model {draft.cpu_model[:60]}."
-        )
+        sentence = f"None of the hosts ({named(hosts)}) offers all of the CPU model {draft.cpu_model[:60]}."
+        yield Problem("cpu_model", sentence, is_warning=True)
     if draft.is_passthrough_cpu and draft.arch.startswith("ppc"):
         yield Problem("cpu_mode", "Pass-through host CPU is not possible on POWER.")
+    if draft.is_passthrough_cpu and draft.virt_type == "qemu":
+        yield Problem("cpu_mode", "Pass-through host CPU needs KVM; software emulation has no host CPU.")
     known = [host for host in hosts if host.machine_types]
     if draft.machine and known and not any(draft.machine in host.machine_types for host in known):
         yield Problem("machine", f"None of the hosts ({named(known)}) knows the machine type {draft.machine[:60]}.")

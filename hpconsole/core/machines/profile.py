@@ -61,7 +61,9 @@ def profile_changes(draft: VmDraft) -> tuple[ShownChange, ...]:
 def _wanted(draft: VmDraft, kind: OptimizedFor) -> dict[str, Any]:
     """The values a type sets."""
     if kind is OptimizedFor.HIGH_PERFORMANCE:
-        is_x86 = draft.arch in ("x86_64", "i686", "")
+        is_kvm = draft.virt_type == "kvm"  # software emulation has no host CPU to pass through
+        is_x86 = is_kvm and draft.arch in ("x86_64", "i686", "")
+        has_passthrough = is_kvm and draft.arch not in _NO_PASSTHROUGH
         return {
             "graphics": Graphics.NONE,
             "video_model": "",
@@ -74,7 +76,7 @@ def _wanted(draft: VmDraft, kind: OptimizedFor) -> dict[str, Any]:
             "has_balloon": False,
             "iothreads": max(1, draft.iothreads),
             "is_multi_queue": True,
-            **({} if draft.arch in _NO_PASSTHROUGH else {"cpu_mode": "host-passthrough", "cpu_model": ""}),
+            **({"cpu_mode": "host-passthrough", "cpu_model": ""} if has_passthrough else {}),
             **({"needs_tsc_frequency": True} if is_x86 else {}),
         }
     if kind is OptimizedFor.SERVER:
