@@ -30,7 +30,7 @@ from tests.lab.test_migration import Watch, running_app, wait_for_snapshot
 
 BATCH = 6
 _SHORT_PASS_S, _SHORT_SHARE = 2.0, 0.15
-_STUBBORN_SHARE = 0.25
+_STUBBORN_SHARE = 0.1
 _FILLED_WITHIN_S = 12
 _LONGEST_PASS_S, _LONGEST_STUBBORN_S = 9.0, 3.0
 

@@ -24,6 +24,7 @@ from hpconsole.app import App
 from hpconsole.core.events import PlanFinished, StepFinished, StepOutcome
 from hpconsole.core.hypervisor.libvirt_host import LibvirtHost
 from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest
+from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.migration_options import MigrationOptions
 from tests.lab.guests import Guest
@@ -52,9 +53,7 @@ class _Timed:
 
 
 def _submit(app: App, watch: Watch, guest: Guest, to: str, options: MigrationOptions) -> tuple[float, StepFinished]:
-    there = wait_for_snapshot(
-        app, lambda found: guest.uuid in found.vms and found.vms[guest.uuid].host not in (None, to)
-    )
+    there = wait_for_snapshot(app, lambda found: _is_at_rest(found.vms.get(guest.uuid), to))
     plan = plan_migration(MigrationIntent((guest.uuid,), to), there, app.policy, app.reservations())
     plan = replace(plan, steps=tuple(replace(step, options=options) for step in plan.steps))
     began = time.perf_counter()
@@ -64,6 +63,11 @@ def _submit(app: App, watch: Watch, guest: Guest, to: str, options: MigrationOpt
     (end,) = (event for event in watch.events if isinstance(event, StepFinished) and event.plan_id == plan.plan_id)
     assert end.outcome is StepOutcome.DONE, (end.sentence, end.detail)
     return took, end
+
+
+def _is_at_rest(vm: Vm | None, to: str) -> bool:
+    """Whether it runs elsewhere, and no job is seen of it."""
+    return vm is not None and vm.is_running_somewhere and not vm.is_migrating and vm.host != to
 
 
 def cost_of_migrations(lab: Lab, app: App, count: int) -> list[str]:

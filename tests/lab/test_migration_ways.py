@@ -215,13 +215,16 @@ def first_bytes_on_the_wire(lab: Lab, guest: Guest, folder: Path, *, tls: bool) 
             listener.kill()
 
 
-@pytest.mark.parametrize(("tls", "begins_with"), [(True, TLS_HANDSHAKE), (False, QEMU_STREAM)])
+@pytest.mark.parametrize(
+    ("tls", "begins_with"), [(True, TLS_HANDSHAKE), pytest.param(False, QEMU_STREAM, marks=pytest.mark.long)]
+)
 def test_memory_is_encrypted_where_it_is_asked_for(lab: Lab, tmp_path: Path, tls: bool, begins_with: bytes) -> None:
     guest = lab.guest("a", "secret", vcpus=1, memory_mib=32, dirty_mib=8, dirty_mib_s=2)
     assert first_bytes_on_the_wire(lab, guest, tmp_path, tls=tls).startswith(begins_with)
     check_is_on(lab, "b", guest, not_on="a")
 
 
+@pytest.mark.long
 def test_without_the_other_s_certificate_an_encrypted_migration_is_refused(lab: Lab, tmp_path: Path) -> None:
     """QEMU really shakes hands: with a certificate of somebody else there the very same migration fails."""
     guest = lab.guest("a", "secret", vcpus=1, memory_mib=48, dirty_mib=4, dirty_mib_s=2)
@@ -248,6 +251,7 @@ def test_without_the_other_s_certificate_an_encrypted_migration_is_refused(lab: 
 # --- parallel connections -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_memory_goes_over_several_connections(lab: Lab, tmp_path: Path) -> None:
     guest = lab.guest("a", "wide", vcpus=2, memory_mib=96, dirty_mib=48, dirty_mib_s=2)
     with running_app(lab.uris(), tmp_path) as app:

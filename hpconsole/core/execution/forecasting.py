@@ -16,7 +16,7 @@ from hpconsole.core.execution.journal import Journal
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DirtyRate
 from hpconsole.core.model.vm import Vm, VmState
-from hpconsole.core.planning.dirtying import IDLE, PERIODS_S, DirtySample, WriteCurve, fit
+from hpconsole.core.planning.dirtying import IDLE, PERIODS_S, DirtySample, WriteCurve, fit, periods_for
 from hpconsole.core.planning.forecast import Forecast, GuestWork, forecast
 from hpconsole.core.planning.migration_path import PastMigration, path_between, read_past, to_move_mib
 from hpconsole.core.planning.migration_policy import MigrationPolicy
@@ -65,17 +65,17 @@ class Forecaster:
         self._cards: dict[str, float | None] = {}
         self._closing = threading.Event()
 
-    def ask(self, question: Question, *, periods_s: Sequence[int] = PERIODS_S) -> Forecast:
+    def ask(self, question: Question) -> Forecast:
         """Measure the guest (unless that was done just now) and say what to expect.
 
-        Takes the sum of the periods, 7 s, the first time. A guest that cannot be measured has the verdict *unknown*
-        and the reason in `basis`.
+        Takes the sum of the periods the first time: 7 s, small guests 11 s. A guest that cannot be measured has the
+        verdict *unknown* and the reason in `basis`.
 
         Raises:
             PlanOutOfDate: the VM is gone or does not run.
         """
         vm = self._running(question.vm_uuid)
-        return self._put_together(question, vm, self._measure(vm, periods_s))
+        return self._put_together(question, vm, self._measure(vm))
 
     def known(self, question: Question) -> Forecast | None:
         """The forecast from what is known already, at once: with no fresh measurement the verdict is *unknown*."""
@@ -128,7 +128,7 @@ class Forecaster:
 
     # --- the guest ------------------------------------------------------------------------------------------------
 
-    def _measure(self, vm: Vm, periods_s: Sequence[int]) -> _Measured:
+    def _measure(self, vm: Vm) -> _Measured:
         if vm.state is VmState.PAUSED:
             return _Measured(time.monotonic(), IDLE, "it is paused")
         with self._lock:
@@ -136,7 +136,7 @@ class Forecaster:
         with one_at_a_time:
             found = self._fresh(vm.uuid)
             if found is None:
-                found = self._sample(vm, periods_s)
+                found = self._sample(vm, periods_for(vm.memory_kib / 1024))
                 with self._lock:
                     self._measured[vm.uuid] = found
             return found
@@ -159,7 +159,9 @@ class Forecaster:
             if rate is None:
                 problem = "the measurement did not end in time"
                 break
-            samples.append(DirtySample(rate.period_s, rate.mib_s * rate.period_s))
+            # QEMU rounds down to whole MiB/s: on the average half of one is missing
+            mib_s = rate.mib_s + 0.5 if rate.mib_s else 0.0
+            samples.append(DirtySample(rate.period_s, mib_s * rate.period_s))
         curve = fit(tuple(samples), memory_mib=vm.memory_kib / 1024)
         words = f"writes sampled for {sum(int(sample.period_s) for sample in samples)} s" if samples else ""
         if curve is None:

@@ -11,8 +11,11 @@ import math
 from dataclasses import dataclass
 
 PERIODS_S = (1, 2, 4)  # measured one after the other: 7 s, and a curve that bends is told from one that breaks
-_STRAIGHT = 0.93  # what counts as "still proportional to time", for figures that waver by some percent
-_KNEE = 0.93
+_FLAT = 0.93  # of all that is ever written to, within the shortest period: how fast it really writes is not known
+_NEARLY = 2.0  # chi-square, for a parameter less
+_STEPS = 40
+_PAGES_PER_GIB = 512
+_SMALL_MIB = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,42 +74,53 @@ class WriteCurve:
 IDLE = WriteCurve(0.0, 0.0)
 
 
+def periods_for(memory_mib: float) -> tuple[int, ...]:
+    """Which periods to measure: small guests once more, since few of their pages are sampled."""
+    return PERIODS_S if memory_mib >= _SMALL_MIB else (*PERIODS_S, PERIODS_S[-1])
+
+
 def fit(samples: tuple[DirtySample, ...], *, memory_mib: float) -> WriteCurve | None:
-    """The curve through these samples; None without any.
+    """The likeliest curve through these samples; None without any.
+
+    A sample is a share of the pages that were looked at (512 of each GiB), so it wavers as a binomial share does:
+    variance m (M - m) / N for N pages of a memory of M. Of all curves on a grid the one of the least chi-square is
+    taken; one with no end to the working set if it explains the samples nearly as well.
 
     Args:
-        samples: of different periods, in any order.
+        samples: of any periods, in any order.
         memory_mib: what the guest can write to at most: its working set where the samples show no end of it.
     """
     if not samples:
         return None
-    ordered = sorted(samples, key=lambda sample: sample.period_s)
-    first, last = ordered[0], max(ordered, key=lambda sample: sample.mib)
-    most = max(sample.mib for sample in ordered)
-    rate = first.mib / first.period_s
+    first = min(samples, key=lambda sample: sample.period_s)
+    most = max(sample.mib for sample in samples)
     if most <= 0:
         return IDLE
-    if rate <= 0:  # less than the shortest period can show
-        return WriteCurve(last.mib / last.period_s, memory_mib)
-    longest = ordered[-1]
-    if len(ordered) == 1 or longest.mib >= _STRAIGHT * rate * longest.period_s:
-        mean = sum(sample.mib for sample in ordered) / sum(sample.period_s for sample in ordered)
-        return WriteCurve(mean, max(memory_mib, most))
-    if first.mib >= _KNEE * most:
+    if first.mib >= _FLAT * most and len({sample.period_s for sample in samples}) > 1:
         return WriteCurve(math.inf, most)
-    return _bent(ordered, rate, most)
-
-
-def _bent(ordered: list[DirtySample], rate: float, most: float) -> WriteCurve:
-    """Steady until everything is written to, or scattered: whichever is nearer to the samples."""
-    steady = WriteCurve(rate, most)
-    candidates = [steady] + [
-        WriteCurve(rate * factor / 20, most * share / 20, True)
-        for factor in range(20, 61, 2)
-        for share in range(20, 41, 2)
-    ]
+    whole = max(memory_mib, most)
 
     def distance(curve: WriteCurve) -> float:
-        return sum((curve.written_mib(sample.period_s) / sample.mib - 1) ** 2 for sample in ordered if sample.mib)
+        return sum(
+            (curve.written_mib(sample.period_s) - sample.mib) ** 2 / _variance(sample.mib, whole) for sample in samples
+        )
 
-    return min(candidates, key=distance)
+    low = min(sample.mib / sample.period_s for sample in samples) * 0.8 or most / 100
+    high = max(sample.mib / sample.period_s for sample in samples) * 1.6
+    rates = [low * (high / low) ** (step / _STEPS) for step in range(_STEPS + 1)]
+    endless = min((WriteCurve(rate, whole) for rate in rates), key=distance)
+    bounded = [
+        WriteCurve(rate, min(whole, most * (1 + share / 20)), is_scattered)
+        for rate in rates
+        for share in range(-2, 21, 2)
+        for is_scattered in (False, True)
+    ]
+    best = min(bounded, key=distance)
+    return endless if distance(endless) <= distance(best) + _NEARLY else best
+
+
+def _variance(mib: float, memory_mib: float) -> float:
+    """Of a sample, MiB^2: a binomial share of the pages looked at, and half a unit of QEMU's whole MiB/s."""
+    pages = max(1.0, memory_mib * _PAGES_PER_GIB / 1024)
+    share = max(mib, memory_mib / pages) / memory_mib
+    return share * max(0.0, 1 - share) * memory_mib**2 / pages + 0.25
