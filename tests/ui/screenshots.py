@@ -1,11 +1,13 @@
 """Pictures of the window and its dialogs, light and dark, to be looked at: `python -m tests.ui.screenshots`.
 
-They go to build/screens/ (1366x768, the smallest screen that must do). Nothing is asserted here; people judge.
+They go to build/screens/ (1366x768, the smallest screen that must do; `large-*` 2560x1440). Nothing is asserted here;
+people judge. `python -m tests.ui.screenshots NAME...` makes only these: quiet, busy, migrations, details.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -25,6 +27,7 @@ from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
 from hpconsole.ui.window_state import WindowState
 from tests.ui.fakes import FakeConsole
+from tests.ui.screenshots_migration import details_pictures, migration_pictures
 
 OUT = Path(__file__).resolve().parents[2] / "build" / "screens"
 PATIENCE_S = 30.0
@@ -131,15 +134,34 @@ def quiet_window(application: QApplication, keeper: ThemeKeeper, folder: Path, t
     window.frame.close()
 
 
+def migrations(application: QApplication, keeper: ThemeKeeper, folder: Path, tone: str) -> None:
+    """Every state of a migration, over made-up hosts."""
+    console = FakeConsole()
+    console.start()
+    window = window_of(console, keeper, folder)
+    migration_pictures(application, window, tone, shoot=shoot, wait=wait)
+    window._is_leaving = True
+    window.frame.close()
+
+
+def details(application: QApplication, keeper: ThemeKeeper, folder: Path, tone: str) -> None:
+    """VM details, and the window on a large screen."""
+    details_pictures(application, keeper, folder, tone, shoot=shoot, wait=wait)
+
+
+PARTS = {"quiet": quiet_window, "busy": busy_window, "migrations": migrations, "details": details}
+
+
 def main() -> None:
     """Every picture, in both themes."""
+    chosen = sys.argv[1:] or list(PARTS)
     OUT.mkdir(parents=True, exist_ok=True)
     application = make_application()
     with tempfile.TemporaryDirectory() as name:
         for choice in (ThemeChoice.LIGHT, ThemeChoice.DARK):
             keeper = ThemeKeeper(application, choice)
-            quiet_window(application, keeper, Path(name), choice.value)
-            busy_window(application, keeper, Path(name), choice.value)
+            for part in chosen:
+                PARTS[part](application, keeper, Path(name), choice.value)
 
 
 if __name__ == "__main__":

@@ -33,20 +33,24 @@ _VERDICT_MARKS = {
 _Row = tuple[Subject, Forecast]
 
 
+def _basis(row: _Row) -> str:
+    return "; ".join(row[1].basis)
+
+
 def _is_sure(row: _Row) -> bool:
     return row[1].verdict is not Verdict.UNKNOWN
 
 
 _COLUMNS: tuple[Column[_Row], ...] = (
-    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=140,
+    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=170,
            icon=lambda r: (_VERDICT_MARKS[r[1].verdict], VERDICT_TONES[r[1].verdict]),
            tooltip=lambda r: r[1].sentence),
     Column("To", lambda r: fmt.natural(r[0].destination), lambda r: r[0].destination, width=84),
-    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=126,
+    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=140,
            tone=lambda r: VERDICT_TONES[r[1].verdict]),
     Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=150),
     Column("Passes", lambda r: r[1].passes, lambda r: str(r[1].passes) if _is_sure(r) else fmt.UNKNOWN,
-           align=Align.RIGHT, width=62),
+           align=Align.RIGHT, width=72),
     Column("Pause", lambda r: r[1].downtime_ms,
            lambda r: fmt.milliseconds(round(r[1].downtime_ms)) if _is_sure(r) else fmt.UNKNOWN,
            align=Align.RIGHT, width=74),
@@ -54,7 +58,9 @@ _COLUMNS: tuple[Column[_Row], ...] = (
     Column("Writes to", lambda r: r[1].dirty_mib_s, lambda r: fmt.mib_s(r[1].dirty_mib_s), align=Align.RIGHT,
            width=92, tooltip=lambda _: "Memory written to within a second: each page counts once"),
     Column("Path carries", lambda r: r[1].bandwidth_mib_s, lambda r: fmt.mib_s(r[1].bandwidth_mib_s),
-           align=Align.RIGHT, width=98, tooltip=lambda r: "\n".join(r[1].basis)),
+           align=Align.RIGHT, width=98),
+    Column("Known from", _basis, _basis, tone=lambda _: Tone.MUTED, width=160,
+           tooltip=lambda r: "\n".join(r[1].basis)),
 )  # fmt: skip
 
 
@@ -91,7 +97,7 @@ class ForecastPage(QWidget):
         self._show_remedies(needy)
         about = needy or (rows[0][1] if rows else None)
         if about is not None:
-            self._note.setText(f"{about.sentence}  ({'; '.join(about.basis)})" if about.basis else about.sentence)
+            self._note.setText(about.sentence)
         else:
             self._note.setText("Nothing is known yet." if outlook.subjects else "Nothing is to be moved.")
 
