@@ -115,6 +115,13 @@ ALL = (
     ActionSpec(
         "show_vms_of_host", "Show Its &VMs", "Search for what is on the selected host", "vm", why_not=_why_not_host
     ),
+    ActionSpec(
+        "maintenance", "Mainte&nance…", "Plan how the VMs of the selected hosts leave, and empty the hosts",
+        "host-remove", "Ctrl+Shift+M", why_not=_why_not_host,
+    ),
+    ActionSpec(
+        "activate", "&Activate", "Let VMs be placed on the selected hosts again", "running", why_not=_why_not_host
+    ),
     ActionSpec("new_vm", "&New VM…", "Make a VM, on the selected host or where it fits", "vm-add", "Ctrl+Shift+N"),
     ActionSpec("edit_vm", "&Edit VM…", "Change the selected VM", "edit", "Ctrl+E", why_not=_why_not_one_vm),
     ActionSpec("start_vm", "S&tart", "Start the selected VMs", "running", why_not=_why_not_start),

@@ -11,6 +11,7 @@ from hpconsole.core.store import Store
 if TYPE_CHECKING:
     from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.journal import Journal
+    from hpconsole.core.execution.maintenance import Maintenance
     from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.machines.templates import Documents
@@ -105,6 +106,10 @@ class Console(Protocol):
     @property
     def advice(self) -> MigrationAdvice | None:
         """Forecasts, checks and migration policies; not before `executor` is there."""
+
+    @property
+    def maintenance(self) -> Maintenance:
+        """Drain plans, and drains that run. Waits while the program starts: not on the GUI thread."""
 
     @property
     def documents(self) -> Documents:

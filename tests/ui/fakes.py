@@ -37,6 +37,7 @@ class FakeConsole:
         self.documents: Any = None
         self.journal = MemoryJournal()
         self.advice: Any = None
+        self.maintenance: Any = None
         self.control = self.repairs = self
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []

@@ -27,6 +27,7 @@ from hpconsole.ui.main_window.empty_state import EmptyState
 from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows, is_simulated, trouble
 from hpconsole.ui.main_window.machine_actions import MachineActions
+from hpconsole.ui.main_window.maintenance_actions import MaintenanceActions
 from hpconsole.ui.main_window.migration_views import MigrationViews
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
 from hpconsole.ui.main_window.template_actions import TemplateActions
@@ -74,25 +75,7 @@ class MainWindow(QObject):
         self._is_warm = False
         self.messages = Messages(frame, frame.statusBar())
         self._background = Background(self)
-        self.machines = MachineActions(
-            frame,
-            console,
-            themes,
-            self.messages,
-            selection=lambda: self.selection,
-            new_snapshots=self.snapshot_shown,
-            show=self._open,
-        )
-        self.templates = TemplateActions(
-            frame,
-            console,
-            themes,
-            self.messages,
-            machines=self.machines,
-            selection=lambda: self.selection,
-            new_snapshots=self.snapshot_shown,
-            show=self._open,
-        )
+        self._make_topics()
         self.actions_ = Actions({name: self._slot(name) for name in _ACTION_NAMES}, frame)
         self.docks = Docks(frame, console, self.messages, self.actions_)
         self._build()
@@ -124,9 +107,35 @@ class MainWindow(QObject):
         frame.may_close = self._may_close
         frame.closing.connect(self._on_closing)
 
+    def _make_topics(self) -> None:
+        """Who does what is not about moving VMs: a topic each."""
+        frame, console, themes = self.frame, self._console, self._themes
+        self.machines = MachineActions(
+            frame,
+            console,
+            themes,
+            self.messages,
+            selection=lambda: self.selection,
+            new_snapshots=self.snapshot_shown,
+            show=self._open,
+        )
+        self.maintenance = MaintenanceActions(
+            frame, console, themes, self.messages, selection=lambda: self.selection, show=self._open
+        )
+        self.templates = TemplateActions(
+            frame,
+            console,
+            themes,
+            self.messages,
+            machines=self.machines,
+            selection=lambda: self.selection,
+            new_snapshots=self.snapshot_shown,
+            show=self._open,
+        )
+
     def _slot(self, action: str) -> Callable[..., None]:
         """What an action does: a method `on_<action>` of the window, or of who does its topic."""
-        owners = (self, self.machines, self.templates)
+        owners = (self, self.machines, self.templates, self.maintenance)
         slot: Callable[..., None] = next(getattr(o, f"on_{action}") for o in owners if hasattr(o, f"on_{action}"))
         return slot
 
@@ -417,6 +426,7 @@ class MainWindow(QObject):
         self.migrations.close()
         self.machines.close()
         self.templates.close()
+        self.maintenance.close()
         self.docks.close()
 
     def _leave(self) -> None:
