@@ -9,7 +9,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from tests.lab.commands import LabError, is_alive, wait_until
+from tests.lab.commands import LabError, is_alive, run, wait_until
 from tests.lab.host import Host
 
 # Where libvirt keeps what must survive a boot; /run is no disk.
@@ -44,30 +44,30 @@ class PoorMemory:
         self._group = _CGROUP / f"{host.lab_folder.name}-{host.name}"
 
     def starve(self, uuid: str | None = None) -> None:
-        """Leave no memory. With `uuid`: the kernel kills that guest's QEMU at once (it is the largest); without,
-        whatever starts next finds none.
-        """
+        """Leave no memory. With `uuid`: the kernel kills that QEMU at once; without: none is left for a new one."""
         daemon = self._host.daemon_pid()
         if daemon is None:
             raise LabError(f"host {self._host.name}: no libvirtd is running")
+        victim = self._host.qemu_processes().get(uuid or "")
+        if victim is None:
+            # what it starts is limited likewise: a QEMU needs five times as much data as a libvirtd
+            run("prlimit", "--pid", str(daemon), f"--data={600 * _MIB}:")
+            return
         self._group.mkdir(exist_ok=True)
-        guests = self._host.qemu_processes()
-        for pid in (daemon, *guests.values()):
-            (self._group / "cgroup.procs").write_text(str(pid))
-        Path(f"/proc/{daemon}/oom_score_adj").write_text("-999")  # as in the unit file of libvirt's packages
-        victim = guests.get(uuid or "")
-        if victim is not None:
-            Path(f"/proc/{victim}/oom_score_adj").write_text("1000")
+        (self._group / "cgroup.procs").write_text(str(victim))
+        Path(f"/proc/{victim}/oom_score_adj").write_text("1000")
         self._limit(int((self._group / "memory.usage_in_bytes").read_text()) + 6 * _MIB)
-        if victim is not None:
-            hog = f"echo -1000 > /proc/self/oom_score_adj; echo $$ > {self._group}/cgroup.procs; "
-            # fills memory and waits; ends by itself once the victim is dead
-            eat = f"x=$(head -c {24 * _MIB} /dev/zero | tr '\\0' x); while kill -0 {victim} 2>/dev/null; do :; done"
-            os.spawnlp(os.P_NOWAIT, "timeout", "timeout", "10", "sh", "-c", hog + eat)
-            wait_until(lambda: not is_alive(victim), within_s=15, complaint=f"the kernel did not kill QEMU {victim}")
+        # fills memory and waits; ends by itself once the victim is dead
+        eat = f"x=$(head -c {24 * _MIB} /dev/zero | tr '\\0' x); while kill -0 {victim} 2>/dev/null; do :; done"
+        hog = f"echo $$ > {self._group}/cgroup.procs; {eat}"
+        os.spawnlp(os.P_NOWAIT, "timeout", "timeout", "10", "sh", "-c", hog)
+        wait_until(lambda: not is_alive(victim), within_s=15, complaint=f"the kernel did not kill QEMU {victim}")
 
     def feed(self) -> None:
         """Give memory back."""
+        daemon = self._host.daemon_pid() if self._host.is_up else None
+        if daemon is not None:
+            run("prlimit", "--pid", str(daemon), "--data=unlimited:")
         if not self._group.exists():
             return
         self._limit(-1)

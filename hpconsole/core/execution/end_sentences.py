@@ -2,7 +2,44 @@
 
 from __future__ import annotations
 
+import re
+
+from hpconsole.core.errors import HypervisorError, OperationRefused
 from hpconsole.core.execution.end_states import EndState, HostView
+
+# What libvirt says, as a pattern, and what it means. The source's libvirt passes on what the destination's says, so
+# that "host a refused" would name the wrong one.
+_MEANINGS = (
+    (r"Cannot allocate memory|[Oo]ut of memory|cannot set up guest memory", "{there} has no memory left for it."),
+    (r"No space left on device|disk quota", "the disk of {there} is full."),
+    (
+        r"doesn't match specification|missing features|CPU .*(incompatible|not compatible)",
+        "{there} cannot give it the CPU it has.",
+    ),
+    (
+        r"client socket is closed|[Ee]nd of file while reading|[Cc]onnection reset|keepalive",
+        "the connection between {here} and {there} broke.",
+    ),
+    (r"Lost connection to destination", "the connection to its process on {there} broke."),
+    (r"unexpectedly closed the monitor|process exited while connecting", "its process on {there} ended."),
+    (r"domain is not running", "its process on {here} or {there} ended."),
+    (r"unable to connect to server at|[Nn]o route to host|[Cc]onnection refused", "{here} cannot reach {there}."),
+    (
+        r"another migration job|already active|not being migrated|is being migrated|another job",
+        "somebody else is moving it.",
+    ),
+)
+
+
+def why_it_failed(error: HypervisorError, here: str, there: str) -> str:
+    """What libvirt's answer to the migration from `here` to `there` means, in words that end a sentence."""
+    if isinstance(error, OperationRefused):
+        for pattern, meaning in _MEANINGS:
+            if re.search(pattern, error.detail):
+                return meaning.format(here=here, there=there)
+        if error.detail:
+            return f"libvirt said: {error.detail}."
+    return error.sentence
 
 
 def describe(state: EndState, vm_name: str, source: HostView, destination: HostView) -> str:

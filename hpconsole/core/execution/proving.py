@@ -16,7 +16,7 @@ from hpconsole.core.execution.attempt import Listener, Result, Surroundings
 from hpconsole.core.execution.cancel import CancelToken
 from hpconsole.core.execution.carrying_over import carry_over, tidy
 from hpconsole.core.execution.convergence import GivenUp
-from hpconsole.core.execution.end_sentences import describe
+from hpconsole.core.execution.end_sentences import describe, why_it_failed
 from hpconsole.core.execution.end_states import EndState, HostView, judge
 from hpconsole.core.execution.journal import Phase
 from hpconsole.core.execution.known_before import KnownBefore
@@ -184,7 +184,8 @@ class Prover:
             )
         if error is None:
             return ""
-        return f"{step.vm_name} could not be moved to {step.destination}: {error.sentence}"
+        why = why_it_failed(error, step.source, step.destination)
+        return f"{step.vm_name} could not be moved to {step.destination}: {why}"
 
     def _outcome(self, state: EndState, error: HypervisorError | None) -> StepOutcome:
         if state in (EndState.UNKNOWN, EndState.BROKEN_POST_COPY):

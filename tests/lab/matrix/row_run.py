@@ -80,7 +80,7 @@ class RowRun:
         try:
             with self._closing:
                 self._play()
-        except LabError as error:
+        except (LabError, OSError) as error:
             self.outcome.problems.append(f"the row could not be played: {error}")
         self.outcome.took_s = round(time.monotonic() - began, 1)
         return self.outcome
