@@ -44,7 +44,7 @@ def cpu_pinning_validation(case: Case) -> Answer:
             case.get("cpu_pinning") or "",
             policy=CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none"),
             vcpus=topology(vm).vcpus,
-            chosen_hosts=vm.get("dedicated_host_count", len(vm.get("dedicated_hosts") or ())),
+            chosen_hosts=vm.get("dedicated_host_count") or len(vm.get("dedicated_hosts") or ()),
         )
     except InvalidPinning as problem:
         return _valid(problem)
@@ -67,7 +67,7 @@ def find_numa_assignment(case: Case) -> Answer:
     for given in case["vms"]:
         vm = vm_of(given)
         pinned = case.get("consider_cpu_pinning")
-        for node, wish in zip(given["vnuma_nodes"], wishes_of(vm), strict=True):
+        for node, wish in zip(given.get("vnuma_nodes") or (), wishes_of(vm), strict=True):
             wishes.append(wish if pinned else wish.without_cpus())
             names.append((given["id"], str(node["index"])))
     found = find_assignment(wishes, [node_account(node) for node in case["host_numa_nodes"]])
@@ -115,7 +115,7 @@ def _numa_vm(vm: Case) -> numa_rules.VmFacts:
 
 def _numa_hosts(case: Case) -> dict[str, dict[int, int]]:
     return {
-        host["id"]: {node["index"]: int((node.get("total_memory_mb") or 0) * MIB) for node in host["numa_nodes"] or ()}
+        host["id"]: {node["index"]: int((node.get("total_memory_mb") or 0) * MIB) for node in host.get("numa_nodes") or ()}
         for host in case.get("dedicated_hosts") or ()
     }
 

@@ -49,8 +49,15 @@ def _without_source(question: Question) -> Question:
 
 def _selector(selector: selectors.Selector) -> Adapter:
     def adapter(case: Case) -> Answer:
-        records = [(record["unit"], record["host"], float(record["weight"])) for record in case["records"]]
-        return {"best_host": selectors.best(selector, records, case["hosts"], case.get("factors") or {})}
+        records = [(record.get("unit"), record["host"], float(record["weight"])) for record in case["records"]]
+        return {
+            "best_host": selectors.best(
+                selector,
+                records,
+                case["hosts"],
+                {unit: factor for unit, factor in (case.get("factors") or {}).items() if factor is not None},
+            )
+        }
 
     return adapter
 
@@ -90,7 +97,7 @@ def enforcement(case: Case) -> Answer:
         vms=vms,
         groups=[*groups, *label_groups(case)],
         can_move=lambda uuid: can_move.get(uuid, False),
-        order=(lambda uuid: f"{numbers.get(uuid, 0):020d}") if numbers else str,
+        order=(lambda uuid: f"{numbers.get(uuid) or 0:020d}") if numbers else str,
     )
     return {"ordered_candidate_groups": [list(tier) for tier in rules.tiers()]}
 

@@ -77,7 +77,7 @@ def virtual_node(node: Case, position: int, page_kib: int | None = None) -> Virt
     return VirtualNumaNode(
         node_id=position,
         vcpus=CpuSet.of(node["vcpus"]) if node.get("vcpus") else EMPTY,
-        memory_kib=int(node["memory_mb"] * MIB),
+        memory_kib=int((node.get("memory_mb") or 0) * MIB),
         host_nodes=tuple(node.get("pinned_host_nodes") or ()),
         mode=NumaMode(node.get("tune_mode") or "interleave"),
         page_kib=page_kib,
@@ -159,14 +159,14 @@ def node_account(node: Case) -> NodeAccount:
         free_kib=int((node.get("free_memory_mb") or 0) * MIB),
         total_kib=int((node.get("total_memory_mb") or 0) * MIB),
         cpu_bits=CpuSet.of(node.get("cpus") or ()).bits,
-        pages=tuple((page["size_kib"], page["free"]) for page in node.get("huge_pages") or ()),
+        pages=tuple((page["size_kib"], page.get("free") or 0) for page in node.get("huge_pages") or ()),
     )
 
 
 def account_of(host: Case, pending: PendingResources = NOTHING_PENDING) -> HostAccount:
     name = host["id"]
     online = CpuSet.of(host.get("online_cpus") or ()).bits
-    free_pages = {page["size_kib"]: page["free"] for page in host.get("huge_pages") or ()}
+    free_pages = {page["size_kib"]: page.get("free") or 0 for page in host.get("huge_pages") or ()}
     frequency = host.get("tsc_frequency_integral", host.get("tsc_frequency"))
     devices = [pair for device in host.get("devices") or () for pair in device.items()]
     return HostAccount(
@@ -190,7 +190,7 @@ def account_of(host: Case, pending: PendingResources = NOTHING_PENDING) -> HostA
         committed_kib=kib(host.get("committed_memory_mb") or 0) or 0,
         pending_overcommit_kib=kib(host.get("pending_overcommit_memory_mb") or 0) or 0,
         pending_static_kib=pending.memory_on(name),
-        overcommit_pct=host.get("overcommit_percent", 100),
+        overcommit_pct=100 if host.get("overcommit_percent") is None else host["overcommit_percent"],
         memory_free_kib=kib(host.get("memory_free_mb")),
         swap_free_kib=kib(host.get("swap_free_mb")),
         pages=pages_left(free_pages, pending.pages_on(name)),
@@ -219,7 +219,7 @@ def pending_record(record: Case) -> PendingRecord:
 
 
 def configuration(case: Case, *, overheads: Overheads = NO_OVERHEADS) -> Configuration:
-    given = case.get("config") or {}
+    given = {name: value for name, value in (case.get("config") or {}).items() if value is not None}
     usual = DEFAULT_CONFIGURATION
     return Configuration(
         max_weight=case.get("max_scheduler_weight") or usual.max_weight,
