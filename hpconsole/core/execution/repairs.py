@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hpconsole.core.errors import ExecutionError, HypervisorError, OperationRefused
 from hpconsole.core.execution.end_sentences import describe
@@ -95,7 +95,8 @@ class Repairs:
         elif self._is_lost(now):
             if not may_start_anew:
                 raise ExecutionError(f"{now.sentence} Nothing was changed.", subject=name)
-            self._start_anew(now)
+            host = self._start_anew(now)
+            return replace(self.situation(vm_uuid), sentence=f"{name} was started anew on {host}, from its disks.")
         elif not now.state.is_final:
             raise ExecutionError(f"{name} cannot be recovered yet. {now.sentence}", subject=name)
         else:
@@ -132,8 +133,8 @@ class Repairs:
         ended = now.state is EndState.NOWHERE and (now.source.record or now.destination.record) is not None
         return now.state is EndState.LOST_POST_COPY or ended
 
-    def _start_anew(self, now: Situation) -> None:
-        """End the useless half, keep one definition, the source's if it has one, and boot it there."""
+    def _start_anew(self, now: Situation) -> str:
+        """End the useless half, keep one definition, the source's if it has one, and boot it there: on that host."""
         uuid = now.record.vm_uuid
         views = [view for view in (now.source, now.destination) if view.record is not None]
         defined = [view.host for view in views if view.record is not None and view.record.is_persistent]
@@ -149,6 +150,7 @@ class Repairs:
         for host in defined[1:]:
             self._pool.call(host, lambda there: there.undefine(uuid), deadline_s=self._deadline_s)
         self._pool.call(defined[0], lambda host: host.start(uuid), deadline_s=max(30.0, self._deadline_s))
+        return defined[0]
 
     # --- what must be true ----------------------------------------------------------------------------------------
 

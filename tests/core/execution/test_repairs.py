@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hpconsole.core.errors import ExecutionError
-from hpconsole.core.events import StepOutcome
+from hpconsole.core.events import StepFinished, StepOutcome
 from hpconsole.core.execution.end_states import EndAction, EndState
 from hpconsole.core.execution.homeward import finished_moves
 from hpconsole.core.execution.repairs import Repairs
 from hpconsole.core.model.vm import VmState
+from hpconsole.core.planning.migration_options import MigrationOptions
 from hpconsole.core.planning.return_home import from_host, homes, return_home
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY
 from tests.core.execution.conftest import ConsoleMaker
@@ -103,6 +105,35 @@ class TestLettingItGoOn:
         with pytest.raises(ExecutionError, match="older than its disks and must not run again"):
             repairs.recover(WEB)
         assert one.vm_on("a", "web-1").state is VmState.PAUSED
+
+
+class TestWhatIsLost:
+    def lost(self, console: ConsoleMaker) -> tuple[Console, Repairs]:
+        """A post-copy whose source crashed and came back: half of the memory is gone, both hosts have a definition."""
+        one = console(a_cluster(a_guest(), link_mib_s=30))
+        one.ready()
+        plan = one.plan("web-1", to="b")
+        options = MigrationOptions(post_copy=True)
+        one.executor.submit(replace(plan, steps=(replace(plan.steps[0], options=options),)))
+        one.wait_for_progress()
+        one.pool.hypervisor("a").start_post_copy(WEB)
+        one.cluster.crash("a")
+        one.log.wait(StepFinished)
+        one.cluster.boot("a")
+        end = one.log.wait(StepFinished, lambda event: event.outcome is not StepOutcome.UNKNOWN)
+        assert end.end_state == EndState.LOST_POST_COPY.value
+        return one, Repairs(one.pool, one.journal, deadline_s=2)
+
+    def test_it_is_started_anew_only_when_that_is_said(self, console: ConsoleMaker) -> None:
+        one, repairs = self.lost(console)
+        with pytest.raises(
+            ExecutionError, match=r"web-1 cannot go on: part of its memory was lost.*Nothing was changed"
+        ):
+            repairs.recover(WEB)
+        situation = repairs.recover(WEB, may_start_anew=True)
+        assert situation.sentence == "web-1 was started anew on a, from its disks."
+        assert one.vm_on("a", "web-1").state is VmState.RUNNING
+        assert "web-1" not in one.names_on("b")
 
 
 class TestAfterMaintenance:
