@@ -257,6 +257,7 @@ class App:
         """
         from hpconsole.core.availability.leadership import LIFE_S
         from hpconsole.core.balancing.composition import Parts, build_watch
+        from hpconsole.core.balancing.worth import foreseen
 
         parts = Parts(
             pool=self.pool,
@@ -269,8 +270,10 @@ class App:
             decide=self.set_host_status,
             tell=self.notify,
             refresh=self.poller.refresh,
+            reload=lambda: (self.policies.reload(), self.rules.reload()),
         )
-        watch = build_watch(parts, acts=acts, pace=pace, life_s=life_s or LIFE_S, on_round=on_round)
+        duration = foreseen(self.advice.known_forecast)
+        watch = build_watch(parts, acts=acts, pace=pace, life_s=life_s or LIFE_S, duration=duration, on_round=on_round)
         with self._lock:
             if self._closed or self.watch is not None:
                 return self.watch or watch

@@ -44,6 +44,21 @@ def test_ha_proves_every_host_and_says_what_is_missing(capsys: pytest.CaptureFix
     assert any(short["missing"] > 0 for one in unsafe for short in one["shortages"])
 
 
+def test_settings_are_shown_and_changed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    data = ("--data-folder", str(tmp_path))
+    changes = ("--set", "evacuation=none", "--set", "required_pools=fast,slow", "--set", "fences_automatically=no")
+    changed = answer(capsys, "ha", *changes, *data)
+    assert (changed["format"], changed["evacuation"]) == ("hpconsole-ha-settings/1", "none")
+    kept = answer(capsys, "ha", "--settings", *data)
+    assert (kept["evacuation"], kept["required_pools"], kept["fences_automatically"]) == (
+        "none",
+        ["fast", "slow"],
+        False,
+    )
+    for wrong in ("evacuation=some", "nonsense=1", "trouble_after_s=soon", "trouble_after_s=-1"):
+        answer(capsys, "ha", "--set", wrong, *data, code=ExitCode.USAGE)
+
+
 def test_balance_says_why_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     document = answer(capsys, "balance")
     assert document["recommendation"] is None

@@ -32,6 +32,14 @@ def command_of(name: str) -> Callable[[argparse.Namespace, Options], ExitCode] |
     return command
 
 
+def add_ha(command: argparse.ArgumentParser) -> None:
+    """`hpconsole ha`: without options the proof."""
+    command.add_argument("--settings", action="store_true", help="show the settings instead")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting (see --settings); repeatable"
+    )
+
+
 def add_fence(command: argparse.ArgumentParser) -> None:
     """`hpconsole fence HOST`: without options it asks the device whether the host has power."""
     command.add_argument("host", metavar="HOST")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,14 +16,17 @@ from hpconsole.cli.terminal import say
 from hpconsole.core.availability.fencing import Power
 from hpconsole.core.availability.health import HostHealth
 from hpconsole.core.availability.report import HostProof, Unprotected
-from hpconsole.core.availability.settings import FenceDevice
+from hpconsole.core.availability.settings import AvailabilitySettings, FenceDevice
 from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.model.host import LinkState
+from hpconsole.core.scheduler.value_json import from_json, to_json
 
 
 def show_ha(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """The proof before the day. FAILED where a highly available VM could not come back."""
     with session(options) as app:
+        if arguments.settings or arguments.set:
+            return _settings(app, arguments)
         health = app.availability.health()
         proof = app.availability.proof(app.policy, app.reservations())
     if arguments.json:
@@ -39,6 +43,44 @@ def show_ha(arguments: argparse.Namespace, options: Options) -> ExitCode:
         _print_health(health)
         _print_proof(proof.hosts)
     return ExitCode.DONE if proof.is_safe else ExitCode.FAILED
+
+
+def _settings(app: App, arguments: argparse.Namespace) -> ExitCode:
+    """Change what is named, and show all."""
+    settings = app.availability.settings()
+    data = {field.name: to_json(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+    for text in arguments.set:
+        key, equals, value = text.partition("=")
+        if not equals or key not in data:
+            raise UsageError(f"{text} is no setting: write --set KEY=VALUE with one of {', '.join(data)}.")
+        data[key] = _as_written(value, data[key])
+    if arguments.set:
+        app.availability.save_settings(from_json(AvailabilitySettings, data, "settings"))
+    if arguments.json:
+        print_json({"format": "hpconsole-ha-settings/1", **data})
+    else:
+        print_table(["SETTING", "VALUE"], [(key, _shown(value)) for key, value in data.items()])
+    return ExitCode.DONE
+
+
+def _as_written(text: str, example: object) -> object:
+    """A value of the kind the setting has; what is none is refused by who reads it."""
+    if isinstance(example, list):
+        return [part for part in text.split(",") if part]
+    if isinstance(example, bool):
+        return {"yes": True, "no": False}.get(text, text)
+    if isinstance(example, int | float):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _host_json(name: str, health: HostHealth, proof: HostProof | None) -> Json:

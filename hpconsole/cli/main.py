@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hpconsole import __version__
 from hpconsole.cli.afterwards_arguments import add_afterwards, afterwards
-from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_fence, add_watch, command_of
+from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_fence, add_ha, add_watch, command_of
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.maintenance_arguments import add_activate, add_maintenance, add_make_room, of_maintenance
 from hpconsole.cli.migrate_arguments import add_job, add_migrate, add_migration_policy, of_migrations
@@ -205,7 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     add_maintenance(add("maintenance", "empty hosts for maintenance: a plan first, then every VM moved by it"))
     add_activate(add("activate", "bring hosts back from maintenance"))
     add_make_room(add("make-room", "make room for a VM that fits nowhere, by the fewest moves of others"))
-    add("ha", "for each host: which highly available VMs would not come back if it failed now, and for want of what")
+    add_ha(add("ha", "for each host: which highly available VMs would not come back if it failed, for want of what"))
     add_fence(add("fence", "a host's power: give it a fence device, ask it, or switch the host off"))
     add_confirm_off(add("confirm-off", "confirm that a host has no power, so that its VMs are restarted elsewhere"))
     add_watch(add("watch", "look after hosts that fail, affinity and load, without a display"))

@@ -36,6 +36,7 @@ class Parts:
     decide: Callable[[str, HostStatus, str], None]
     tell: Callable[[str, str, str], None]  # severity, sentence, subject
     refresh: Callable[[str], None]
+    reload: Callable[[], object] = lambda: None  # reads rules and policies that another console may have changed
 
 
 def build_watch(
@@ -85,5 +86,6 @@ def build_watch(
         pace=pace,
         acts=acts,
         duration=duration,
+        before_round=parts.reload,
         on_round=on_round,
     )

@@ -47,6 +47,7 @@ class Watch:
         documents: Where is kept who rests.
         submit: Runs a plan.
         tell: Severity, sentence, subject.
+        before_round: Reads what another console may have changed (rules, policies).
         acts: False recommends only (dry run): no lease is taken, nothing is fenced, restarted or moved.
 
     Threads: public methods from any; they return at once, except `close` and `run_now`.
@@ -66,6 +67,7 @@ class Watch:
         pace: Pace | None = None,
         acts: bool = True,
         duration: Duration = assumed_duration,
+        before_round: Callable[[], object] = lambda: None,
         on_round: Callable[[RoundReport], None] = lambda _report: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -80,6 +82,7 @@ class Watch:
         self._pace = pace or Pace()
         self._acts = acts
         self._duration = duration
+        self._before_round = before_round
         self._on_round = on_round
         self._clock = clock
         self._over = threading.Event()
@@ -142,6 +145,7 @@ class Watch:
             StorageError: the database fails; nothing was moved.
         """
         with self._round_lock:
+            self._before_round()
             now = datetime.now(UTC)
             report = run_round(
                 self._snapshot(),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpconsole.core.model.vm import Vm
+from hpconsole.core.planning.forecast import Forecast, Verdict
 from hpconsole.core.scheduler import cpu_load
 from hpconsole.core.scheduler.question import Question
 
@@ -29,6 +30,18 @@ Duration = Callable[[Vm, str, str], float | None]
 def assumed_duration(vm: Vm, _source: str, _destination: str) -> float | None:
     """All memory once over a slow network, with two seconds around it."""
     return 2.0 + vm.memory_kib / 1024 / _ASSUMED_MIB_S
+
+
+def foreseen(known_forecast: Callable[[str, str], Forecast | None]) -> Duration:
+    """What the forecast expects of a VM's migration to a host, from what is known already."""
+
+    def duration(vm: Vm, source: str, destination: str) -> float | None:
+        forecast = known_forecast(vm.uuid, destination)
+        if forecast is None:
+            return assumed_duration(vm, source, destination)
+        return None if forecast.verdict is Verdict.DOES_NOT_CONVERGE else forecast.total_s
+
+    return duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ class Judge:
         self._balancer = balancer
         self._rest_s = rest_s
         self._duration = duration
+        self._durations: dict[str, float | None] = {}
         self._load = cpu_load.shared_load(question)
         self._cpus = cpu_load.shared_cpus(question)
 
@@ -68,7 +82,7 @@ class Judge:
         rows = self._question.columns.row_of
         here, there = rows[source], rows[destination]
         gain_pct = self._gain_pct(vm, here, there)
-        duration_s = self._duration(vm, source, destination)
+        duration_s = self._expected_s(vm, source, destination)
         if duration_s is None:
             return Worth(0, 0, gain_pct, None, f"moving {vm.name} is not expected to end: it writes memory too fast")
         both = [self._cpus[row] for row in (here, there) if self._cpus[row] > 0]
@@ -79,6 +93,12 @@ class Judge:
             f"and takes {duration_s:.0f} s of copying at {cost_pct:.1f} points"
         )
         return Worth(float(gain), float(cost), float(gain_pct), duration_s, sentence)
+
+    def _expected_s(self, vm: Vm, source: str, destination: str) -> float | None:
+        """Asked once per VM: paths differ little beside what guests do, and there may be many hosts."""
+        if vm.uuid not in self._durations:
+            self._durations[vm.uuid] = self._duration(vm, source, destination)
+        return self._durations[vm.uuid]
 
     def _gain_pct(self, vm: Vm, here: int, there: int) -> float:
         if self._balancer == "OptimalForEvenGuestDistribution":
