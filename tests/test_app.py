@@ -14,6 +14,7 @@ from hpconsole.core.errors import HpconsoleError, UriRefused
 from hpconsole.core.events import Event, Notice
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.model.host import LinkState
+from hpconsole.core.planning.migrate import MigrationIntent, plan_migration, why_not_movable
 
 
 class Console:
@@ -152,3 +153,44 @@ def test_given_hosts_are_shown_before_the_database_is_loaded(
     console(tmp_path)
     assert vms_then
     assert vms_then[0] > 0
+
+
+def test_the_chosen_policy_counts_and_one_that_cannot_be_read_is_told(
+    console: Callable[..., Console], tmp_path: Path
+) -> None:
+    first = console(tmp_path, {})
+    assert first.app.policy.name == "none"
+    first.app.policies.copy("evenly_distributed", "mine")
+    first.app.policies.choose("mine")
+    assert first.app.policy.name == "mine"
+    assert first.app.database is not None
+    first.app.database.policies.save("broken", {"weights": 1})
+    first.close()
+    second = console(tmp_path, {})
+    assert second.app.policy.balancer == "OptimalForEvenDistribution"
+    second.wait(lambda: any("policy broken cannot be used" in sentence for sentence in second.notices))
+
+
+def test_a_host_that_a_vm_is_on_its_way_from_or_to_stays(console: Callable[..., Console]) -> None:
+    one = console()
+    names = set(one.cluster.uris())
+
+    def is_measured(name: str) -> bool:
+        host = one.app.store.snapshot.hosts.get(name)
+        return host is not None and host.usage.cpu_pct is not None
+
+    one.wait(lambda: all(is_measured(name) for name in names))
+    movable = [vm for vm in one.app.store.snapshot.vms.values() if not why_not_movable(vm, one.app.store.snapshot)]
+    plan = plan_migration(MigrationIntent((movable[0].uuid,)), one.app.store.snapshot, one.app.policy)
+    step = plan.steps[0]
+    one.cluster.stall_next_migration(step.vm_name)
+    one.app.submit(plan)
+    for name in (step.source, step.destination):
+        with pytest.raises(HpconsoleError, match=f"{name} stays: {step.vm_name} is being moved from or to it"):
+            one.app.remove_host(name)
+        assert name in one.app.hosts
+    assert one.app.executor is not None
+    one.app.executor.cancel(plan.plan_id)
+    one.wait(lambda: one.app.executor is not None and one.app.executor.running() == ())
+    one.app.remove_host(step.destination)
+    assert step.destination not in one.app.hosts
