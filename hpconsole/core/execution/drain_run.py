@@ -15,38 +15,25 @@ from datetime import UTC, datetime, timedelta
 from hpconsole.core.errors import HpconsoleError, PlanningError
 from hpconsole.core.events import StepFinished, StepOutcome
 from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, DrainState, StuckVm
-from hpconsole.core.execution.drain_seeing import are_empty, is_gone, remaining, stuck_now, stuck_that_left
-from hpconsole.core.execution.executor import Executor
-from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.execution.drain_seeing import (
+    are_empty,
+    arriving,
+    is_gone,
+    remaining,
+    stuck_now,
+    stuck_that_left,
+    unseen_departures,
+)
+from hpconsole.core.execution.drain_surroundings import DrainSurroundings
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem, DrainPlan, step_of
-from hpconsole.core.planning.drain_items import Forecaster
 from hpconsole.core.planning.drain_planner import plan_drain
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.planning.projection import without
-from hpconsole.core.scheduler.policies import Policy
-from hpconsole.core.store import Store
 
 _log = logging.getLogger(__name__)
 _MOST_TRIES = 3  # hosts tried for one VM, as the reference's MaxRerunVmOnVdsCount
-
-
-@dataclass(frozen=True, slots=True)
-class DrainSurroundings:
-    """What every drain works with."""
-
-    executor: Executor
-    store: Store
-    pool: ConnectionPool
-    policy: Callable[[], Policy]
-    set_status: Callable[[str, HostStatus, str], object]
-    refresh: Callable[[str], None]
-    forecaster: Forecaster
-    at_once: int = 2  # moves that leave one host at the same time
-    call_s: float = 10.0
-    shut_down_patience_s: float = 180.0  # how long a guest may take to shut down
-    look_s: float = 1.0  # how often it looks by itself; events wake it at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +68,7 @@ class DrainRun:
         self._ended: list[StepFinished] = []
         self._under_way: dict[str, _UnderWay] = {}  # by VM
         self._tries: dict[str, int] = {}
-        self._cancelled: set[str] = set()  # plans
+        self._cancelled: set[str] = set()  # plans, and VMs that others were moving
         self._is_awake = True
         self._is_closing = False
         self._must_plan = plan is None
@@ -189,7 +176,7 @@ class DrainRun:
     def _step(self, snapshot: ClusterSnapshot) -> None:
         """Look at how things are, and do what is next."""
         self._notice_gone(snapshot)
-        if self._cancel_incoming() or self._is_finished(snapshot):
+        if self._cancel_incoming(snapshot) or self._is_finished(snapshot):
             return
         if self.record.state is not DrainState.RUNNING:
             return
@@ -303,9 +290,8 @@ class DrainRun:
         record = self.record
         if not record.intent.hosts:
             return  # room is made as confirmed or not at all
-        gone = {*self._under_way, *(one.vm_uuid for one in record.done), *(one.vm_uuid for one in record.stuck)}
-        here = {vm.uuid for vm in remaining(record, snapshot)}
-        absent = [uuid for uuid in gone if uuid not in here or uuid in self._under_way]
+        # those on their way are held by the executor's promises, those seen where they went by the snapshot
+        absent = [*self._under_way, *unseen_departures(record, snapshot)]
         left_out = record.intent.left_out | {one.vm_uuid for one in record.stuck}
         try:
             plan = plan_drain(
@@ -325,16 +311,31 @@ class DrainRun:
 
     # doing
 
-    def _cancel_incoming(self) -> bool:
-        """Migrations of this console to hosts that are being emptied: cancelled; whether there are any."""
+    def _cancel_incoming(self, snapshot: ClusterSnapshot) -> bool:
+        """Migrations to hosts that are being emptied, this console's or anybody's: cancelled; whether there are any."""
         hosts = set(self.record.intent.hosts)
-        arriving = [status for status in self._with.executor.running() if status.step.destination in hosts]
-        for status in arriving:
-            if status.plan_id not in self._cancelled:
-                self._cancelled.add(status.plan_id)
+        own = [status for status in self._with.executor.running() if status.step.destination in hosts]
+        for status in own:
+            if self._is_first(status.plan_id):
                 self._say(f"{status.step.vm_name} was on its way to {status.step.destination}: cancelled.")
                 self._with.executor.cancel(status.plan_id, status.index)
-        return bool(arriving)
+        mine = {status.step.vm_uuid for status in self._with.executor.running()}
+        for vm in arriving(hosts, snapshot):
+            if vm.uuid not in mine and vm.host is not None and self._is_first(vm.uuid):
+                self._say(f"{vm.name} was on its way here by somebody else's doing: {vm.host} is asked to cancel it.")
+                self._abort(vm.host, vm.uuid)
+        return bool(own)
+
+    def _is_first(self, key: str) -> bool:
+        is_first = key not in self._cancelled
+        self._cancelled.add(key)
+        return is_first
+
+    def _abort(self, source: str, vm_uuid: str) -> None:
+        try:
+            self._with.pool.call(source, lambda host: host.abort_job(vm_uuid), deadline_s=self._with.call_s)
+        except HpconsoleError as error:
+            self._say(f"It could not be cancelled: {error.sentence}")
 
     def _begin_what_may(self, snapshot: ClusterSnapshot) -> None:
         plan = self._plan

@@ -5,6 +5,7 @@ Polls may lag behind what was just done, so a VM that has left counts as gone un
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, StuckVm
@@ -27,11 +28,33 @@ def remaining(record: DrainRecord, snapshot: ClusterSnapshot) -> list[Vm]:
     ]
 
 
+def unseen_departures(record: DrainRecord, snapshot: ClusterSnapshot) -> list[str]:
+    """The VMs that have left, and that the snapshot still shows where they were."""
+    return [
+        gone.vm_uuid
+        for gone in record.done
+        if (vm := snapshot.vms.get(gone.vm_uuid)) is not None
+        and vm.host == gone.source
+        and gone.source in snapshot.hosts
+        and _has_just_left(gone, gone.source, snapshot)
+    ]
+
+
 def _has_just_left(gone: DoneVm | None, host: str, snapshot: ClusterSnapshot) -> bool:
     if gone is None or gone.source != host:
         return False
     seen_at = snapshot.hosts[host].usage.at
     return seen_at is None or seen_at < gone.at + _MARGIN
+
+
+def arriving(hosts: Iterable[str], snapshot: ClusterSnapshot) -> list[Vm]:
+    """The VMs that are being migrated to these hosts by anybody: they still run elsewhere."""
+    names = set(hosts)
+    return [
+        vm
+        for vm in snapshot.vms.values()
+        if vm.is_migrating and vm.host not in names and any(other.host in names for other in vm.other_processes)
+    ]
 
 
 def is_gone(vm_uuid: str, host_name: str, snapshot: ClusterSnapshot, since: datetime) -> bool:
@@ -45,6 +68,8 @@ def is_gone(vm_uuid: str, host_name: str, snapshot: ClusterSnapshot, since: date
 def are_empty(record: DrainRecord, snapshot: ClusterSnapshot) -> bool:
     """Whether every host of the drain answers and was seen without VMs."""
     hosts = [snapshot.hosts.get(name) for name in record.intent.hosts]
+    if arriving(record.intent.hosts, snapshot):
+        return False
     return bool(hosts) and all(
         host is not None and host.link.state is LinkState.CONNECTED and not snapshot.vms_on(host.name) for host in hosts
     )

@@ -23,7 +23,8 @@ from hpconsole.core.execution.drain_record import (
     record_from_json,
     record_to_json,
 )
-from hpconsole.core.execution.drain_run import DrainRun, DrainSurroundings
+from hpconsole.core.execution.drain_run import DrainRun
+from hpconsole.core.execution.drain_surroundings import DrainSurroundings
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.drain import DrainIntent, DrainPlan
 

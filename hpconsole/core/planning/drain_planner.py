@@ -187,7 +187,9 @@ def _sorted(intent: DrainIntent, snapshot: ClusterSnapshot) -> _Sorted:
             else:
                 moving.append(vm)
     arriving = [
-        vm.name for vm in snapshot.vms.values() if vm.is_migrating and set(vm.also_running_on) & set(intent.hosts)
+        vm.name
+        for vm in snapshot.vms.values()
+        if vm.is_migrating and vm.host not in intent.hosts and any(o.host in intent.hosts for o in vm.other_processes)
     ]
     if arriving:
         notes.append(f"Migrations to these hosts are cancelled: {', '.join(sorted(arriving))}.")

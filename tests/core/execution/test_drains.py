@@ -18,6 +18,7 @@ from hpconsole.core.hypervisor.simulated.guests import GuestModel
 from hpconsole.core.model.host import HostStatus, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.drain import DrainIntent, leaving_out, powering_off
+from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from tests.core.execution.console import FAST, WAIT_S, a_cluster, a_guest, a_pinned_guest, uuid_of
 
 DO_NOT_MIGRATE = "<hpc:vm xmlns:hpc='urn:hpconsole:vm:1'><hpc:migration mode='do_not_migrate' chosen='yes'/></hpc:vm>"
@@ -238,8 +239,6 @@ def test_incoming_migrations_are_cancelled(console: Callable[[SimulatedCluster],
     cluster = a_cluster(a_guest("web-1"), a_guest("web-2"), link_mib_s=60)
     told = console(cluster)
     told.snapshot(lambda seen: len(seen.vms_on("a")) == 2)
-    from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
-
     snapshot = told.app.store.snapshot
     told.app.submit(plan_migration(MigrationIntent((uuid_of("web-1"),), "b"), snapshot, told.app.policy))
     told.until(lambda: any(isinstance(event, StepStarted) for event in told.events))
@@ -268,3 +267,19 @@ def _as_of_an_ended_process(app: App, drain_id: str) -> None:
     body["pid"], body["process_started"], body["console_id"] = 2**22 + 1, "", "gone"
     app.database.documents.save("drain", drain_id, body)
     app.maintenance._others.pop(drain_id, None)
+
+
+def test_a_migration_that_somebody_else_began_is_cancelled_too(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(a_guest("web-1"), a_guest("web-2"), link_mib_s=20)
+    told, other = console(cluster), console(cluster)
+    other.snapshot(lambda seen: len(seen.vms_on("a")) == 2)
+    snapshot = other.app.store.snapshot
+    other.app.submit(plan_migration(MigrationIntent((uuid_of("web-1"),), "b"), snapshot, other.app.policy))
+    told.snapshot(lambda seen: any(vm.is_migrating and vm.other_processes for vm in seen.vms.values()))
+    plan = told.app.maintenance.plan(DrainIntent(("b",)))
+    assert any("are cancelled: web-1" in note for note in plan.notes)
+    drain_id = told.app.maintenance.start(plan).drain_id
+    told.drain(drain_id, DrainState.DONE)
+    assert names_on(cluster, "a") == {"web-1", "web-2"}
+    assert names_on(cluster, "b") == set()
+    cluster.close()
