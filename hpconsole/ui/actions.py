@@ -120,7 +120,7 @@ ALL = (
         "host-remove", "Ctrl+Shift+M", why_not=_why_not_host,
     ),
     ActionSpec(
-        "activate", "&Activate", "Let VMs be placed on the selected hosts again", "running", why_not=_why_not_host
+        "activate", "A&ctivate", "Let VMs be placed on the selected hosts again", "running", why_not=_why_not_host
     ),
     ActionSpec("new_vm", "&New VM…", "Make a VM, on the selected host or where it fits", "vm-add", "Ctrl+Shift+N"),
     ActionSpec("edit_vm", "&Edit VM…", "Change the selected VM", "edit", "Ctrl+E", why_not=_why_not_one_vm),

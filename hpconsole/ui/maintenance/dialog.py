@@ -52,17 +52,17 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.maintenance import Maintenance
 
 COLUMNS: tuple[Column[ItemRow], ...] = (
-    Column("#", lambda r: r.place, lambda r: str(r.place), align=Align.RIGHT, width=36, tone=lambda _: Tone.MUTED),
+    Column("#", lambda r: r.place, lambda r: str(r.place), align=Align.RIGHT, width=46, tone=lambda _: Tone.MUTED),
     Column("VM", lambda r: fmt.natural(r.item.vm_name), lambda r: r.item.vm_name, width=150),
-    Column("From", lambda r: fmt.natural(r.item.source), lambda r: r.item.source, width=88),
-    Column("What happens", lambda r: r.action[0], lambda r: r.action[0], tone=lambda r: r.action[1], width=126,
+    Column("From", lambda r: fmt.natural(r.item.source), lambda r: r.item.source, width=80),
+    Column("What happens", lambda r: r.action[0], lambda r: r.action[0], tone=lambda r: r.action[1], width=122,
            is_toned_when_selected=True),
-    Column("To", lambda r: fmt.natural(r.destination), lambda r: r.destination, width=132),
-    Column("Wave", lambda r: r.item.wave or None, lambda r: str(r.item.wave or ""), align=Align.RIGHT, width=50,
+    Column("To", lambda r: fmt.natural(r.destination), lambda r: r.destination, width=100),
+    Column("Wave", lambda r: r.item.wave or None, lambda r: str(r.item.wave or ""), align=Align.RIGHT, width=62,
            tooltip=lambda _: "VMs of one wave may move at the same time"),
-    Column("Performance there", lambda r: r.performance[0], lambda r: r.performance[0],
-           tone=lambda r: r.performance[1], width=128, is_toned_when_selected=True),
-    Column("Takes about", lambda r: r.took, lambda r: r.took, width=170),
+    Column("Performance", lambda r: r.performance[0], lambda r: r.performance[0],
+           tone=lambda r: r.performance[1], width=126, is_toned_when_selected=True),
+    Column("Takes about", lambda r: r.took, lambda r: r.took, width=186),
     Column("Now", lambda r: r.state, lambda r: r.state, tone=lambda r: r.state_tone, width=120,
            is_toned_when_selected=True),
 )  # fmt: skip
@@ -143,7 +143,7 @@ class MaintenanceDialog(QDialog):
         splitter.setHandleWidth(9)
         splitter.addWidget(self._build_table())
         splitter.addWidget(self._build_detail())
-        splitter.setSizes([730, 360])
+        splitter.setSizes([790, 300])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
@@ -160,6 +160,9 @@ class MaintenanceDialog(QDialog):
         self._model.setParent(self)
         self._view = table_view(self._model, "maintenance_table", "What becomes of each VM, in order")
         self._view.setSelectionMode(self._view.SelectionMode.SingleSelection)
+        titles = [column.title for column in COLUMNS]
+        self._view.setColumnHidden(titles.index("From"), len(self._intent.hosts) == 1)
+        self._now = titles.index("Now")
         self._selection = KeyedSelection(self._view, self._model)
         self._selection.changed.connect(self._show_detail)
         return framed(self._view)
@@ -374,6 +377,7 @@ class MaintenanceDialog(QDialog):
     def _show_state(self) -> None:
         plan, record = self._plan, self._record
         is_live = record is not None and not record.state.is_over
+        self._view.setColumnHidden(self._now, record is None)
         is_moving = is_live and record is not None and record.state.value == "running"
         if record is not None:
             self._question.setText(record.title)
