@@ -15,6 +15,7 @@ from tests.lab.host import Host
 # Where libvirt keeps what must survive a boot; /run is no disk.
 _ON_DISK = ("/etc/libvirt/qemu", "/var/lib/libvirt", "/var/log/libvirt")
 _QEMU = "/usr/bin/qemu-system-x86_64"
+_ASIDE = "/usr/bin/qemu-img"  # a program the hosts do not need, in whose place QEMU stands while it is wrapped
 _CGROUP = Path("/sys/fs/cgroup/memory")
 _MIB = 1024 * 1024
 
@@ -84,14 +85,15 @@ class PoorMemory:
 
 def take_cpu_feature(host: Host, feature: str) -> None:
     """Let the host's QEMU offer guests no CPU with this feature, as an older processor would."""
-    real = f"{host.folder}/qemu-real"
     wrapper = host.folder / "qemu-poor"
     switches = " ".join(f"-global {model}-x86_64-cpu.{feature}=off" for model in ("qemu64", "max"))
-    wrapper.write_text(f'#!/bin/sh\nexec {real} "$@" {switches}\n')
+    wrapper.write_text(f'#!/bin/bash\nexec -a "$0" {_ASIDE} "$@" {switches}\n')
     wrapper.chmod(0o755)
-    host.run("sh", "-ec", f"touch {real}; mount --bind {_QEMU} {real}; mount --bind {wrapper} {_QEMU}")
+    # in a folder of its own QEMU would not find its modules
+    host.run("sh", "-ec", f"mount --bind {_QEMU} {_ASIDE}; mount --bind {wrapper} {_QEMU}")
 
 
 def give_cpu_back(host: Host) -> None:
     """End `take_cpu_feature`."""
-    host.run("sh", "-c", f"umount {_QEMU} && umount {host.folder}/qemu-real", check=False)
+    host.run("sh", "-c", f"umount {_QEMU}; umount {_ASIDE}", check=False)
+    (host.folder / "qemu-poor").unlink(missing_ok=True)

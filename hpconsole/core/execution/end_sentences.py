@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
-from hpconsole.core.errors import HypervisorError, OperationRefused
+from hpconsole.core.errors import ConnectionLost, HypervisorError, OperationRefused
 from hpconsole.core.execution.end_states import EndState, HostView
 
 # What libvirt says, as a pattern, and what it means. The source's libvirt passes on what the destination's says, so
 # that "host a refused" would name the wrong one.
 _MEANINGS = (
     (r"Cannot allocate memory|[Oo]ut of memory|cannot set up guest memory", "{there} has no memory left for it."),
-    (r"No space left on device|disk quota", "the disk of {there} is full."),
+    (r"No space left on device|[Dd]isk quota", "the disk of {there} is full."),
+    (r"[Ff]ailed to write|[Cc]annot write data", "{there} cannot write to its disk: it is full, or broken."),
     (
         r"doesn't match specification|missing features|CPU .*(incompatible|not compatible)",
         "{there} cannot give it the CPU it has.",
@@ -22,7 +23,7 @@ _MEANINGS = (
     ),
     (r"Lost connection to destination", "the connection to its process on {there} broke."),
     (r"unexpectedly closed the monitor|process exited while connecting", "its process on {there} ended."),
-    (r"domain is not running", "its process on {here} or {there} ended."),
+    (r"domain( '.*')? is not running", "its process on {here} or {there} ended."),
     (r"unable to connect to server at|[Nn]o route to host|[Cc]onnection refused", "{here} cannot reach {there}."),
     (
         r"another migration job|already active|not being migrated|is being migrated|another job",
@@ -33,6 +34,8 @@ _MEANINGS = (
 
 def why_it_failed(error: HypervisorError, here: str, there: str) -> str:
     """What libvirt's answer to the migration from `here` to `there` means, in words that end a sentence."""
+    if isinstance(error, ConnectionLost):
+        return f"the connection to host {error.subject} broke." if error.subject else error.sentence
     if isinstance(error, OperationRefused):
         for pattern, meaning in _MEANINGS:
             if re.search(pattern, error.detail):
