@@ -151,3 +151,28 @@ def _under_way(lab: Lab) -> list[str]:
         for host in hosts
         if host != "a"
     ]
+
+
+@pytest.mark.long
+def test_a_killed_console_s_drain_goes_on(lab: Lab, tmp_path: Path) -> None:
+    """Killed in the middle (SIGKILL); the same command again finishes it, and nobody is moved twice."""
+    full = a_full_host(lab, plain=2, pinned=2, dirty_mib_s=1)
+    lab.fault.shape("a", "60mbit")
+    words = command(lab, tmp_path, "maintenance", "a", "--yes", "--power-off", "stuck", "--reason", "new disks")
+    console = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: bool(_under_way(lab)), within_s=60, complaint="no migration began")
+    finally:
+        console.kill()
+        console.wait()
+    lab.fault.heal("a")
+    (host,) = (host for host in say(lab, tmp_path, "hosts")["hosts"] if host["name"] == "a")
+    assert host["status"] == "preparing for maintenance"
+    assert full.stuck.uuid in lab.qemu_processes(), "not before the others have left"
+
+    result = say(lab, tmp_path, "maintenance", "a", "--yes", "--power-off", "stuck")["result"]
+
+    assert (result["state"], result["hosts"]) == ("done", {"a": "maintenance"})
+    check_untouched(lab, full)
+    moved = [name for name, _, outcome, _ in journal(tmp_path) if outcome is StepOutcome.DONE]
+    assert sorted(moved) == sorted(guest.name for guest in full.movable), "each exactly once"
