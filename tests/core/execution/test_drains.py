@@ -17,7 +17,8 @@ from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
 from hpconsole.core.model.host import HostStatus, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
-from hpconsole.core.planning.drain import DrainIntent, leaving_out, powering_off
+from hpconsole.core.model.vm import VmState
+from hpconsole.core.planning.drain import DrainIntent, leaving_out, powering_off, shutting_down
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from tests.core.execution.console import FAST, WAIT_S, a_cluster, a_guest, a_pinned_guest, uuid_of
 
@@ -282,4 +283,42 @@ def test_a_migration_that_somebody_else_began_is_cancelled_too(console: Callable
     told.drain(drain_id, DrainState.DONE)
     assert names_on(cluster, "a") == {"web-1", "web-2"}
     assert names_on(cluster, "b") == set()
+    cluster.close()
+
+
+def test_a_vm_that_appears_meanwhile_is_moved_as_well(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(a_guest("web-1"), a_guest("late", is_running=False), link_mib_s=100)
+    told = console(cluster)
+    drain_id = begun(told, "a")
+    told.until(lambda: any(isinstance(event, StepStarted) for event in told.events))
+    hypervisor = cluster.open(cluster.uris()["a"])
+    hypervisor.start(uuid_of("late"))
+    hypervisor.close()
+    record = told.drain(drain_id, DrainState.DONE)
+    assert {one.vm_name for one in record.done} == {"web-1", "late"}
+    assert names_on(cluster, "a") == set()
+    cluster.close()
+
+
+def test_a_vm_is_shut_down_only_by_choice_and_last(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(a_guest("web-1"), a_guest("batch"))
+    told = console(cluster)
+    told.snapshot(lambda seen: len(seen.vms_on("a")) == 2)
+    drain_id = begun(told, "a", intent=shutting_down(DrainIntent(("a",)), uuid_of("batch")))
+    record = told.drain(drain_id, DrainState.DONE)
+    assert [(one.vm_name, bool(one.destination)) for one in record.done] == [("web-1", True), ("batch", False)]
+    assert told.snapshot(lambda seen: not seen.vms_on("a")).vms[uuid_of("batch")].state is VmState.SHUT_OFF
+    cluster.close()
+
+
+def test_room_is_made_and_the_vm_moves_in(console: Callable[[SimulatedCluster], Told]) -> None:
+    cluster = a_cluster(a_guest("web-1"), a_pinned_guest("db-1"))
+    told = console(cluster)
+    told.snapshot(lambda seen: len(seen.vms_on("a")) == 2)
+    plan = told.app.maintenance.plan_room(uuid_of("db-1"))
+    assert [item.vm_name for item in plan.moves] == ["db-1"]
+    record = told.drain(told.app.maintenance.start(plan).drain_id, DrainState.DONE)
+    assert record.title == "Make room for db-1"
+    assert names_on(cluster, plan.moves[0].destination or "") == {"db-1"}
+    assert not told.app.statuses.all(), "no host is in maintenance for that"
     cluster.close()
