@@ -151,10 +151,10 @@ ENDS = {
     EndState.PAUSED_ON_SOURCE: (StepOutcome.FAILED, ["recover", "ask_again"]),
     EndState.PAUSED_ON_DESTINATION: (StepOutcome.FAILED, ["recover", "ask_again"]),
     EndState.BROKEN_POST_COPY: (StepOutcome.FAILED, ["recover", "ask_again"]),
-    EndState.LOST_POST_COPY: (StepOutcome.FAILED, ["ask_again"]),
+    EndState.LOST_POST_COPY: (StepOutcome.FAILED, ["recover", "ask_again"]),
     EndState.ELSEWHERE: (StepOutcome.FAILED, []),
     EndState.STILL_MIGRATING: (StepOutcome.UNKNOWN, ["ask_again"]),
-    EndState.NOWHERE: (StepOutcome.FAILED, ["ask_again"]),
+    EndState.NOWHERE: (StepOutcome.FAILED, ["recover", "ask_again"]),
     EndState.TWICE: (StepOutcome.FAILED, ["ask_again"]),
     EndState.UNKNOWN: (StepOutcome.UNKNOWN, ["ask_again"]),
 }

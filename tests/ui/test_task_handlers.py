@@ -148,6 +148,17 @@ def test_a_broken_post_copy_is_recovered(
     assert not recover.isVisible()
 
 
+def test_what_lost_its_memory_is_started_anew_only_knowing_that(
+    qtbot: QtBot, window: MainWindow, console: FakeConsole, run: Callable[[Plan], None]
+) -> None:
+    plan = a_plan("vm-1")
+    run(plan)
+    ended(console, plan, StepOutcome.FAILED, EndState.LOST_POST_COPY)
+    click(button(qtbot, window, "task_recover"))
+    assert "in memory is lost" in answer(qtbot, window, "yes")
+    qtbot.waitUntil(lambda: ("start anew", "uuid-vm-1") in console.calls)
+
+
 @pytest.mark.parametrize(
     ("end", "outcome", "where"),
     [

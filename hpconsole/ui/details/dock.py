@@ -131,7 +131,7 @@ class DetailsDock(QDockWidget):
             return
         self._title.setText(vm.name)
         where = f" on {vm.host}" if vm.host else ""
-        self._state.setText(f"{'migrating' if vm.is_migrating else vm.state.value}{where}   {vm.uuid}")
+        self._state.setText(f"{'migrating' if vm.is_migrating else vm.state.value}{where}\n{vm.uuid}")
         found = sections(vm, self._snapshot.loads.get(vm.uuid))
         if found != self._shown:
             self._shown = found

@@ -52,14 +52,16 @@ ENTRY_COLUMNS: tuple[Column[Entry], ...] = (
     Column("To", lambda r: fmt.natural(r.last.destination), lambda r: r.last.destination, width=110),
     Column("Ended", lambda r: r.outcome_text, lambda r: r.outcome_text, tone=lambda r: r.mark[1], width=104,
            is_toned_when_selected=True),
-    Column("Attempts", lambda r: len(r.attempts), _attempts, align=Align.RIGHT, width=76),
+    Column("Attempts", lambda r: len(r.attempts), _attempts, align=Align.RIGHT, width=84),
     Column("Took", lambda r: r.total_s, lambda r: fmt.seconds(r.total_s), align=Align.RIGHT, width=92),
     Column("Pause", lambda r: r.downtime_ms, lambda r: fmt.milliseconds(r.downtime_ms), align=Align.RIGHT, width=82),
     Column("Against forecast", lambda r: r.forecast_error, _error_text, align=Align.RIGHT, width=120,
            tooltip=lambda _: "How much longer (+) or shorter (-) it took than was foreseen"),
+    Column("What came of it", lambda r: r.last.sentence, lambda r: r.last.sentence, tone=lambda _: Tone.MUTED,
+           width=200),
 )  # fmt: skip
 _MEASURE_COLUMNS: tuple[Column[tuple[int, Measure]], ...] = (
-    Column("", lambda r: r[0], lambda r: r[1].what, width=104, tone=lambda _: Tone.MUTED),
+    Column("", lambda r: r[0], lambda r: r[1].what, width=118, tone=lambda _: Tone.MUTED),
     Column("Foreseen", lambda r: r[1].foreseen, lambda r: r[1].foreseen, align=Align.RIGHT, width=96),
     Column("Measured", lambda r: r[1].measured, lambda r: r[1].measured, align=Align.RIGHT, width=96),
     Column("", lambda r: r[1].remark, lambda r: r[1].remark, width=150, tone=lambda _: Tone.MUTED),
@@ -220,7 +222,7 @@ class HistoryDialog(QDialog):
                 widget.hide()
                 widget.deleteLater()
         for text, tone in story(entry, lines, datetime.now(UTC)) if entry is not None else ():
-            label = TextLabel(text, name="history_line", tone=tone, wraps=True)
+            label = TextLabel(text, name="history_line", tone=tone, is_bold=tone is Tone.ACCENT, wraps=True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._story.addWidget(label)
         self._story.addStretch(1)

@@ -93,6 +93,8 @@ class Entry:
     @property
     def forecast_error(self) -> float | None:
         """How far the total time was from the forecast, as a share of what it took; below 0: sooner than foreseen."""
+        if self.last.outcome is not StepOutcome.DONE:
+            return None
         foreseen, measured = number(forecast_of(self.last), "total_s"), number(self.last.statistics, "total_s")
         return (measured - foreseen) / measured if foreseen is not None and measured else None
 

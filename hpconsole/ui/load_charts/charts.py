@@ -227,6 +227,8 @@ class _Legend(QWidget):
         for place, name in enumerate(hosts):
             pen = QPen(_pen(place, theme, Stress.NONE))
             pen.setWidth(3)
+            if place >= _DISTINCT:
+                pen.setDashPattern([1.6, 1.4])  # in widths of the pen: three pieces fit
             entry = _LegendEntry(name, pen)
             entry.pointed.connect(self.pointed)
             self._grid.addWidget(entry, place % _LEGEND_ROWS, place // _LEGEND_ROWS)

@@ -40,6 +40,7 @@ class LimitsDialog(QDialog):
         self._is_pause_set.setObjectName("limits_pause")
         self._pause = _spin("limits_pause_value", (1, _MOST_PAUSE_MS), limit_ms or _FIRST_PAUSE_MS, " ms", 100)
         self._note = TextLabel(name="limits_note", tone=Tone.MUTED, wraps=True)
+        self._note.setMinimumHeight(3 * self._note.fontMetrics().lineSpacing() + 4)
         self._now = f"Now: sends {fmt.mib_s(sent)}" if sent else ""
         if limit_ms is not None:
             self._now += f"{', ' if self._now else 'Now: '}a pause of {fmt.milliseconds(limit_ms)} is allowed"

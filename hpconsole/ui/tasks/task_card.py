@@ -23,7 +23,7 @@ from hpconsole.ui.tasks.task_actions import TaskAction
 from hpconsole.ui.tasks.task_book import ICONS, TONES, Key, Task, TaskState
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
-from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _STEPS = 1000
 
@@ -46,8 +46,8 @@ class TaskCard(QFrame):
         self._offered = frozenset(offered)
         self._shown: Task | None = None
         self._mark = QLabel()
-        self._title = TextLabel(name="task_title", is_bold=True)
-        self._route = TextLabel(name="task_route", tone=Tone.MUTED)
+        self._title = ElidedLabel(name="task_title", is_bold=True)  # a narrow dock needs the room for the buttons
+        self._route = ElidedLabel(name="task_route", tone=Tone.MUTED)
         self._bar = QProgressBar()
         self._bar.setObjectName("task_progress")
         self._bar.setProperty("thin", "true")
