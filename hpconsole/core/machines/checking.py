@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from hpconsole.core.amounts import kib
 from hpconsole.core.errors import HpconsoleError, InvalidEdit
 from hpconsole.core.machines import checking_devices, checking_pinning
 from hpconsole.core.machines.draft import Firmware, MigrationMode, VmDraft
@@ -144,16 +145,12 @@ def _memory(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
         if memory > most:
             yield Problem(
                 "memory_kib",
-                f"{size(memory)} are more than any host has: {largest.name} has the most, {_rounded(most)}.",
+                f"{size(memory)} are more than any host has: {largest.name} has the most, {kib(most)}.",
             )
     elif memory > 2**44:
         yield Problem("memory_kib", f"{size(memory)} are more than any host can have.")
     if not 0 < draft.memory_now_kib <= memory:
         yield Problem("memory_now_kib", f"The balloon can give the VM up to {size(memory)}, and not nothing.")
-
-
-def _rounded(kib: int) -> str:
-    return f"{kib / (1 << 20):,.1f} GiB" if kib >= 1 << 20 else f"{kib // 1024:,} MiB"
 
 
 def _hosts(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:

@@ -61,24 +61,25 @@ LABELS = {
     "profile": "Set by High Performance",
     "xml": "XML",
 }
-_ENUM_WORDS: dict[StrEnum, str] = {
-    OptimizedFor.DESKTOP: "Desktop",
-    OptimizedFor.SERVER: "Server",
-    OptimizedFor.HIGH_PERFORMANCE: "High Performance",
-    CpuPinningPolicy.NONE: "None",
-    CpuPinningPolicy.MANUAL: "Manual",
-    CpuPinningPolicy.RESIZE_AND_PIN_NUMA: "Resize and pin to NUMA",
-    CpuPinningPolicy.DEDICATED: "Dedicated",
-    CpuPinningPolicy.ISOLATE_THREADS: "Isolate threads",
-    CpuPinningPolicy.KEEP_SHAPE: "Keep the shape",
-    Graphics.NONE: "headless",
-    Graphics.VNC: "VNC",
-    Graphics.SPICE: "SPICE",
-    Graphics.OTHER: "another one",
-    Firmware.BIOS: "BIOS",
-    Firmware.UEFI: "UEFI",
-    Firmware.UEFI_SECURE: "UEFI with secure boot",
-    Firmware.CUSTOM: "named in the XML",
+# By kind, too: “none” of one kind equals, and hashes as, “none” of another.
+_ENUM_WORDS: dict[tuple[type[StrEnum], StrEnum], str] = {
+    (OptimizedFor, OptimizedFor.DESKTOP): "Desktop",
+    (OptimizedFor, OptimizedFor.SERVER): "Server",
+    (OptimizedFor, OptimizedFor.HIGH_PERFORMANCE): "High Performance",
+    (CpuPinningPolicy, CpuPinningPolicy.NONE): "None",
+    (CpuPinningPolicy, CpuPinningPolicy.MANUAL): "Manual",
+    (CpuPinningPolicy, CpuPinningPolicy.RESIZE_AND_PIN_NUMA): "Resize and pin to NUMA",
+    (CpuPinningPolicy, CpuPinningPolicy.DEDICATED): "Dedicated",
+    (CpuPinningPolicy, CpuPinningPolicy.ISOLATE_THREADS): "Isolate threads",
+    (CpuPinningPolicy, CpuPinningPolicy.KEEP_SHAPE): "Keep the shape",
+    (Graphics, Graphics.NONE): "headless",
+    (Graphics, Graphics.VNC): "VNC",
+    (Graphics, Graphics.SPICE): "SPICE",
+    (Graphics, Graphics.OTHER): "another one",
+    (Firmware, Firmware.BIOS): "BIOS",
+    (Firmware, Firmware.UEFI): "UEFI",
+    (Firmware, Firmware.UEFI_SECURE): "UEFI with secure boot",
+    (Firmware, Firmware.CUSTOM): "named in the XML",
 }
 _CPU_MODES = {
     "host-passthrough": "pass-through host CPU",
@@ -101,7 +102,7 @@ def shown(field: str, value: object) -> str:
     if isinstance(value, MigrationMode):
         return NAMES[value]
     if isinstance(value, StrEnum):
-        return _ENUM_WORDS.get(value, value.value)
+        return _ENUM_WORDS.get((type(value), value), value.value)
     if isinstance(value, int) and field.endswith("_kib"):
         return size(value)
     if field == "cpu_mode":

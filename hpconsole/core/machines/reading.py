@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import lru_cache
+from typing import Any
 
 from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.hypervisor import safe_xml
@@ -47,8 +48,6 @@ def read_draft(xml: str) -> VmDraft:
     root = safe_xml.parse(xml, what="The definition")
     vm = vm_from_xml(xml)
     devices = root.find("devices")
-    graphics, video = _display(devices)
-    watchdog = _device(devices, "watchdog")
     intent = vm.intent
     return VmDraft(
         xml=xml,
@@ -74,11 +73,7 @@ def read_draft(xml: str) -> VmDraft:
         is_migration_mode_chosen=intent.is_migration_mode_chosen,
         high_availability=intent.high_availability,
         priority=intent.priority,
-        watchdog_model="" if watchdog is None else watchdog.get("model", ""),
-        watchdog_action="reset" if watchdog is None else watchdog.get("action", "reset"),
-        has_balloon=not any(balloon.get("model") == "none" for balloon in _all(devices, "memballoon")),
         iothreads=vm.iothreads,
-        is_multi_queue=any(_queues(nic) for nic in _all(devices, "interface")),
         cpu_shares=_shares(root),
         huge_page_kib=vm.huge_page_kib,
         shares_pages=root.find("memoryBacking/nosharepages") is None,
@@ -89,16 +84,7 @@ def read_draft(xml: str) -> VmDraft:
         numa_nodes=_nodes(vm),
         numa_tune=vm.numa_tune,
         per_host=tuple(HostMap(own.host, format_pinning(own.vcpus), own.numa) for own in intent.per_host),
-        disks=tuple(_disk(disk, place) for place, disk in enumerate(_all(devices, "disk"))),
-        nics=tuple(_nic(nic, place) for place, nic in enumerate(_all(devices, "interface"))),
-        graphics=graphics,
-        video_model=video,
-        has_serial_console=_device(devices, "console") is not None or _device(devices, "serial") is not None,
-        has_usb=not any(c.get("type") == "usb" and c.get("model") == "none" for c in _all(devices, "controller")),
-        has_smartcard=_device(devices, "smartcard") is not None,
-        has_rng=_device(devices, "rng") is not None,
-        has_sound=_device(devices, "sound") is not None,
-        has_tpm=_device(devices, "tpm") is not None,
+        **_device_fields(root.find("devices")),
         firmware=_firmware(root.find("os")),
         boot_devices=_boot_devices(root.find("os"), devices),
         has_boot_menu=_attribute(root.find("os/bootmenu"), "enable") == "yes",
@@ -195,6 +181,28 @@ def _boot_devices(system: Element | None, devices: Element | None) -> tuple[str,
 
 
 # --- devices ----------------------------------------------------------------------
+
+
+def _device_fields(devices: Element | None) -> dict[str, Any]:
+    """The fields of the draft that are about devices."""
+    graphics, video = _display(devices)
+    watchdog = _device(devices, "watchdog")
+    return {
+        "watchdog_model": "" if watchdog is None else watchdog.get("model", ""),
+        "watchdog_action": "reset" if watchdog is None else watchdog.get("action", "reset"),
+        "has_balloon": not any(balloon.get("model") == "none" for balloon in _all(devices, "memballoon")),
+        "is_multi_queue": any(_queues(nic) for nic in _all(devices, "interface")),
+        "disks": tuple(_disk(disk, place) for place, disk in enumerate(_all(devices, "disk"))),
+        "nics": tuple(_nic(nic, place) for place, nic in enumerate(_all(devices, "interface"))),
+        "graphics": graphics,
+        "video_model": video,
+        "has_serial_console": _device(devices, "console") is not None or _device(devices, "serial") is not None,
+        "has_usb": not any(c.get("type") == "usb" and c.get("model") == "none" for c in _all(devices, "controller")),
+        "has_smartcard": _device(devices, "smartcard") is not None,
+        "has_rng": _device(devices, "rng") is not None,
+        "has_sound": _device(devices, "sound") is not None,
+        "has_tpm": _device(devices, "tpm") is not None,
+    }
 
 
 def _display(devices: Element | None) -> tuple[Graphics, str]:

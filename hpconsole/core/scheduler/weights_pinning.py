@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hpconsole.core.model.vm import CpuPinningPolicy, OptimizedFor, Vm
+from hpconsole.core.model.vm import CpuPinningPolicy, Vm
 from hpconsole.core.scheduler import node_columns, socket_shape
 from hpconsole.core.scheduler.columns import Bools, Floats, HostColumns
 from hpconsole.core.scheduler.demand import Demand, NodeNeed
@@ -23,14 +23,7 @@ _ALLOCATED = (CpuPinningPolicy.DEDICATED, CpuPinningPolicy.ISOLATE_THREADS)
 
 
 def _is_demanding(vm: Vm) -> bool:
-    return (
-        vm.intent.optimized_for is OptimizedFor.HIGH_PERFORMANCE
-        or vm.cpu.is_passthrough
-        or vm.intent.cpu_pinning_policy.is_exclusive
-        or bool(pinned_cpus(vm))
-        or any(node.host_nodes for node in vm.virtual_nodes)
-        or any(pin.host_nodes for pin in vm.intent.numa_pins)
-    )
+    return vm.is_pinned_or_high_performance or bool(pinned_cpus(vm))
 
 
 def _fits_shape(question: Question, vm: Vm) -> Floats:

@@ -60,7 +60,7 @@ BAD: dict[str, tuple[str, dict[str, Any], str]] = {
     "long": ("name", {"name": "x" * 300}, "300 characters"),
     "4096 vCPUs": ("topology", {"topology": VcpuTopology(1, 4096, 1), "vcpus_now": 4096}, "4,096 vCPUs are more"),
     "no cores": ("topology", {"topology": VcpuTopology(1, 0, 1)}, "at least 1"),
-    "memory": ("memory_kib", {"memory_kib": 1 << 40}, "host-a has the most, 128.0 GiB"),
+    "memory": ("memory_kib", {"memory_kib": 1 << 40}, "host-a has the most, 128 GiB"),
     "no memory": ("memory_kib", {"memory_kib": 0}, "at least 1 MiB"),
     "balloon": ("memory_now_kib", {"memory_now_kib": 8 << 20}, "up to 2 GiB"),
     "host": ("allowed_hosts", {"allowed_hosts": ("nowhere",)}, "no host named nowhere"),
