@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.migration import Timings
     from hpconsole.core.execution.repairs import Repairs
     from hpconsole.core.execution.steering import JobChange
+    from hpconsole.core.execution.step_queue import Limits
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
@@ -198,6 +199,7 @@ class App:
                 timings=self._timings,
                 refresh=self.poller.refresh,
                 how=self._policies.effective,
+                limits=self._kept_limits(database),
                 foresee=self._advice.with_forecast,
             )
             self._maintenance = Maintenance.of(self, self._executor, self._advice.known_forecast)
@@ -395,6 +397,28 @@ class App:
         if not self._ready.wait(30) or self._advice is None:
             raise HpconsoleError("The console is still starting. Try again in a moment.")
         return self._advice
+
+    def set_queue_limits(self, limits: Limits) -> None:
+        """How many migrations may run at once, from now on and in the next runs.
+
+        Raises:
+            HpconsoleError: the console is still starting, or it holds for this run only since the database fails.
+        """
+        from hpconsole.core.execution.queue_limits import keep_limits
+
+        if not self._ready.wait(30) or self._executor is None:
+            raise HpconsoleError("The console is still starting. Try again in a moment.")
+        self._executor.control.set_limits(limits)
+        keep_limits(self.database, limits)
+
+    def _kept_limits(self, database: Database | None) -> Limits:
+        from hpconsole.core.execution.queue_limits import kept_limits
+
+        try:
+            return kept_limits(database)
+        except StorageError as error:
+            self.notify("warning", error.sentence)
+            return kept_limits(None)
 
     def steer(self, vm_uuid: str, change: JobChange) -> str:
         """Change the running migration of a VM, whoever began it: bandwidth, allowed pause, post-copy; what was done.

@@ -9,6 +9,8 @@ import pytest
 from hpconsole.core.database.database import Database
 from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.execution.advice import MigrationPolicies
+from hpconsole.core.execution.queue_limits import KEY, keep_limits, kept_limits
+from hpconsole.core.execution.step_queue import Limits
 from hpconsole.core.planning.migration_options import (
     AUTO_CONNECTIONS,
     DEFAULT_OPTIONS,
@@ -158,3 +160,13 @@ class TestOwnPolicies:
         with pytest.raises(InvalidEdit):
             again.set_default("mine")
         database.close()
+
+
+def test_the_queue_s_limits_are_kept_and_hostile_ones_are_the_reference_s(tmp_path: Path) -> None:
+    database = Database.open(tmp_path / "one.sqlite3")
+    assert kept_limits(database) == kept_limits(None) == Limits(2, 2, 8)
+    keep_limits(database, Limits(4, 3, 20, bandwidth_mib_s=500))
+    assert kept_limits(database) == Limits(4, 3, 20, 500)
+    database.settings.set(KEY, {"outgoing": "many", "incoming": 0, "total": True, "else": 1})
+    assert kept_limits(database) == Limits()
+    database.close()
