@@ -108,9 +108,12 @@ def test_groups_are_kept_checked_changed_and_removed(capsys: pytest.CaptureFixtu
     assert group["members"] == ["trade-engine-1", "trade-engine-2"]
     clash = answer(capsys, "affinity", "add", "both", "--vms", "together-hard", *two, *data, code=ExitCode.USAGE)
     assert "Nothing was changed" in clash["error"]
-    answer(capsys, "affinity", "edit", "engines", "--vms", "none", "--hosts", "apart", "--host", "host-12", *data)
+    answer(capsys, "affinity", "label", "host-11", "--host-label", "old", *data)
+    no_vms = ("--vms", "none", "--hosts", "apart", "--host", "host-12", "--host-label", "old")
+    answer(capsys, "affinity", "edit", "engines", *no_vms, *data)
     (group,) = answer(capsys, "affinity", "check", *data)["groups"]
     assert (group["vm_rule"], group["host_rule"], group["hosts"]) == ("disabled", "negative", ["host-12"])
+    assert group["member_hosts"] == ["host-12", "host-11"]
     answer(capsys, "affinity", "remove", "engines", *data)
     assert answer(capsys, "affinity", "list", *data)["groups"] == []
     answer(capsys, "affinity", "remove", "engines", *data, code=ExitCode.USAGE)

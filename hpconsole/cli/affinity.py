@@ -22,10 +22,10 @@ from hpconsole.core.scheduler.affinity import with_labelled
 
 
 def affinity(arguments: argparse.Namespace, options: Options) -> ExitCode:
-    """List, check, suggest, add, edit, remove."""
+    """List, check, suggest, add, edit, remove, label."""
     verb: str = arguments.verb
-    if verb in ("add", "edit", "remove") and not arguments.name:
-        raise UsageError(f"Name the group: hpconsole affinity {verb} NAME.")
+    if verb in ("add", "edit", "remove", "label") and not arguments.name:
+        raise UsageError(f"Say which one: hpconsole affinity {verb} NAME.")
     with session(options) as app:
         if verb == "suggest":
             return _suggest(app, arguments)
@@ -33,11 +33,23 @@ def affinity(arguments: argparse.Namespace, options: Options) -> ExitCode:
             return _keep(app, arguments, AffinityGroup(arguments.name), is_new=True)
         if verb == "edit":
             return _keep(app, arguments, _group(app, arguments.name), is_new=False)
+        if verb == "label":
+            return _label(app, arguments)
         if verb == "remove":
             _group(app, arguments.name)
             app.rules.remove_group(arguments.name)
             return _said(f"The group {arguments.name} is removed.", as_json=arguments.json)
         return _list(app, arguments, is_check=verb == "check")
+
+
+def _label(app: App, arguments: argparse.Namespace) -> ExitCode:
+    """Give a host the named labels and no others."""
+    host: str = arguments.name
+    if host not in app.store.snapshot.hosts:
+        raise UsageError(f"There is no host named {host}. `hpconsole hosts` lists them all.", subject=host)
+    labels = frozenset(arguments.host_label or ())
+    app.rules.save_host_labels(host, labels)
+    return _said(f"{host} carries {', '.join(sorted(labels)) or 'no labels'}.", as_json=arguments.json)
 
 
 def _group(app: App, name: str) -> AffinityGroup:

@@ -72,8 +72,8 @@ def add_watch(command: argparse.ArgumentParser) -> None:
 
 def add_affinity(command: argparse.ArgumentParser) -> None:
     """`hpconsole affinity VERB [NAME]`."""
-    command.add_argument("verb", choices=["list", "add", "edit", "remove", "check", "suggest"])
-    command.add_argument("name", nargs="?", metavar="NAME")
+    command.add_argument("verb", choices=["list", "add", "edit", "remove", "check", "suggest", "label"])
+    command.add_argument("name", nargs="?", metavar="NAME", help="the group; for label: the host")
     command.add_argument("--vms", choices=RULES, help="rule between the VMs; -hard: enforced")
     command.add_argument("--hosts", choices=RULES, help="rule between VMs and hosts")
     for word, text in (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from hpconsole.core.errors import ScenarioError, StorageError
@@ -16,15 +16,17 @@ from hpconsole.core.model.affinity import DEFAULT_SETTINGS, AffinityGroup, Clust
 from hpconsole.core.scheduler.value_json import from_json, to_json
 
 SETTINGS_KEY = "cluster"  # in the table of settings
+LABEL_KIND = "host_labels"  # of documents; the document's name is the host's
 GROUP_KIND = "affinity_group"  # of documents; the document's name is the group's
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The cluster's settings and affinity groups (in the order of their names)."""
+    """The cluster's settings, affinity groups (in the order of their names) and labels of hosts."""
 
     settings: ClusterSettings = DEFAULT_SETTINGS
     groups: tuple[AffinityGroup, ...] = ()
+    host_labels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by host name
 
 
 class Documents(Protocol):
@@ -123,7 +125,14 @@ def read_rules(keeper: Keeper) -> tuple[Rules, tuple[str, ...]]:
             groups.append(read_group(name, body))
         except ScenarioError as error:
             problems.append(error.sentence)
-    return Rules(settings, tuple(groups)), tuple(problems)
+    labels = {host: _labels(body.get("labels")) for host, body in keeper.documents.all(LABEL_KIND).items()}
+    return Rules(settings, tuple(groups), {host: own for host, own in labels.items() if own}), tuple(problems)
+
+
+def _labels(data: object) -> frozenset[str]:
+    """Labels from JSON data; what is no text is left out."""
+    found = data if isinstance(data, list) else []
+    return frozenset(label for label in found if isinstance(label, str) and label.strip() and label.isprintable())
 
 
 class ClusterRules:
@@ -171,7 +180,7 @@ class ClusterRules:
         with self._lock:
             if self._keeper is not None:
                 self._keeper.settings.set(SETTINGS_KEY, write_settings(settings))
-            self._rules = Rules(settings, self._rules.groups)
+            self._rules = replace(self._rules, settings=settings)
 
     def save_group(self, group: AffinityGroup) -> None:
         """Let this group count, and keep it; one of this name is replaced.
@@ -186,7 +195,7 @@ class ClusterRules:
                 self._keeper.documents.save(GROUP_KIND, group.name, write_group(group))
             others = [known for known in self._rules.groups if known.name != group.name]
             groups = tuple(sorted((*others, group), key=lambda known: known.name))
-            self._rules = Rules(self._rules.settings, groups)
+            self._rules = replace(self._rules, groups=groups)
 
     def remove_group(self, name: str) -> None:
         """Forget a group; nothing happens if there is none of this name.
@@ -198,4 +207,20 @@ class ClusterRules:
             if self._keeper is not None:
                 self._keeper.documents.remove(GROUP_KIND, name)
             groups = tuple(known for known in self._rules.groups if known.name != name)
-            self._rules = Rules(self._rules.settings, groups)
+            self._rules = replace(self._rules, groups=groups)
+
+    def save_host_labels(self, host: str, labels: frozenset[str]) -> None:
+        """Give a host these labels and no others.
+
+        Raises:
+            StorageError: a label is blank or cannot be shown, or they cannot be kept; nothing was changed.
+        """
+        if _labels(list(labels)) != labels:
+            raise StorageError("A label is a word that can be read.")
+        with self._lock:
+            if self._keeper is not None and labels:
+                self._keeper.documents.save(LABEL_KIND, host, {"labels": sorted(labels)})
+            elif self._keeper is not None:
+                self._keeper.documents.remove(LABEL_KIND, host)
+            others = {name: own for name, own in self._rules.host_labels.items() if name != host}
+            self._rules = replace(self._rules, host_labels={**others, host: labels} if labels else others)

@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 # Nothing in the XML changes with these, and a migration brings many of them.
 _UNIMPORTANT = frozenset({DomainEventKind.MIGRATION_PASS, DomainEventKind.JOB_COMPLETED})
+NO_LABELS: frozenset[str] = frozenset()
 # Rounds that are due within this time begin together: with a hundred hosts, fewer wake-ups.
 _TOGETHER_S = 0.02
 # A storm of events does not become a storm of rounds.
@@ -260,7 +261,10 @@ class Poller:
         before = self._store.snapshot
         hosts: dict[str, Host] = {}
         said: dict[str, HostVms] = {}
-        seen = {name: self._host(feed, statuses.get(name, UP)) for name, feed in self._feeds.items()}
+        seen = {
+            name: self._host(feed, statuses.get(name, UP), rules.host_labels.get(name, NO_LABELS))
+            for name, feed in self._feeds.items()
+        }
         for name, host in without_duplicates(seen).items():
             known = before.hosts.get(name)
             hosts[name] = known if known is not None and known == host else host
@@ -279,7 +283,7 @@ class Poller:
             snapshot = replace(snapshot, settings=rules.settings, affinity_groups=rules.groups)
         self._store.publish(snapshot)
 
-    def _host(self, feed: _Feed, decided: HostDecision) -> Host:
+    def _host(self, feed: _Feed, decided: HostDecision, labels: frozenset[str]) -> Host:
         link = self._link(feed)
         last = feed.round
         if link.state is LinkState.CONNECTED:
@@ -288,7 +292,7 @@ class Poller:
             state = LinkState.CONNECTED if is_known else LinkState.CONNECTING
             link = replace(link, state=state, problem=feed.problem)
         base = last.host if last is not None else Host(feed.name, uri=self._uri(feed))
-        return replace(base, link=link, status=decided.status, status_reason=decided.reason)
+        return replace(base, link=link, status=decided.status, status_reason=decided.reason, labels=labels)
 
     def _is_current(self, last: HostRound) -> bool:
         """Whether the round was read through the present connection."""

@@ -114,3 +114,19 @@ def test_without_a_keeper_rules_live_as_long_as_the_run() -> None:
     for attempt in attempts:
         attempt()
     assert rules.current().groups == (GROUP,)
+
+
+def test_labels_of_hosts_are_kept_and_what_is_none_is_left_out(database: Database) -> None:
+    rules = ClusterRules()
+    rules.keep_in(database)
+    rules.save_host_labels("alpha", frozenset({"rack-1", "ssd"}))
+    with pytest.raises(StorageError):
+        rules.save_host_labels("alpha", frozenset({" "}))
+    database.documents.save("host_labels", "beta", {"labels": ["ok", 7, "", "line\nbreak"]})
+    database.documents.save("host_labels", "gamma", {"labels": "rack-1"})
+    again = ClusterRules()
+    again.keep_in(database)
+    assert again.current().host_labels == {"alpha": frozenset({"rack-1", "ssd"}), "beta": frozenset({"ok"})}
+    again.save_host_labels("alpha", frozenset())
+    assert "alpha" not in again.current().host_labels
+    assert database.documents.get("host_labels", "alpha") is None
