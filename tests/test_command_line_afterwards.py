@@ -21,7 +21,7 @@ def a_name(capsys: pytest.CaptureFixture[str], data: list[str]) -> str:
     """A running VM that may move."""
     assert run(["vms", "--json", *data]) == ExitCode.DONE
     vms = json.loads(capsys.readouterr().out)["vms"]
-    return next(vm["name"] for vm in vms if vm["state"] == "running" and vm["migration_mode"] == "automatic")
+    return str(next(vm["name"] for vm in vms if vm["state"] == "running" and vm["migration_mode"] == "automatic"))
 
 
 def test_what_was_moved_is_history_with_its_figures(capsys: pytest.CaptureFixture[str], data: list[str]) -> None:
