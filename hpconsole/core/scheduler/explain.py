@@ -93,6 +93,8 @@ def _needed(reasons: Sequence[Refusal]) -> list[Refusal]:
 
 
 def _steps(host: str, reason: Refusal) -> list[str]:
+    if reason.is_unknown:
+        return [f"find out why {host} does not tell enough of itself (read it again, look at its libvirt)"]
     numbers = [_raise(shortage) for shortage in reason.shortages if shortage.missing > 0 and reason.kind in _NUMERIC]
     if numbers:
         return numbers

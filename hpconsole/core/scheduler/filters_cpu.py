@@ -110,7 +110,12 @@ def _accepts_topology(question: Question) -> Bools:
 def _because_topology(question: Question, row: int) -> Refusal:
     host = question.account(row)
     if not host.sockets or not host.cores or not host.threads:
-        return Refusal("CPUTopology", f"{host.name} does not tell its sockets, cores and threads.", "NO_HOST_CPU_DATA")
+        return Refusal(
+            "CPUTopology",
+            f"{host.name} does not tell its sockets, cores and threads.",
+            "NO_HOST_CPU_DATA",
+            is_unknown=True,
+        )
     for vm in question.vms:
         policy = vm.intent.cpu_pinning_policy
         if policy is CpuPinningPolicy.RESIZE_AND_PIN_NUMA:
@@ -174,7 +179,9 @@ def _because_cpu(question: Question, row: int) -> Refusal:
     word = "thread" if question.settings.count_threads_as_cores else "core"
     total = float(cpu_load.effective_cpus(question)[row])
     if not total > 0:
-        return Refusal("CPU", f"{host.name} does not tell how many {word}s it has.", "NOT_ENOUGH_CORES")
+        return Refusal(
+            "CPU", f"{host.name} does not tell how many {word}s it has.", "NOT_ENOUGH_CORES", is_unknown=True
+        )
     taken = float(_unavailable_cpus(question)[row])
     need = float(_shared_need(question)[row])
     if not taken:
@@ -215,7 +222,9 @@ def _accepts_load(question: Question) -> Bools:
 def _because_load(question: Question, row: int) -> Refusal:
     host = question.account(row)
     if not cpu_load.is_measured(question)[row]:
-        return Refusal("CPUOverloaded", f"{host.name} does not tell how busy its CPUs are.", "CPU_OVERLOADED")
+        return Refusal(
+            "CPUOverloaded", f"{host.name} does not tell how busy its CPUs are.", "CPU_OVERLOADED", is_unknown=True
+        )
     load, limit = float(cpu_load.effective_load_pct(question)[row]), high_utilization_pct(question)
     minutes = (question.now_s - (host.overloaded_since_s or question.now_s)) / 60
     sentence = f"The CPUs of {host.name} have been {load:.0f} % busy for {minutes:.0f} min, {limit:g} % is the limit."

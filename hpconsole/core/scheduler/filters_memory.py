@@ -88,7 +88,9 @@ def _because_memory(question: Question, row: int) -> Refusal:
     physical, _, totals, dynamic = _memory_verdicts(question)
     if not physical[row]:
         if host.memory_free_kib is None:
-            return Refusal("Memory", f"{host.name} does not say how much memory is free.", "NOT_ENOUGH_MEMORY")
+            return Refusal(
+                "Memory", f"{host.name} does not tell how much memory is free.", "NOT_ENOUGH_MEMORY", is_unknown=True
+            )
         needed = float(totals.normal_kib[row] + totals.static_overhead_kib[row] + dynamic[row])
         free = max(0.0, host.memory_free_kib - host.pending_static_kib) + (host.swap_free_kib or 0)
         sentence = f"{host.name} has {mib(free)} free, {mib(needed)} are needed."
@@ -128,7 +130,7 @@ def _because_pages(question: Question, row: int) -> Refusal:
     free = dict(host.pages)
     if not free and host.nodes and not any(node.is_told for node in host.nodes):
         sentence = f"{host.name} does not tell how many huge pages are free."
-        return Refusal("HugePages", sentence, "NOT_ENOUGH_HUGE_PAGES")
+        return Refusal("HugePages", sentence, "NOT_ENOUGH_HUGE_PAGES", is_unknown=True)
     short = {size: count for size, count in needed.items() if free.get(size, 0) < count}
     shortages = tuple(
         Shortage(f"free {page(size)} pages", count, free.get(size, 0), f"{page(size)} pages")

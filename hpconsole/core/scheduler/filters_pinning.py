@@ -82,7 +82,7 @@ def _because_pinning(question: Question, row: int) -> Refusal:
             return missing
         if demand.is_exclusive and not host.has_topology:
             sentence = f"{host.name} does not tell its CPUs; {demand.vm.name} needs some for its own."
-            return Refusal("CpuPinning", sentence, "NO_HOST_CPU_DATA")
+            return Refusal("CpuPinning", sentence, "NO_HOST_CPU_DATA", is_unknown=True)
         return reasons.short_of_cpus(question, row, demand)
     return Refusal("CpuPinning", f"The pinned CPUs have no room on {host.name}.", "VM_PINNING_DEDICATED_NOT_FIT")
 

@@ -57,7 +57,7 @@ def short_of_memory(question: Question, row: int, demand: Demand) -> Refusal:
         sentence = (
             f"{host.name} does not tell how much memory its NUMA nodes have free; that of {demand.vm.name} is bound."
         )
-        return Refusal("NUMA", sentence, "NOT_MEMORY_PINNED_NUMA")
+        return Refusal("NUMA", sentence, "NOT_MEMORY_PINNED_NUMA", is_unknown=True)
     needs = [need for need in demand.node_needs if need.memory_kib or need.page_needs]
     reason = _Reason(_lacks_of(question, row, demand), needs, memory=True, cpus=False)
     return Refusal("NUMA", reason.sentence(), "NOT_MEMORY_PINNED_NUMA", reason.shortages())

@@ -39,6 +39,7 @@ class Refusal:
     sentence: str
     kind: str = ""
     shortages: tuple[Shortage, ...] = ()
+    is_unknown: bool = False  # the host does not tell what would have to be known
 
 
 @dataclass(frozen=True, slots=True)
