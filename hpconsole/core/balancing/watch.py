@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from hpconsole.core.availability.guard import Guard
+from hpconsole.core.availability.health import HealthState
 from hpconsole.core.availability.leadership import Leader, Leadership
 from hpconsole.core.availability.settings import Documents
 from hpconsole.core.balancing.report import RoundReport
@@ -22,6 +23,7 @@ from hpconsole.core.balancing.worth import Duration, assumed_duration
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
+from hpconsole.core.scheduler.balancers import NONE as NO_BALANCER
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.reservations import Reservation
 
@@ -96,7 +98,19 @@ class Watch:
         """Who acts, as far as is known."""
         if not self._acts:
             return Leadership(False, "This console only recommends (dry run).")
+        if not self.is_needed():
+            return Leadership(False, "Nothing in this cluster asks for anybody to act by itself.")
         return self._leader.current
+
+    def is_needed(self) -> bool:
+        """Whether there is anything to act upon: else no lease is taken, and nothing at all is written on the hosts."""
+        snapshot = self._snapshot()
+        return (
+            bool(snapshot.affinity_groups)
+            or self._policy().balancer != NO_BALANCER.name
+            or any(vm.intent.high_availability for vm in snapshot.vms.values())
+            or any(health.state is HealthState.NON_OPERATIONAL for health in self.guard.health.values())
+        )
 
     @property
     def last(self) -> RoundReport | None:
@@ -180,11 +194,17 @@ class Watch:
         return rests_from_json(self._documents.get(REST_KIND, REST_NAME) or {}, REST_S)
 
     def _lead_on(self) -> None:
-        said = ""
+        was_mine = has_asked = False
         while not self._over.is_set():
-            current = self._leader.renew()
-            if current.is_mine != (said == "mine"):
-                said = "mine" if current.is_mine else ""
+            if self.is_needed():
+                has_asked = True
+                self._leader.renew()
+            elif has_asked:
+                has_asked = False
+                self._leader.close()
+            current = self.leadership
+            if current.is_mine != was_mine:
+                was_mine = current.is_mine
                 self._tell("info", current.sentence, "")
             self._over.wait(self._leader.interval_s)
 
