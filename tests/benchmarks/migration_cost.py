@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import libvirt
+
 from hpconsole.app import App
 from hpconsole.core.events import PlanFinished, StepFinished, StepOutcome
-from hpconsole.core.hypervisor.libvirt_host import LibvirtHost
-from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.migration_options import MigrationOptions
@@ -35,21 +35,21 @@ WATCHED_S = 20.0
 
 
 class _Timed:
-    """Times every call of LibvirtHost.migrate: what libvirt takes from the call to its answer."""
+    """Times libvirt's own call: virDomainMigrateToURI3, from the call to its answer."""
 
     def __init__(self) -> None:
         self.calls: list[float] = []
-        real = LibvirtHost.migrate
+        real = libvirt.virDomain.migrateToURI3
 
-        def migrate(host: LibvirtHost, uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
+        def migrate(domain: libvirt.virDomain, *arguments: Any) -> int:
             began = time.perf_counter()
             try:
-                real(host, uuid, request, destination)
+                return real(domain, *arguments)
             finally:
                 self.calls.append(time.perf_counter() - began)
 
         stopwatch: Any = migrate
-        LibvirtHost.migrate = stopwatch  # type: ignore[method-assign]  # around the real one
+        libvirt.virDomain.migrateToURI3 = stopwatch  # type: ignore[method-assign]  # around the real one
 
 
 def _submit(app: App, watch: Watch, guest: Guest, to: str, options: MigrationOptions) -> tuple[float, StepFinished]:
