@@ -92,7 +92,7 @@ def stuck_now(
     """Who keeps the hosts from maintenance when nothing more can be done, and a sentence; None: they are leaving."""
     here = {vm.uuid: vm for vm in remaining(record, snapshot)}
     if not here:
-        return None  # gone, and not seen to be yet
+        return _silent(record, snapshot)  # or gone, and not seen to be yet
     known = {one.vm_uuid for one in record.stuck}
     added = [
         StuckVm(item.vm_uuid, item.vm_name, item.source, f"{item.sentence} {item.why}")
@@ -111,3 +111,16 @@ def stuck_now(
         "choose what becomes of them, and try again."
     )
     return tuple(together.values()), sentence
+
+
+def _silent(record: DrainRecord, snapshot: ClusterSnapshot) -> tuple[tuple[StuckVm, ...], str] | None:
+    """Hosts that do not answer and have no VM that is known."""
+    hosts = (snapshot.hosts.get(name) for name in record.intent.hosts)
+    names = ", ".join(h.name for h in hosts if h is not None and h.link.state is not LinkState.CONNECTED)
+    if not names:
+        return None
+    sentence = (
+        f"{names} does not answer, so whether VMs run there is not known. It goes to maintenance when it answers and "
+        "none does; until then nothing is placed on it."
+    )
+    return (), sentence

@@ -109,10 +109,13 @@ class Drains:
                     raise ExecutionError(f"{names} is being emptied already ({run.record.state.value}).", subject=names)
             total = len(plan.items)
             record = new_record(uuid.uuid4().hex, plan.title, plan.intent, self._console, total)
-        for host in plan.intent.hosts:
-            self._with.set_status(host, HostStatus.PREPARING_FOR_MAINTENANCE, plan.intent.reason)
         record = record.with_line(f"{plan.title} began: {len(plan.moves)} VMs to move.")
         self._keep(record)
+        for host in plan.intent.hosts:
+            try:
+                self._with.set_status(host, HostStatus.PREPARING_FOR_MAINTENANCE, plan.intent.reason)
+            except StorageError as error:
+                record = record.with_line(f"The status of {host} holds for this run only: {error.sentence}")
         return self._run(record, plan).record
 
     def all(self) -> tuple[DrainRecord, ...]:

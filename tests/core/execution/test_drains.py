@@ -322,3 +322,19 @@ def test_room_is_made_and_the_vm_moves_in(console: Callable[[SimulatedCluster], 
     assert names_on(cluster, plan.moves[0].destination or "") == {"db-1"}
     assert not told.app.statuses.all(), "no host is in maintenance for that"
     cluster.close()
+
+
+def test_a_host_that_does_not_answer_goes_to_maintenance_when_it_is_seen_empty(
+    console: Callable[[SimulatedCluster], Told],
+) -> None:
+    cluster = a_cluster(a_guest("web-1"))
+    told = console(cluster)
+    cluster.crash("c")
+    told.snapshot(lambda seen: seen.hosts["c"].link.state is not LinkState.CONNECTED)
+    drain_id = told.app.maintenance.start(told.app.maintenance.plan(DrainIntent(("c",)))).drain_id
+    record = told.drain(drain_id, DrainState.WAITING)
+    assert "c does not answer" in record.sentence
+    assert told.app.statuses.of("c").status is HostStatus.PREPARING_FOR_MAINTENANCE
+    cluster.boot("c")
+    told.drain(drain_id, DrainState.DONE)
+    cluster.close()
