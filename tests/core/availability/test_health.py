@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def on_pool(pool: str = "fast") -> Vm:
     return a_vm(devices=VmDevices(disks=(Disk("vda", "volume", "disk", f"{pool}/one.qcow2"),)))
 
 
-def with_devices(**devices: frozenset[str]) -> Host:
+def with_devices(**devices: Any) -> Host:
     return a_host(devices=HostDevices(**devices))
 
 
