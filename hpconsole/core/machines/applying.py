@@ -17,8 +17,9 @@ from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.machines.changing import LiveEdit, LiveKind, live_edits
 from hpconsole.core.machines.checking import check
-from hpconsole.core.machines.draft import DiskDraft, VmDraft
+from hpconsole.core.machines.draft import CpuPinningPolicy, DiskDraft, VmDraft
 from hpconsole.core.machines.reading import read_draft, vm_from_xml
+from hpconsole.core.machines.resizing import resized, resized_placement
 from hpconsole.core.machines.surroundings import NEW_UUID, Surroundings, meant_vm
 from hpconsole.core.machines.writing import render
 from hpconsole.core.model.host import HostTopology
@@ -104,6 +105,9 @@ def create(
         HypervisorError: the host refused; what had been made was deleted again.
     """
     around = replace(around, host=host)
+    if draft.allowed_hosts and host not in draft.allowed_hosts:
+        raise InvalidEdit("allowed_hosts", f"{host} is not among the specific hosts of {draft.name}.")
+    draft = resized(draft, around.snapshot.hosts[host])
     refuse_errors(draft, around)
     placement = _placed(draft, around, host, is_needed=start)
     draft, made = _with_volumes(pool, host, draft)
@@ -128,6 +132,8 @@ def create(
 
 def _placed(draft: VmDraft, around: Surroundings, host: str, *, is_needed: bool) -> Placement | None:
     vm = replace(meant_vm(draft, host=host), host=host)
+    if draft.cpu_pinning_policy is CpuPinningPolicy.RESIZE_AND_PIN_NUMA:
+        return resized_placement(draft, around.snapshot.hosts[host], vm.uuid)
     try:
         return placement_on(vm, around, host, source=around.shape_topology(draft))
     except NoSuitableHost:
@@ -301,9 +307,14 @@ def start_vm(pool: ConnectionPool, vm: Vm, around: Surroundings) -> Saved:
     """
     host = vm.host or ""
     xml = pool.call(host, lambda h: h.definition(vm.uuid), deadline_s=DEADLINE_S)
-    meant = replace(vm_from_xml(xml, host=host), uuid=vm.uuid or NEW_UUID)
-    placement = placement_on(meant, around, host)
-    placed = with_placement(xml, placement) if not placement.is_free else xml
+    sized = resized(read_draft(xml), around.snapshot.hosts[host])
+    base = render(sized)
+    meant = replace(vm_from_xml(base, host=host), uuid=vm.uuid or NEW_UUID)
+    if sized.cpu_pinning_policy is CpuPinningPolicy.RESIZE_AND_PIN_NUMA:
+        placement = resized_placement(sized, around.snapshot.hosts[host], vm.uuid)
+    else:
+        placement = placement_on(meant, around, host)
+    placed = base if placement.is_free else with_placement(base, placement)
 
     def call(hypervisor: Hypervisor) -> None:
         if placed != xml:

@@ -266,3 +266,17 @@ def test_a_start_without_room_changes_nothing(console: Console) -> None:
     with pytest.raises(NoSuitableHost, match="nothing was changed"):
         applying.start_vm(console.app.pool, vm, console.around("h1"))
     assert applying.open_vm(console.app.pool, "h1", vm.uuid).xml == before
+
+
+def test_resize_and_pin_makes_the_vm_as_large_as_its_host(console: Console) -> None:
+    host = console.app.store.snapshot.hosts["h1"]
+    draft = editing.with_policy(new_draft("sap", host=host), CpuPinningPolicy.RESIZE_AND_PIN_NUMA)
+    draft = replace(editing.with_memory(draft, 2 * GIB), disks=(), nics=())
+    with pytest.raises(InvalidEdit, match="not among the specific hosts"):
+        applying.create(console.app.pool, "h1", editing.with_hosts(draft, ["h2"]), console.around())
+    vm = console.make(draft)
+    assert (vm.topology.sockets, vm.topology.cores, vm.topology.threads) == (1, 7, 2)
+    assert [node.host_nodes for node in vm.virtual_nodes] == [(0,), (1,)]
+    first = {min(node.cpus) for node in host.topology.nodes}  # the first core of each node is the host's
+    assert vm.pinning.all_vcpu_cpus.isdisjoint(CpuSet.of(first))
+    assert all(len(cpus) == 2 for _, cpus in vm.pinning.vcpus)
