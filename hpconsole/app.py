@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError, StorageError
 from hpconsole.core.events import Notice
+from hpconsole.core.first_answer import wait_for_first_answer
 from hpconsole.core.history import LoadHistory
 from hpconsole.core.host_status import HostStatuses
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.hypervisor.uri import parse_uri
 from hpconsole.core.model.host import HostLink, HostStatus, LinkState
-from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.polling import Poller
 from hpconsole.core.scheduler.policy_book import PolicyBook
@@ -50,7 +50,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _WATCH_AFTER_S = 10.0  # the window is filled first
-_FIRST_ANSWER_S = 3.0  # the database waits no longer than this for hosts that were given
 
 
 def open_libvirt_lazily(uri: str) -> Hypervisor:
@@ -165,7 +164,8 @@ class App:
 
     def _start(self) -> None:
         self.connect()
-        self._let_given_hosts_answer()
+        if self._hosts and self._data is not None:
+            wait_for_first_answer(self.store, hosts=len(self._hosts))
         database = self._open_database()
         if database is not None and not self._hosts:
             for configured in database.hosts.all():
@@ -283,22 +283,6 @@ class App:
         watch.start()
         return watch
 
-    def _let_given_hosts_answer(self) -> None:
-        """Hosts that were given need no database to be shown: loading it first would only delay them."""
-        if not self._hosts or self._data is None:
-            return
-        answered = threading.Event()
-
-        def look(snapshot: ClusterSnapshot) -> None:
-            states = [host.link.state for host in snapshot.hosts.values()]
-            if snapshot.vms or (len(states) == len(self._hosts) and LinkState.CONNECTING not in states):
-                answered.set()
-
-        stop = self.store.subscribe(look)
-        look(self.store.snapshot)
-        answered.wait(_FIRST_ANSWER_S)
-        stop()
-
     def _open_database(self) -> Database | None:
         if self._data is None:
             return None
@@ -354,15 +338,8 @@ class App:
         Raises:
             HpconsoleError: a VM is on its way from or to it; the host stays.
         """
-        running = self._executor.running() if self._executor is not None else ()
-        steps = [status.step for status in running]
-        moved = sorted({step.vm_name for step in steps if name in (step.source, step.destination)})
-        if moved:
-            sentence = (
-                f"{name} stays: {', '.join(moved)} {'is' if len(moved) == 1 else 'are'} being moved from or to it. "
-                "Wait for the end, or cancel, then remove it."
-            )
-            raise HpconsoleError(sentence, subject=name)
+        if self._executor is not None:
+            self._executor.refuse_to_lose(name)
         self.pool.remove(name)
         if self.database is not None:
             self.database.hosts.remove(name)

@@ -164,6 +164,17 @@ class Executor:
             self._must_recover = True
         self._wake()
 
+    def refuse_to_lose(self, host: str) -> None:
+        """Raise ExecutionError, with a sentence, while a VM is on its way from or to this host."""
+        steps = [status.step for status in self.running()]
+        moved = sorted({step.vm_name for step in steps if host in (step.source, step.destination)})
+        if moved:
+            raise ExecutionError(
+                f"{host} stays: {', '.join(moved)} {'is' if len(moved) == 1 else 'are'} being moved from or to it. "
+                "Wait for the end, or cancel, then remove it.",
+                subject=host,
+            )
+
     def ask_again(self, migration_id: str) -> None:
         """Ask the hosts once more how an attempt ended that is not known. Returns at once; the answer is an event."""
         self._unfinished.ask(migration_id)
