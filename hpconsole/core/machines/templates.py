@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from hpconsole.core.errors import HpconsoleError, InvalidEdit, ScenarioError
-from hpconsole.core.hypervisor.xml_editing import XmlDocument
+from hpconsole.core.hypervisor.xml_editing import NewElement, XmlDocument
 from hpconsole.core.machines.checking import name_problem
 from hpconsole.core.machines.draft import DiskDraft, VmDraft
 from hpconsole.core.machines.making import volume_name
@@ -107,7 +107,11 @@ def _anonymous(xml: str) -> str:
     system = document.root.child("os")
     nvram = system.child("nvram") if system is not None else None
     if nvram is not None:
-        document.remove(nvram)
+        original = nvram.get("template")
+        if original:
+            document.replace(nvram, NewElement("nvram", {"template": original}))
+        else:
+            document.remove(nvram)
     devices = document.root.child("devices")
     for graphics in devices.children_named("graphics") if devices is not None else ():
         document.remove_attribute(graphics, "passwd")
