@@ -38,7 +38,7 @@ class ChipWidget(QFrame):
         self._title = ElidedLabel(name="chip_title")
         self._title.setText(chip.title)
         self._facts = ElidedLabel(name="chip_facts", tone=Tone.MUTED)
-        self._facts.setText(f"{chip.memory} · {chip.vcpus}{mode}{spanning}")
+        self._facts.setText(f"{chip.memory.partition(' in ')[0]} · {chip.vcpus}{mode}{spanning}")
         column = QVBoxLayout(self)
         column.setContentsMargins(7, 3, 7, 3)
         column.setSpacing(0)

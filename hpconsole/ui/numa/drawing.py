@@ -65,7 +65,7 @@ def vcpu_text(vcpus: Sequence[int]) -> str:
 
 
 def _memory(memory_kib: int, page_kib: int | None) -> str:
-    return f"{fmt.kib(memory_kib)} in {fmt.page_size(page_kib)}" if page_kib else fmt.kib(memory_kib)
+    return f"{fmt.kib(memory_kib)} in {fmt.page_size(page_kib)} pages" if page_kib else fmt.kib(memory_kib)
 
 
 def groups(
@@ -104,12 +104,12 @@ def _card(node: HostNumaNode, room: Room, chips: Sequence[Chip], loads: Mapping[
     return NodeCard(
         node.node_id,
         f"Node {node.node_id}",
-        f"{len(node.cpus)} CPUs: {_short(node.cpus)}" if node.cpus else "no CPUs",
+        f"CPU {_short(node.cpus)}" if node.cpus else "no CPUs",
         memory,
         full,
         share,
-        f"{', '.join(pages)} free" if pages else "no huge pages",
-        "" if load is None else f"{fmt.pct(load)} busy",
+        tuple(f"{text} free" for text in pages) or ("no huge pages",),
+        "" if load is None else f"CPUs {fmt.pct(load)} busy",
         None if load is None else min(1.0, load / 100),
         tuple(chip for chip in chips if node.node_id in chip.host_nodes),
     )

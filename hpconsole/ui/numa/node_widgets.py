@@ -25,14 +25,14 @@ class NodeWidget(QFrame):
         self.card = card
         self.setObjectName(f"node_{card.node_id}")
         self.setProperty("panel", "true")
-        self.setAccessibleName(f"{card.title}: {card.cpus}, {card.memory_full}, huge pages {card.pages}")
+        self.setAccessibleName(f"{card.title}: {card.cpus}, {card.memory_full}, huge pages {', '.join(card.pages)}")
         self.setToolTip(
-            literal(f"{card.title}: {card.cpus}\n{card.memory_full}\nHuge pages: {card.pages}\n{card.load}")
+            literal(f"{card.title}: {card.cpus}\n{card.memory_full}\nHuge pages: {', '.join(card.pages)}\n{card.load}")
         )
         title = TextLabel(card.title)
         title.set_weight(QFont.Weight.DemiBold)
         cpus = ElidedLabel(tone=Tone.MUTED)
-        cpus.setText(f"{card.cpus}{f', {card.load}' if card.load else ''}")
+        cpus.setText(card.cpus)
         head = QHBoxLayout()
         head.addWidget(title)
         head.addWidget(cpus, 1)
@@ -45,7 +45,7 @@ class NodeWidget(QFrame):
         bar.setFixedHeight(5)
         bar.setValue(0 if card.used_share is None else int(max(0.0, min(1.0, card.used_share)) * 1000))
         column.addWidget(bar)
-        for text in (card.memory, card.pages):
+        for text in (card.memory, *((card.load,) if card.load else ()), *card.pages):
             label = ElidedLabel(tone=Tone.MUTED)
             label.setText(text)
             column.addWidget(label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from PySide6.QtCore import QPoint, Signal
+from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 
@@ -124,7 +124,7 @@ class NumaPicture(QWidget):
             matrix.set_theme(self._theme)
             matrix.show_distances(view.node_ids, view.distances)
             row = QHBoxLayout()
-            row.addWidget(TextLabel("Distances", tone=Tone.MUTED))
+            row.addWidget(TextLabel("Distances", tone=Tone.MUTED), 0, Qt.AlignmentFlag.AlignTop)
             row.addWidget(matrix)
             row.addStretch(1)
             self._layout.addLayout(row)

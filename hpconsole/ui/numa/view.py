@@ -40,7 +40,7 @@ class NodeCard:
     memory: str
     memory_full: str
     used_share: float | None
-    pages: str
+    pages: tuple[str, ...]  # a line for each size
     load: str
     load_share: float | None
     chips: tuple[Chip, ...]

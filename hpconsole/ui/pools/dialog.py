@@ -94,6 +94,7 @@ class PoolsDialog(QDialog):
         layout.addLayout(form)
         layout.addWidget(self._remark)
         layout.addLayout(bottom)
+        self._save.setDefault(True)
         self._connect()
 
     def _connect(self) -> None:

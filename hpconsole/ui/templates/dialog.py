@@ -96,6 +96,7 @@ class TemplatesDialog(QDialog):
         layout.addWidget(self._detail)
         layout.addLayout(use)
         layout.addLayout(bottom)
+        self._use.setDefault(True)  # not before it is inside the dialog: Qt would make Close the default
 
     # From outside
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QFontDatabase, QSyntaxHighlighter, QTextCharFormat, QTextDocument
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
     QDialogButtonBox,
+    QFrame,
     QHeaderView,
     QPlainTextEdit,
     QTableWidget,
@@ -20,6 +22,7 @@ from PySide6.QtWidgets import (
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.view import ChangeLine
+from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import row_height
@@ -56,13 +59,15 @@ class ChangesDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("changes_dialog")
         self.setWindowTitle("Changes")
-        self.resize(860, 620)
+        self.resize(900, 660)
+        self.setStyleSheet(form_style(theme))
         heading = TextLabel(title, name="changes_title", wraps=True)
         table = self._table(lines)
         text = QPlainTextEdit(difference or "The definition stays as it is.", readOnly=True)
         text.setObjectName("changes_difference")
         text.setAccessibleName("Difference of the definition")
         text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
+        text.setFrameShape(QFrame.Shape.NoFrame)
         text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._colours = DifferenceColours(text.document(), theme)
         closing = QDialogButtonBox.StandardButton.Cancel if accept_text else QDialogButtonBox.StandardButton.Close
@@ -102,6 +107,7 @@ class ChangesDialog(QDialog):
                 table.setItem(row, column, item)
         header = table.horizontalHeader()
         header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, mode in enumerate((QHeaderView.ResizeMode.ResizeToContents, QHeaderView.ResizeMode.Stretch) * 2):
             header.setSectionResizeMode(column, mode)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)

@@ -49,6 +49,7 @@ class FieldRow(QObject):
         self._problem.hide()
         if isinstance(self.widget, QCheckBox):
             self.widget.setText(spec.label)
+            grid.addWidget(QWidget(), row, 0)  # so that all columns stand below each other
             grid.addWidget(self.widget, row, 1)
         else:
             label = QLabel(spec.label)

@@ -26,7 +26,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.pages import remark_text, tell_remark
 from hpconsole.ui.vm_editor.view import EditorView, HostLine
 from hpconsole.ui.widgets.framed import framed
-from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
+from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import row_height
 
 _ICONS = {Tone.GOOD: "good", Tone.WARNING: "warning", Tone.BAD: "bad"}
@@ -115,7 +115,7 @@ class HostPage(QWidget):
         self._mode.activated.connect(lambda place: self.mode_chosen.emit(MigrationMode(self._mode.itemData(place))))
         label = QLabel("Mi&gration mode")
         label.setBuddy(self._mode)
-        self._suggestion = ElidedLabel(name="mode_suggestion", tone=Tone.ACCENT)
+        self._suggestion = TextLabel(name="mode_suggestion", tone=Tone.ACCENT, wraps=True)
         self._take = QPushButton("Take the Su&ggestion")
         self._take.setObjectName("take_suggestion")
         self._take.setToolTip("Use the mode hpconsole suggests, and follow the pinning from now on")
@@ -126,11 +126,12 @@ class HostPage(QWidget):
         row.setSpacing(10)
         row.addWidget(label)
         row.addWidget(self._mode)
-        row.addWidget(self._suggestion, 1)
+        row.addStretch(1)
         row.addWidget(self._take)
         column = QVBoxLayout()
         column.setSpacing(4)
         column.addLayout(row)
+        column.addWidget(self._suggestion)
         column.addWidget(self._caution)
         return column
 
@@ -166,6 +167,7 @@ class HostPage(QWidget):
         self._show_hosts(view.hosts)
         self._mode.setCurrentIndex(self._mode.findData(view.draft.migration_mode.value))
         self._suggestion.setText(view.mode_suggestion)
+        self._suggestion.setVisible(bool(view.mode_suggestion))
         self._take.setVisible(bool(view.mode_suggestion))
         self._caution.setText(view.mode_caution)
         self._caution.setVisible(bool(view.mode_caution))
@@ -213,6 +215,10 @@ class HostPage(QWidget):
         if line is None:
             self._reasons.setText("")
         elif not line.reasons:
-            self._reasons.setText(f"{line.name}: {line.verdict}. Nothing speaks against it.")
+            self._reasons.setText(
+                f"{line.name}: {line.verdict}. Nothing speaks against it."
+                if line.tone is Tone.GOOD
+                else f"{line.name}: {line.verdict}."
+            )
         else:
             self._reasons.setText(f"{line.name}:\n" + "\n".join(f"• {reason}" for reason in line.reasons))

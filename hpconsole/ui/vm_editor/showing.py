@@ -93,10 +93,17 @@ def host_lines(draft: VmDraft, answer: Answer | None, snapshot: ClusterSnapshot)
     for name in (*chosen, *rest):
         verdict = verdicts.get(name)
         if verdict is None:
-            lines.append(HostLine(name, name in chosen, Tone.MUTED, "checking…" if answer is None else "not reached"))
+            lines.append(
+                HostLine(
+                    name,
+                    name in chosen,
+                    Tone.MUTED,
+                    "checking…" if answer is None else "check it to see whether the VM fits",
+                )
+            )
             continue
         reasons = (*(refusal.sentence for refusal in verdict.reasons), *verdict.warnings)
-        short = "fits" if not reasons else reasons[0]
+        short = "Fits" if not reasons else reasons[0]
         if len(reasons) > 1:
             short = f"{short} ({len(reasons) - 1} more)"
         lines.append(HostLine(name, name in chosen, _TONES.get(verdict.tone, Tone.MUTED), short, reasons))

@@ -6,7 +6,7 @@ Pure and without Qt. Apart from the presenter because the scheduler behind it (n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hpconsole.core.errors import HpconsoleError
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from hpconsole.core.machines.changing import Change
     from hpconsole.core.machines.checking import Problem
     from hpconsole.core.machines.recommending import Recommendation
+    from hpconsole.core.machines.surroundings import Surroundings
     from hpconsole.core.machines.verdicts import HostVerdict
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
+
+_MOST_OTHERS = 100  # beyond, only the chosen hosts are judged
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def answer(question: Question) -> Answer:
     draft = question.draft
     around = Surroundings(question.snapshot, question.host, tuple(question.reservations()), question.policy())
     xml, xml_problem = rendered(draft, question.host)
-    verdicts = host_verdicts(draft, around)
+    verdicts = host_verdicts(draft, around) + _of_others(draft, around)
     is_computed = draft.cpu_pinning_policy not in (CpuPinningPolicy.MANUAL, CpuPinningPolicy.NONE)
     return Answer(
         question,
@@ -81,6 +84,16 @@ def answer(question: Question) -> Answer:
         xml_problem=xml_problem,
         previews={v.host: v.placement.pinning for v in verdicts if v.placement is not None} if is_computed else {},
     )
+
+
+def _of_others(draft: VmDraft, around: Surroundings) -> tuple[HostVerdict, ...]:
+    """The hosts that are not chosen, as if they were: who chooses wants to know before."""
+    from hpconsole.core.machines.verdicts import host_verdicts
+
+    others = tuple(name for name in around.snapshot.hosts if name not in draft.allowed_hosts)
+    if not draft.allowed_hosts or len(others) > _MOST_OTHERS:
+        return ()
+    return host_verdicts(replace(draft, allowed_hosts=()), around, others)
 
 
 def rendered(draft: VmDraft, host: str = "") -> tuple[str, str]:

@@ -26,6 +26,7 @@ class XmlPage(QWidget):
         self._edit = QPlainTextEdit()
         self._edit.setObjectName("xml_text")
         self._edit.setAccessibleName("Definition of the VM as XML")
+        self._edit.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self._edit.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self._edit.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._edit.setTabChangesFocus(True)

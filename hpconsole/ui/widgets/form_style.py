@@ -17,6 +17,13 @@ def form_style(theme: Theme) -> str:
         border-color: {theme.accent}; image: url("{check}"); }}
     QCheckBox::indicator:focus {{ border-color: {theme.text}; }}
     QCheckBox::indicator:disabled {{ border-color: {theme.border}; background: {theme.window}; }}
+    QSpinBox {{ background: {theme.base}; border: 1px solid {theme.outline}; border-radius: 4px; padding: 3px 4px; }}
+    QSpinBox:focus {{ border-color: {theme.accent}; }}
+    QSpinBox:disabled {{ background: {theme.window}; border-color: {theme.border}; color: {theme.muted}; }}
+    QComboBox[editable="true"] {{ border: 1px solid {theme.outline}; border-radius: 4px; padding: 2px 4px;
+        background: {theme.base}; }}
+    QComboBox[editable="true"] QLineEdit {{ border: none; padding: 0; }}
+    QLabel[tone="accent"] {{ color: {theme.accent}; }}
     QPlainTextEdit {{ background: {theme.base}; }}
     QPlainTextEdit[form="true"] {{ border: 1px solid {theme.outline}; border-radius: 4px; }}
     QPlainTextEdit[form="true"]:focus {{ border-color: {theme.accent}; }}
