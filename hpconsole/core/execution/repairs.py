@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 # What libvirt says as long as a QEMU still believes in the old link: up to its next packet, which TCP sends ever later.
 _TOO_EARLY = ("is being actively monitored", "migration is still running")
 _NOTICED_WITHIN_S = 90.0
+_FORCE_OFF_S = 24.0  # a QEMU that waits for lost memory does not end when asked: libvirt kills it after some 15 s
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class Repairs:
         was_active = target.is_active
         _log.info("cleaning up %s on %s, it runs on %s", vm_uuid, host, live)
         if was_active:
-            self._pool.call(host, lambda there: there.force_off(vm_uuid), deadline_s=self._deadline_s)
+            self._pool.call(host, lambda there: there.force_off(vm_uuid), deadline_s=_FORCE_OFF_S)
         if target.record is not None and target.record.is_persistent:
             self._pool.call(host, lambda there: there.undefine(vm_uuid), deadline_s=self._deadline_s)
         what = "The stopped guest process" if was_active else "The definition"
@@ -146,7 +147,7 @@ class Repairs:
         _log.info("starting %s anew on %s", uuid, defined[0])
         for view in views:
             if view.is_active:
-                self._pool.call(view.host, lambda host: host.force_off(uuid), deadline_s=self._deadline_s)
+                self._pool.call(view.host, lambda host: host.force_off(uuid), deadline_s=_FORCE_OFF_S)
         for host in defined[1:]:
             self._pool.call(host, lambda there: there.undefine(uuid), deadline_s=self._deadline_s)
         self._pool.call(defined[0], lambda host: host.start(uuid), deadline_s=max(30.0, self._deadline_s))
