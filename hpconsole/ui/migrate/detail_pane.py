@@ -34,8 +34,8 @@ def _part_tone(part: _Part) -> Tone:
 
 
 _PART_COLUMNS: tuple[Column[_Part], ...] = (
-    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=136),
-    Column("Place × weight", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=122),
+    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=170, tooltip=lambda r: r.name),
+    Column("Place × weight", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=124),
     Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=60),
 )
 
@@ -99,7 +99,7 @@ class DetailPane(QStackedWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(12)
         scores = framed(self._parts_view)
-        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 52)
+        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 61)
         layout.addWidget(scores)
         pictures = QHBoxLayout()
         pictures.setSpacing(14)

@@ -201,6 +201,7 @@ class MigrateDialog(QDialog):
         self._tabs.setAccessibleName("Details")
         self._tabs.setExpanding(False)
         self._tabs.setDrawBase(False)
+        self._tabs.setUsesScrollButtons(False)
         self._pages = QStackedWidget()
         self._pages.addWidget(self._detail)
         for title in ("Score and pinning", "Forecast", "Checks"):
@@ -224,6 +225,7 @@ class MigrateDialog(QDialog):
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self._migrate = buttons.addButton("Migrate", QDialogButtonBox.ButtonRole.AcceptRole)
         self._migrate.setObjectName("migrate_accept")
+        self._migrate.setMinimumWidth(self.fontMetrics().averageCharWidth() * 34)  # its text changes with the choice
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         bottom = QHBoxLayout()

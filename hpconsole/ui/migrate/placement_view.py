@@ -205,10 +205,10 @@ class Legend(QWidget):
     """What the tiles mean, in one line."""
 
     _ENTRIES = (
-        (TileKind.OWN, "vCPU (its number)"),
+        (TileKind.OWN, "vCPU, by number"),
         (TileKind.HELPER, "emulator, IO"),
         (TileKind.TAKEN, "others alone"),
-        (TileKind.SHARED, "others, shared"),
+        (TileKind.SHARED, "shared"),
         (TileKind.FREE, "free"),
     )
 
