@@ -24,7 +24,7 @@ from hpconsole.core.execution.drain_seeing import (
     stuck_that_left,
     unseen_departures,
 )
-from hpconsole.core.execution.drain_surroundings import DrainSurroundings
+from hpconsole.core.execution.drain_surroundings import DrainSurroundings, at_once
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem, DrainPlan, step_of
@@ -300,6 +300,7 @@ class DrainRun:
                 self._with.policy(),
                 self._with.executor.reservations(),
                 forecaster=self._with.forecaster,
+                at_once=at_once(self._with.executor),
             )
         except PlanningError as error:
             self._say(error.sentence, state=DrainState.WAITING)
@@ -342,13 +343,14 @@ class DrainRun:
         if plan is None:
             return
         busy: dict[str, int] = {}
+        outgoing = at_once(self._with.executor).outgoing
         for one in self._under_way.values():
             busy[one.item.source] = busy.get(one.item.source, 0) + 1
         asides_left = [
             i.wave for i in plan.moves if i.is_other and i.vm_uuid not in {d.vm_uuid for d in self.record.done}
         ]
         for item in self._waiting(plan):
-            if busy.get(item.source, 0) >= self._with.at_once:
+            if busy.get(item.source, 0) >= outgoing:
                 continue
             if any(wave < item.wave for wave in asides_left):
                 continue  # room is not made yet

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from hpconsole.core.execution.drain_surroundings import DrainSurroundings
+from hpconsole.core.execution.drain_surroundings import DrainSurroundings, at_once
 from hpconsole.core.execution.drains import Documents, Drains
 from hpconsole.core.execution.executor import Executor
 from hpconsole.core.hypervisor.pool import ConnectionPool
@@ -77,6 +77,7 @@ class Maintenance(Drains):
             parts.policy(),
             parts.executor.reservations(),
             forecaster=parts.forecaster,
+            at_once=at_once(parts.executor),
             on_first=on_first,
         )
 

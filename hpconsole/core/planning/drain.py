@@ -98,6 +98,18 @@ def in_order(intent: DrainIntent, vm_uuids: Iterable[str]) -> DrainIntent:
     return replace(intent, order=tuple(dict.fromkeys(vm_uuids)))
 
 
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """How many migrations may run at the same time (`execution.step_queue.Limits`, which decides in the end)."""
+
+    outgoing: int = 2  # leaving one host
+    incoming: int = 2  # arriving at one host
+    total: int = 8
+
+
+USUAL = AtOnce()
+
+
 class DrainAction(StrEnum):
     """What happens to a VM."""
 
@@ -227,7 +239,7 @@ class DrainPlan:
     notes: tuple[str, ...] = ()
     obstacles: tuple[str, ...] = ()
     loads: tuple[StepLoad, ...] = ()
-    at_once: int = 2  # migrations that leave one host at the same time
+    at_once: AtOnce = USUAL
     plan_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property

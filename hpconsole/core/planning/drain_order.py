@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
-from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem, HostLoad, StepLoad
+from hpconsole.core.planning.drain import USUAL, AtOnce, DrainAction, DrainIntent, DrainItem, HostLoad, StepLoad
 from hpconsole.core.scheduler.needs import memory_need
-
-OUTGOING, INCOMING, TOTAL = 2, 2, 8  # as `execution.step_queue.Limits`, which decides in the end
 
 
 def arranged(
@@ -19,6 +17,7 @@ def arranged(
     intent: DrainIntent,
     snapshot: ClusterSnapshot,
     asides: Mapping[str, tuple[str, ...]],
+    at_once: AtOnce = USUAL,
 ) -> tuple[tuple[DrainItem, ...], tuple[StepLoad, ...]]:
     """The items in order with their waves, and the loads of each step.
 
@@ -26,7 +25,7 @@ def arranged(
     makes room for (`asides`: VM -> those before it). Shutting down comes last: only once the others have left.
     """
     ordered = _ordered(items, intent, snapshot, asides)
-    waves = _waves(ordered, asides)
+    waves = _waves(ordered, asides, at_once)
     numbered = tuple(replace(item, wave=waves.get(item.vm_uuid, 0)) for item in ordered)
     acting = [item for item in numbered if item.wave]
     idle = [item for item in numbered if not item.wave]
@@ -60,7 +59,7 @@ def _ordered(
     return sorted(items, key=key)
 
 
-def _waves(ordered: Sequence[DrainItem], asides: Mapping[str, tuple[str, ...]]) -> dict[str, int]:
+def _waves(ordered: Sequence[DrainItem], asides: Mapping[str, tuple[str, ...]], at_once: AtOnce) -> dict[str, int]:
     """The earliest wave of each item within the limits and after those that make room for it."""
     waves: dict[str, int] = {}
     outgoing: Counter[tuple[int, str]] = Counter()
@@ -72,7 +71,9 @@ def _waves(ordered: Sequence[DrainItem], asides: Mapping[str, tuple[str, ...]]) 
         wave = 1 + max((waves.get(uuid, 0) for uuid in asides.get(item.vm_uuid, ())), default=0)
         destination = item.destination or ""
         while (
-            outgoing[wave, item.source] >= OUTGOING or incoming[wave, destination] >= INCOMING or total[wave] >= TOTAL
+            outgoing[wave, item.source] >= at_once.outgoing
+            or incoming[wave, destination] >= at_once.incoming
+            or total[wave] >= at_once.total
         ):
             wave += 1
         waves[item.vm_uuid] = wave

@@ -15,6 +15,8 @@ from hpconsole.core.model.host import Host
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.drain import (
+    USUAL,
+    AtOnce,
     DrainAction,
     DrainChoice,
     DrainIntent,
@@ -55,6 +57,7 @@ def plan_drain(
     reservations: Sequence[Reservation] = (),
     *,
     forecaster: Forecaster = no_forecast,
+    at_once: AtOnce = USUAL,
     on_first: Callable[[DrainPlan], None] | None = None,
 ) -> DrainPlan:
     """Plan to empty the hosts of the intent.
@@ -62,6 +65,7 @@ def plan_drain(
     Args:
         reservations: What running plans have promised.
         forecaster: Duration and downtime of one move.
+        at_once: How many may move at the same time.
         on_first: Gets the greedy plan at once, while the exact one is still made.
 
     Raises:
@@ -83,7 +87,7 @@ def plan_drain(
     )
     kinds = kinds_of(units, judge)
     writer = ItemMaker(intent, snapshot, policy, reservations, forecaster)
-    maker = _Maker(intent, snapshot, sorted_, kinds, writer, began)
+    maker = _Maker(intent, snapshot, sorted_, kinds, writer, began, at_once)
     made = greedy(kinds, judge)
     cost, bound = cost_of(made, kinds), simple_bound(kinds)
     first = PlanQuality(PlannedBy.GREEDY, cost, bound)
@@ -251,6 +255,7 @@ class _Maker:
     kinds: Sequence[Kind]
     items: ItemMaker
     began: float
+    at_once: AtOnce
 
     def plan(
         self,
@@ -272,7 +277,11 @@ class _Maker:
             if unit not in kind_of:
                 items += self.items.moves(unit, host, None, made=made, judge=judge)
         ordered, loads = arranged(
-            [*items, *self.sorted_vms.decided, *self.sorted_vms.blocked], self.intent, self.snapshot, asides or {}
+            [*items, *self.sorted_vms.decided, *self.sorted_vms.blocked],
+            self.intent,
+            self.snapshot,
+            asides or {},
+            self.at_once,
         )
         affected = [vm for host in self.intent.hosts for vm in self.snapshot.vms_on(host)]
         affected += [self.snapshot.vms[item.vm_uuid] for item in ordered if item.is_other]
@@ -285,6 +294,7 @@ class _Maker:
             notes=self.sorted_vms.notes,
             obstacles=_obstacles(self.intent, self.snapshot),
             loads=loads,
+            at_once=self.at_once,
         )
 
 
