@@ -111,6 +111,7 @@ class TestWhatIsLost:
     def lost(self, console: ConsoleMaker) -> tuple[Console, Repairs]:
         """A post-copy whose source crashed and came back: half of the memory is gone, both hosts have a definition."""
         one = console(a_cluster(a_guest(), link_mib_s=30))
+        one.cluster.stall_next_migration("web-1")
         one.ready()
         plan = one.plan("web-1", to="b")
         options = MigrationOptions(post_copy=True)

@@ -317,15 +317,21 @@ class RowRun:
         for host in places(lab, guest.uuid):
             if goes_on(lab, host, guest.uuid):
                 outcome.problems.append(f"half of its memory is lost, and it goes on on {host}")
-        assert self._console is not None
-        try:
-            situation = self._console.app.repairs.recover(guest.uuid, may_start_anew=True)
-            outcome.said.append(f"Recover: {self._anonymous(situation.sentence)}")
-        except HpconsoleError as error:
-            outcome.problems.append(f"it could not be started anew: {error.sentence}")
+        if not within(lambda: self._start_anew(guest) == "", 60):
+            outcome.problems.append(f"it could not be started anew: {self._start_anew(guest)}")
         within(lambda: not self._unsettled(guest), _SETTLED_WITHIN_S)
         outcome.problems += self._unsettled(guest)
         outcome.ran_on = "nowhere; started anew on " + ", ".join(places(lab, guest.uuid))
+
+    def _start_anew(self, guest: Guest) -> str:
+        """Why it could not be; empty once it was. A host that has just come back may fall silent once more."""
+        assert self._console is not None
+        try:
+            situation = self._console.app.repairs.recover(guest.uuid, may_start_anew=True)
+        except HpconsoleError as error:
+            return error.sentence
+        self.outcome.said.append(f"Recover: {self._anonymous(situation.sentence)}")
+        return ""
 
     def _unsettled(self, guest: Guest) -> list[str]:
         """What is not as it should be, yet."""
