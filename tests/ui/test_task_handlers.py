@@ -22,6 +22,7 @@ from hpconsole.ui.tasks.limits_dialog import LimitsDialog
 from tests.builders import NOW
 from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child, click, press
+from tests.ui.test_migrate_outlook import a_forecast
 from tests.ui.test_task_course import look
 
 
@@ -97,6 +98,16 @@ def test_post_copy_is_asked_for_with_its_risk(
     click(button(qtbot, window, "task_post_copy"))
     answer(qtbot, window, "yes")
     qtbot.waitUntil(lambda: ("steer", plan.plan_id, 0, JobChange(post_copy=True)) in console.calls)
+
+
+def test_what_was_foreseen_stands_beside_the_course(
+    qtbot: QtBot, window: MainWindow, run: Callable[[Plan], None]
+) -> None:
+    plan = a_plan("vm-1")
+    run(replace(plan, steps=(replace(plan.steps[0], forecast=a_forecast()),)))
+    qtbot.waitUntil(lambda: window.frame.findChild(QLabel, "course_passes") is not None)
+    lines = child(window.frame, QLabel, "course_passes").text().splitlines()
+    assert lines[-1] == "Foreseen: converges, about 12 s in 3 passes, pause of about 98 ms"
 
 
 def test_in_post_copy_there_is_no_way_back(

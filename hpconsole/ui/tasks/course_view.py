@@ -36,8 +36,8 @@ class CourseView(QWidget):
         layout.addWidget(self._passes)
         self.set_theme(theme)
 
-    def show_course(self, course: Course) -> None:
-        """Draw it as it is now."""
+    def show_course(self, course: Course, foreseen: str = "") -> None:
+        """Draw it as it is now. `foreseen`: what was expected of it before it began."""
         samples = course.samples
         marks = [one.began_s for one in course.passes if one.number > 1]
         self._left.show_lines([Line("left", [(s.elapsed_s, s.left_mib) for s in samples], is_filled=True)], marks)
@@ -57,6 +57,8 @@ class CourseView(QWidget):
             lines.insert(0, f"… {fmt.count(earlier, 'pass', 'passes')} before")
         if course.stalls:
             lines.append(f"Stalled {fmt.count(course.stalls, 'time')}: a pass left no less than one before it")
+        if foreseen:
+            lines.append(foreseen)
         self._passes.setText("\n".join(lines))
 
     def set_theme(self, theme: Theme) -> None:

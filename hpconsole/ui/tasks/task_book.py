@@ -17,6 +17,7 @@ from hpconsole.core.events import (
     StepProgressed,
     StepStarted,
 )
+from hpconsole.core.planning.forecast import Verdict
 from hpconsole.core.planning.migration_policy import BUILT_IN, POST_COPY_POLICY
 from hpconsole.core.planning.plan import Step
 from hpconsole.ui import format as fmt
@@ -125,6 +126,18 @@ class Task:
     def has_progress(self) -> bool:
         """Whether memory is being sent."""
         return self.progress is not None and self.progress.total_mib > 0
+
+    @property
+    def foreseen(self) -> str:
+        """What was expected of it before it began; empty where nothing was."""
+        expected = self.step.forecast
+        if expected is None or expected.verdict is Verdict.UNKNOWN:
+            return ""
+        return (
+            f"Foreseen: {expected.verdict.value}, about {fmt.seconds(expected.total_s)} in "
+            f"{fmt.count(expected.passes, 'pass', 'passes')}, "
+            f"pause of about {fmt.milliseconds(round(expected.downtime_ms))}"
+        )
 
     @property
     def may_post_copy(self) -> bool:

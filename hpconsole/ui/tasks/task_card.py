@@ -123,7 +123,7 @@ class TaskCard(QFrame):
         if self._course is not None:
             self._course.setVisible(is_shown)
             if is_shown and task is not None:
-                self._course.show_course(task.course)
+                self._course.show_course(task.course, task.foreseen)
 
     def _show_buttons(self, task: Task) -> None:
         wanted = {action.name: action for action in task.actions if action.name in self._offered}
