@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from functools import cache
+from typing import TypeVar
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
+from shiboken6 import isValid
 
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import Event
@@ -21,6 +23,34 @@ _Result = TypeVar("_Result")
 _BUG = "hpconsole made a mistake here; nothing was changed by it. Please report it with what the log says."
 
 
+class _Door(QObject):
+    """Runs on the GUI thread what other threads hand in. Lives as long as the program.
+
+    A worker that emitted a signal of an object which the GUI thread deletes at that moment would crash the program:
+    workers emit this one's signal only.
+    """
+
+    _knocked = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._knocked.connect(self._let_in, Qt.ConnectionType.QueuedConnection)
+
+    def post(self, action: Callable[[], None]) -> None:
+        """Run `action` on the GUI thread, after what was handed in before. Any thread; returns at once."""
+        self._knocked.emit(action)
+
+    @Slot(object)
+    def _let_in(self, action: Callable[[], None]) -> None:
+        action()
+
+
+@cache
+def door() -> _Door:
+    """The one door, made on the GUI thread by the first who needs it."""
+    return _Door()
+
+
 class StoreBridge(QObject):
     """Emits `snapshot_changed` on the GUI thread with the newest snapshot; those in between are dropped.
 
@@ -29,7 +59,6 @@ class StoreBridge(QObject):
     """
 
     snapshot_changed = Signal(object)  # ClusterSnapshot
-    _wake = Signal()
 
     def __init__(self, store: Store, parent: QObject | None = None, *, interval_ms: int = 0) -> None:
         super().__init__(parent)
@@ -37,7 +66,7 @@ class StoreBridge(QObject):
         self._newest: ClusterSnapshot | None = None
         self._pause = QTimer(self, singleShot=True, interval=interval_ms)
         self._pause.timeout.connect(self._deliver)
-        self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._door = door()
         self._stop = store.subscribe(self._on_published)
         if store.snapshot.serial:  # hosts answered before the window was there
             self._on_published(store.snapshot)
@@ -58,12 +87,11 @@ class StoreBridge(QObject):
             is_awake = self._newest is not None
             self._newest = snapshot
         if not is_awake:
-            self._wake.emit()
+            self._door.post(self._deliver)
 
-    @Slot()
     def _deliver(self) -> None:
-        if self._pause.isActive():
-            return  # its end delivers
+        if not isValid(self) or self._pause.isActive():
+            return  # gone; or the end of the pause delivers
         with self._lock:
             snapshot, self._newest = self._newest, None
         if snapshot is not None:
@@ -76,13 +104,12 @@ class EventBridge(QObject):
     """Emits `happened` on the GUI thread once for every event, in the order they were reported."""
 
     happened = Signal(object)  # Event
-    _wake = Signal()
 
     def __init__(self, store: Store, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._lock = threading.Lock()
         self._waiting: list[Event] = []
-        self._wake.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._door = door()
         self._stop = store.subscribe_events(self._on_reported)
 
     def close(self) -> None:
@@ -94,10 +121,11 @@ class EventBridge(QObject):
             is_awake = bool(self._waiting)
             self._waiting.append(event)
         if not is_awake:
-            self._wake.emit()
+            self._door.post(self._deliver)
 
-    @Slot()
     def _deliver(self) -> None:
+        if not isValid(self):
+            return
         with self._lock:
             events, self._waiting = self._waiting, []
         for event in events:
@@ -111,13 +139,11 @@ class Background(QObject):
     sentence and is raised again on the GUI thread, where the last-resort hook of the program sees it.
     """
 
-    _ended = Signal(object)
-
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hpc-window")
         self._is_open = True
-        self._ended.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+        self._door = door()
 
     def run(
         self,
@@ -129,7 +155,7 @@ class Background(QObject):
 
         def on_end(future: Future[_Result]) -> None:
             if self._is_open:
-                self._ended.emit((future, done, failed))
+                self._door.post(lambda: self._deliver(future, done, failed))
 
         self._pool.submit(job).add_done_callback(on_end)
 
@@ -138,10 +164,13 @@ class Background(QObject):
         self._is_open = False
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    @Slot(object)
-    def _deliver(self, ended: tuple[Future[Any], Callable[[Any], None] | None, Any]) -> None:
-        future, done, failed = ended
-        if not self._is_open or future.cancelled():
+    def _deliver(
+        self,
+        future: Future[_Result],
+        done: Callable[[_Result], None] | None,
+        failed: Callable[[HpconsoleError], None] | None,
+    ) -> None:
+        if not self._is_open or not isValid(self) or future.cancelled():
             return
         error = future.exception()
         if error is None:
