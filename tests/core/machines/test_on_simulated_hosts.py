@@ -32,8 +32,10 @@ from hpconsole.core.machines.templates import (
 )
 from hpconsole.core.machines.verdicts import Tone, auto_assign, host_verdicts, node_room, numa_verdicts
 from hpconsole.core.model.cpuset import CpuSet
+from hpconsole.core.model.host import Host
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
+from tests.builders import a_topology
 
 TWO_NODES = MachineShape(1, 2, 4, 2, gib_per_node=16)
 HOSTS = [
@@ -71,13 +73,19 @@ class Console:
         return self.vm(draft.name)
 
 
+def is_known(host: Host) -> bool:
+    """Whether everything that verdicts ask about was polled."""
+    parts = (host.topology.cpus, host.usage.nodes, host.devices.networks, host.machine_types)
+    return all(parts) and host.usage.cpu_pct is not None
+
+
 @pytest.fixture
 def console() -> Iterator[Console]:
     cluster = SimulatedCluster(hosts=HOSTS, guests={})
     app = App(cluster.uris(), opener=cluster.open, interval_s=0.1)
     app.start()
     console = Console(app)
-    console.wait(lambda s: sum(1 for host in s.hosts.values() if host.topology.cpus and host.usage.nodes) == len(HOSTS))
+    console.wait(lambda s: len(s.hosts) == len(HOSTS) and all(is_known(host) for host in s.hosts.values()))
     yield console
     app.close()
     cluster.close()
@@ -185,6 +193,15 @@ def test_two_vms_from_a_pinned_template_get_cores_of_their_own(console: Console)
         assert vm.intent.migration_mode is MigrationMode.MANUAL
     assert first.pinning.all_vcpu_cpus.isdisjoint(second.pinning.all_vcpu_cpus)
     assert len(first.pinning.all_vcpu_cpus) == len(second.pinning.all_vcpu_cpus) == 4
+
+
+def test_a_template_of_a_host_that_is_not_here_keeps_its_shape(console: Console) -> None:
+    """Its two vCPUs shared a core there (CPUs 0 and 4); CPUs 0 and 8 are the siblings here."""
+    draft = editing.with_vcpus(replace(new_draft("x"), disks=(), nics=()), 2)
+    draft = replace(draft, cpu_pinning_policy=CpuPinningPolicy.KEEP_SHAPE, pinning_text="0#0_1#4")
+    template = template_of(draft, "foreign", source_host="elsewhere", topology=a_topology(1, 1, 4, 2))
+    cpus = sorted(console.make(instantiate(template, "one")).pinning.all_vcpu_cpus)
+    assert cpus[1] - cpus[0] == 8
 
 
 def test_a_literal_template_names_the_vm_it_collides_with(console: Console) -> None:
