@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no error: speed is measured in benchmarks, never in tests.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 # Before Qt is imported anywhere: widgets are drawn, but on no screen.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
