@@ -236,7 +236,24 @@ def _account(
             pages[claim.page_kib] = max(0, pages[claim.page_kib] + sign * claim.amount)
 
 
+_KEPT = 4096
+_known_users: dict[tuple[int, int], tuple[Vm, CpuPinning, HostTopology, list[CpuUser]]] = {}
+
+
 def _users(vm: Vm, pinning: CpuPinning, topology: HostTopology) -> list[CpuUser]:
+    """Remembered while VM and pinning are the same objects: from poll to poll nearly all are."""
+    key = (id(vm), id(pinning))
+    known = _known_users.get(key)
+    if known is not None and known[0] is vm and known[1] is pinning and known[2] is topology:
+        return known[3]
+    users = _read_users(vm, pinning, topology)
+    if len(_known_users) >= _KEPT:
+        _known_users.clear()
+    _known_users[key] = (vm, pinning, topology, users)  # all are held, so their identities stay their own
+    return users
+
+
+def _read_users(vm: Vm, pinning: CpuPinning, topology: HostTopology) -> list[CpuUser]:
     own, shared = _own_and_shared(vm, pinning, topology)
     users = [CpuUser(vm.uuid, vm.name, CpuSet(own), True)] if own else []
     return [*users, CpuUser(vm.uuid, vm.name, CpuSet(shared), False)] if shared else users

@@ -6,8 +6,8 @@ Reads the same numbers as the verdict for all hosts; only for hosts that somebod
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 from hpconsole.core.scheduler.demand import CoreRule, Demand, NodeNeed
 from hpconsole.core.scheduler.question import Question
@@ -18,8 +18,7 @@ UNKNOWN = "unknown"  # what a node lacks of which nothing is told
 _SEARCHED = 8  # sets of needs up to this size are looked at; more makes no clearer sentence
 
 
-@dataclass(frozen=True, slots=True)
-class _Lack:
+class _Lack(NamedTuple):
     """What one node lacks for one need. `gap` 0-1: how much of it."""
 
     gap: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import NodeBinding, Placement
@@ -104,7 +105,7 @@ def map_of_seats(room: HostRoom, choice: Choice, cpus: Mapping[int, int]) -> Pla
         host=room.occupancy.host.name,
         bindings=bindings,
         pinning=CpuPinning(
-            vcpus=tuple((vcpu, CpuSet(bits)) for vcpu, bits in sorted(sets.items()) if bits),
+            vcpus=tuple([(vcpu, _cpu_set(bits)) for vcpu, bits in sorted(sets.items()) if bits]),
             emulator=CpuSet(emulator) if emulator else None,
             iothreads=tuple((thread, CpuSet(bits)) for thread, bits in sorted(helpers.items()) if bits),
         ),
@@ -177,6 +178,12 @@ def _own_cpus(room: HostRoom, helper: Helper, nodes: list[int], own: int) -> int
         key=lambda cpu: (rank[room.tables.core_of[cpu][0]], shared >> cpu & 1, room.tables.core_of[cpu][1].bits, cpu),
     )
     return _bits(choice[: wanted.bit_count()])
+
+
+@lru_cache(maxsize=4096)
+def _cpu_set(bits: int) -> CpuSet:
+    """Shared: the maps of many hosts name the same few CPUs."""
+    return CpuSet(bits)
 
 
 def _bits(numbers: Iterable[int]) -> int:
