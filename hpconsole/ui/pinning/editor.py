@@ -44,6 +44,7 @@ class PinningEditor(QWidget):
         super().__init__(parent)
         self.setObjectName("pinning_editor")
         self._presenter = presenter
+        self._shown = presenter.view()
         self._build()
         self._connect()
         self.show_state()
@@ -231,7 +232,7 @@ class PinningEditor(QWidget):
 
     def show_state(self) -> None:
         """Show what the presenter says."""
-        view = self._presenter.view()
+        self._shown = view = self._presenter.view()
         for field, text in (
             (self._vcpus, view.vcpu_text),
             (self._emulator, view.texts.emulator),
@@ -262,7 +263,7 @@ class PinningEditor(QWidget):
         self._own.setEnabled(view.is_editable and bool(view.host) and (len(view.hosts) > 1 or view.has_own_map))
 
     def _render_buttons(self) -> None:
-        view = self._presenter.view()
+        view = self._shown
         can_pin = view.is_editable and bool(self._threads.selected) and bool(self._view.selected)
         self._each.setEnabled(can_pin)
         self._all.setEnabled(can_pin)
