@@ -227,7 +227,9 @@ def _json_fields(options: argparse.Namespace) -> Iterator[tuple[str, Any]]:
         fields = value.get("fields", value) if isinstance(value, dict) else None
         if not isinstance(fields, dict):
             raise UsageError(f"{options.from_json} holds no fields of a VM: an object is expected.")
-        yield from ((str(field), item) for field, item in fields.items() if field not in ("format", "uuid", "xml", "template"))
+        yield from (
+            (str(field), item) for field, item in fields.items() if field not in ("format", "uuid", "xml", "template")
+        )
     for item in options.set:
         field, equals, text = item.partition("=")
         if not equals:
