@@ -5,6 +5,7 @@ Done only where it is provably safe: the VM was seen to run on its destination, 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.planning.plan import Step
 
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
@@ -43,6 +45,29 @@ def tidy(
     except HpconsoleError as error:
         return left, f"What is left of it on {there} could not be removed: {error.sentence}"
     return look(pool, there, step.vm_uuid, deadline_s=deadline_s), ""
+
+
+def resume_at_home(
+    pool: ConnectionPool, step: Step, known: KnownBefore, views: tuple[HostView, HostView], deadline_s: float
+) -> HostView:
+    """Let a guest go on that a migration left standing on its source, where it provably never ran on the destination.
+
+    Libvirt leaves it so where nobody could tell it how the migration ended. The proof: on the destination, the
+    definition is written before the guest may run (qemuMigrationDstFinish); none is there, nor anything else of the VM.
+
+    Returns:
+        What the source has then.
+    """
+    source, destination = views
+    is_ours = source.is_half and not source.has_job and not source.is_in_post_copy and not known.was_paused
+    never_ran = destination.is_reachable and destination.record is None and known.is_persistent
+    if not (is_ours and never_ran):
+        return source
+    try:
+        pool.call(step.source, lambda host: host.resume(step.vm_uuid), deadline_s=deadline_s)
+    except HpconsoleError as error:
+        _log.warning("%s stands still on %s: %s", step.vm_uuid, step.source, error.detail or error.sentence)
+    return look(pool, step.source, step.vm_uuid, deadline_s=deadline_s)
 
 
 def carry_over(

@@ -14,7 +14,7 @@ from hpconsole.core.errors import ConnectionLost, HostUnreachable, HpconsoleErro
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.attempt import Listener, Result, Surroundings
 from hpconsole.core.execution.cancel import CancelToken
-from hpconsole.core.execution.carrying_over import carry_over, tidy
+from hpconsole.core.execution.carrying_over import carry_over, resume_at_home, tidy
 from hpconsole.core.execution.convergence import GivenUp
 from hpconsole.core.execution.end_sentences import describe, why_it_failed
 from hpconsole.core.execution.end_states import EndState, HostView, judge
@@ -75,6 +75,8 @@ class Prover:
         if found is None:
             return None
         state, source, destination = found
+        if state is EndState.PAUSED_ON_SOURCE:
+            state, source = self._resumed(expected, source, destination)
         step, given_up = expected.step, expected.given_up
         statistics: dict[str, Any] = {"end_state": state.value}
         where = self._elsewhere(step) if state is EndState.NOWHERE and expected.is_resumed else None
@@ -137,6 +139,11 @@ class Prover:
         if wrong:
             return ["But not all is as planned:", *wrong]
         return [] if step.placement.is_free else ["Its pinning there is as planned."]
+
+    def _resumed(self, expected: Expectation, source: HostView, destination: HostView) -> tuple[EndState, HostView]:
+        pool, known = self._with.pool, expected.known
+        source = resume_at_home(pool, expected.step, known, (source, destination), self._with.timings.call_s)
+        return judge(source, destination, was_paused=known.was_paused), source
 
     def _tidied(
         self, state: EndState, expected: Expectation, source: HostView, destination: HostView

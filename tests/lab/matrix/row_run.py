@@ -151,7 +151,7 @@ class RowRun:
         }
         command = [sys.executable, "-m", "tests.lab.matrix.victim", json.dumps(asked)]
         victim = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._closing.callback(victim.wait)
+        self._closing.enter_context(victim)  # closes its pipes and waits for it
         self._closing.callback(victim.kill)
         assert victim.stdout is not None
         if victim.stdout.readline().strip() != "planned":

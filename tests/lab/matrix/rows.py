@@ -136,6 +136,5 @@ QUICK = (
     "switch-over/cancelled",
     "finish/source-libvirtd-killed",
     "first-pass/console-killed",
-    "later-pass/source-qemu-killed",
     "post-copy/destination-libvirtd-killed",
 )
