@@ -126,7 +126,7 @@ def test_a_running_drain_is_planned_around_a_lost_destination(lab: Lab, tmp_path
     assert console.returncode == 1, (out, err)
     result = document["result"]
     assert result["state"] == "waiting", "only the one that was left out is left"
-    assert {one["vm"] for one in result["stuck"]} == {"stuck"}
+    assert {one["vm"] for one in result["stuck"]} == {"stuck"}, (result["stuck"], result["log"])
     said = " ".join(line["sentence"] for line in result["log"])
     assert "lanning again" in said
     assert f"{lost}" in said
