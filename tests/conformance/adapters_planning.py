@@ -115,7 +115,9 @@ def _numa_vm(vm: Case) -> numa_rules.VmFacts:
 
 def _numa_hosts(case: Case) -> dict[str, dict[int, int]]:
     return {
-        host["id"]: {node["index"]: int((node.get("total_memory_mb") or 0) * MIB) for node in host.get("numa_nodes") or ()}
+        host["id"]: {
+            node["index"]: int((node.get("total_memory_mb") or 0) * MIB) for node in host.get("numa_nodes") or ()
+        }
         for host in case.get("dedicated_hosts") or ()
     }
 

@@ -205,7 +205,7 @@ class Lane:
         self._worker.start()
 
     def _work(self) -> None:
-        # Before any call: one that took over from a thread left behind must not follow it into the same hung connection.
+        # Before any call: who takes over from a thread left behind must not follow it into the same hung connection.
         wait_s = self._tended()
         while self.is_mine():
             call = self._next_call(wait_s)
