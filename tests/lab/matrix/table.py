@@ -42,6 +42,12 @@ breaks one thing at one phase, waits for what the console says, ends the fault, 
 A fault ends once the console has said its sentence ("for good") or after the time named. Where the hosts do not answer,
 the console of the matrix is patient for 8 s (for people: 10 minutes).
 
+The guest has a disk on shared storage, which QEMU locks. That lock is what keeps it from running twice: where libvirt's
+connection breaks while the destination is told to let the guest run (its libvirtd frozen, say), the source goes on, and
+the destination does what it was told once it is back. QEMU then cannot take the disk and ends. A guest without any disk
+of its own did run twice for some seconds; after such an end the console looks at the destination as soon as it is back,
+removes what is left there, and warns if it runs twice.
+
 **{good} of {real} rows hold every invariant.** {rest}
 """
 
