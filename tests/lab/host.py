@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,6 +20,8 @@ from tests.lab.network import Network
 from tests.lab.topology import HUGE_1G_KIB, HUGE_2M_KIB, HostSpec, pack_sysfs
 
 TCP_PORT, TLS_PORT, SSH_PORT = 16509, 16514, 22
+# Kept between labs and runs, beside other things that are made anew whenever they are missing.
+KNOWN_CAPABILITIES = Path(__file__).resolve().parents[2] / "build/lab-capabilities"
 
 LIBVIRTD_CONF = """\
 listen_tls = 1
@@ -143,6 +146,8 @@ class Host:
         """Write everything the host finds in its files, except keys."""
         for part in ("lib", "cache", "log", "machine-etc", "sys", "etc/libvirt", "etc/ssh", "home/.ssh"):
             (self.folder / part).mkdir(parents=True)
+        if KNOWN_CAPABILITIES.is_dir():
+            shutil.copytree(KNOWN_CAPABILITIES, self._capabilities)
         pack_sysfs(self.spec, self.folder / "sys.tar")
         self._copy_machine_etc()
         host_uuid = uuid.uuid4()
@@ -220,6 +225,25 @@ class Host:
             within_s=60,
             complaint=f"host {self.name}: libvirtd does not answer: {self.folder}/log/libvirtd.log",
         )
+        self._keep_capabilities()
+
+    @property
+    def _capabilities(self) -> Path:
+        """What its libvirtd found out about this machine's QEMU programs."""
+        return self.folder / "cache/qemu/capabilities"
+
+    def _keep_capabilities(self) -> None:
+        """Spare later hosts the asking of every QEMU program, 2 s each; libvirt checks what it is given."""
+        if KNOWN_CAPABILITIES.exists():
+            return
+        self.virsh("capabilities")
+        KNOWN_CAPABILITIES.parent.mkdir(exist_ok=True)
+        whole = KNOWN_CAPABILITIES.with_name(f"{KNOWN_CAPABILITIES.name}.{os.getpid()}")
+        shutil.copytree(self._capabilities, whole)
+        try:
+            whole.rename(KNOWN_CAPABILITIES)
+        except OSError:  # another lab was first
+            shutil.rmtree(whole)
 
     def answers(self) -> bool:
         """Whether libvirtd answers on its local socket now (within 5 s)."""
