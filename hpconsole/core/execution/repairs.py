@@ -23,7 +23,7 @@ from hpconsole.core.hypervisor.port import MigrationRequest, MigrationTransport
 _log = logging.getLogger(__name__)
 
 # What libvirt says as long as a QEMU still believes in the old link: up to its next packet, which TCP sends ever later.
-_TOO_EARLY = ("is being actively monitored", "migration is still running")
+_TOO_EARLY = ("is being actively monitored", "migration is still running", "failed in post-copy phase")
 _NOTICED_WITHIN_S = 90.0
 _FORCE_OFF_S = 24.0  # a QEMU that waits for lost memory does not end when asked: libvirt kills it after some 15 s
 
