@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QFocusEvent, QKeyEvent, QMouseEvent
-from PySide6.QtWidgets import QApplication, QFrame, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QApplication, QFrame, QHBoxLayout, QVBoxLayout, QWidget
 
 from hpconsole.ui.numa.view import Chip, Key
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.cell import literal
-from hpconsole.ui.widgets.text_label import ElidedLabel
+from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 
 class ChipWidget(QFrame):
@@ -38,13 +38,18 @@ class ChipWidget(QFrame):
         self._title = ElidedLabel(name="chip_title")
         self._title.setText(chip.title)
         self._facts = ElidedLabel(name="chip_facts", tone=Tone.MUTED)
-        self._facts.setText(f"{chip.memory.partition(' in ')[0]} · {chip.vcpus}{mode}{spanning}")
+        self._facts.setText(f"{chip.memory.partition(' in ')[0]} · {chip.vcpus}{spanning}")
+        tune = TextLabel(chip.mode.value if chip.host_nodes else "", name="chip_mode", tone=Tone.MUTED)
+        top = QHBoxLayout()
+        top.addWidget(self._title, 1)
+        top.addWidget(tune)
         column = QVBoxLayout(self)
         column.setContentsMargins(7, 3, 7, 3)
         column.setSpacing(0)
-        for label in (self._title, self._facts):
+        column.addLayout(top)
+        column.addWidget(self._facts)
+        for label in (self._title, tune, self._facts):
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-            column.addWidget(label)
         text = f"Virtual node {chip.key[1]} of {chip.vm_name}: {chip.memory}, {chip.vcpus}{mode}{spanning}"
         self.setAccessibleName(text)
         how = chip.why_locked or "Drag it to a node, press the node's digit, or use the arrow keys. Delete unpins."

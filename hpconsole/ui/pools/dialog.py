@@ -75,6 +75,9 @@ class PoolsDialog(QDialog):
             ("&Kept running", self._prestarted), ("Name &pattern", self._pattern), ("", self._linked),
         ):  # fmt: skip
             form.addRow(text, widget)
+            label = form.labelForField(widget)
+            if label is not None:  # a mnemonic's label asks for a pixel too little, which cuts its last letter
+                label.setMinimumWidth(label.sizeHint().width() + 4)
         self._remark = TextLabel(name="pools_remark", wraps=True)
         self._remark.setMinimumHeight(2 * self._remark.fontMetrics().lineSpacing())
         self._new = _button("pool_new", "Ne&w", "Start with an empty form")

@@ -50,6 +50,8 @@ class MakeTemplateDialog(QDialog):
         self._copies = QRadioButton("&Copy what is on its disks now: new VMs start with it")
         self._copies.setObjectName("template_copies")
         self._copies.setEnabled(not vm.state.is_active)
+        if vm.state.is_active:
+            self._copies.setText(f"{self._copies.text()} (it runs: shut it down first)")
         self._copies.setToolTip("" if not vm.state.is_active else f"{vm.name} runs: shut it down first")
         (self._empty if vm.state.is_active else self._copies).setChecked(True)
         self._remark = TextLabel(name="template_remark", wraps=True)

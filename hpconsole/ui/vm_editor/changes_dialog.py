@@ -59,7 +59,7 @@ class ChangesDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("changes_dialog")
         self.setWindowTitle("Changes")
-        self.resize(900, 660)
+        self.resize(1000, 660)
         self.setStyleSheet(form_style(theme))
         heading = TextLabel(title, name="changes_title", wraps=True)
         table = self._table(lines)

@@ -89,7 +89,7 @@ class FieldRow(QObject):
         }[self.spec.kind]()
 
     def _text(self) -> tuple[QWidget, Callable[[Any], None]]:
-        edit = QLineEdit(maxLength=_LONGEST)
+        edit = QLineEdit(maxLength=_LONGEST, placeholderText=self.spec.unset)
         edit.textEdited.connect(self._tell)
 
         def show(value: Any) -> None:
@@ -134,7 +134,7 @@ class FieldRow(QObject):
         return edit, show
 
     def _labels(self) -> tuple[QWidget, Callable[[Any], None]]:
-        edit = QLineEdit(maxLength=_LONGEST)
+        edit = QLineEdit(maxLength=_LONGEST, placeholderText=self.spec.unset)
         edit.textEdited.connect(lambda text: self._tell(parse_labels(text)))
 
         def show(value: Any) -> None:

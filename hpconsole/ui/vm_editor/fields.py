@@ -52,7 +52,7 @@ class FieldSpec:
     choices: tuple[tuple[Any, str], ...] = ()
     lowest: int = 0
     highest: int = 0
-    unset: str = ""  # of a number: what its lowest value, which stands for None, is called
+    unset: str = ""  # what stands there for no value; of a number it is its lowest
     is_open: bool = False  # of a choice: anything may be typed
 
 
@@ -95,7 +95,8 @@ SECTIONS: dict[Tab, tuple[Section, ...]] = {
                 _text("name", "&Name", "Unique on its host; letters, digits and most signs"),
                 _text("title", "&Title", "A short text that libvirt's tools show beside the name"),
                 _text("description", "&Description", "What this VM is for", Kind.LINES),
-                FieldSpec("labels", "&Labels", Kind.LABELS, "Words separated by commas; rules can refer to them"),
+                FieldSpec("labels", "&Labels", Kind.LABELS, "Words separated by commas; rules can refer to them",
+                          unset="words separated by commas"),
             ),
         ),
     ),
@@ -119,7 +120,8 @@ SECTIONS: dict[Tab, tuple[Section, ...]] = {
                         ("", "Hypervisor's default"),
                     ),
                 ),
-                _text("cpu_model", "CPU mo&del", "Only for a named model, such as Skylake-Server"),
+                FieldSpec("cpu_model", "CPU mo&del", Kind.TEXT, "Only for a named model, such as Skylake-Server",
+                          unset="only for a named model"),
                 _flag(
                     "needs_tsc_frequency", "Same TSC fre&quency",
                     "Migrate only to hosts whose time stamp counter has the same frequency",

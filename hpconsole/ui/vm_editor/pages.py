@@ -149,7 +149,7 @@ class BootOrder(QWidget):
         self._list = QListWidget()
         self._list.setObjectName("boot_order")
         self._list.setAccessibleName("Boot order")
-        self._list.setFixedHeight(self._list.fontMetrics().lineSpacing() * 6)
+        self._list.setFixedHeight(self._list.fontMetrics().lineSpacing() * 8)
         self._list.itemChanged.connect(lambda _: self._tell())
         up, down = QPushButton("Move &Up"), QPushButton("Move Dow&n")
         for button, name, step in ((up, "boot_up", -1), (down, "boot_down", 1)):

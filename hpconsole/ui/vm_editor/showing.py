@@ -58,7 +58,7 @@ def remarks(
 def profile_text(profile: Sequence[ShownChange]) -> str:
     """What High Performance set, line by line."""
     if not profile:
-        return "Nothing. Choosing High Performance sets what makes a VM fast, and lists it here."
+        return "Nothing. What makes a VM fast is set by choosing High Performance, and then listed here."
     lines = [
         f"{change.label}: {change.now}, was {change.before}"
         + (" (changed by you since: stays when another type is chosen)" if change.is_touched else "")

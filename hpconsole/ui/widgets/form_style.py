@@ -30,11 +30,14 @@ def form_style(theme: Theme) -> str:
     QComboBox[editable="true"] {{ border: 1px solid {theme.outline}; border-radius: 4px; padding: 2px 4px;
         background: {theme.base}; }}
     QComboBox[editable="true"] QLineEdit {{ border: none; padding: 0; }}
+    QComboBox[editable="true"]:disabled {{ background: {theme.window}; border-color: {theme.border};
+        color: {theme.muted}; }}
     QLabel[tone="accent"] {{ color: {theme.accent}; }}
     QPlainTextEdit {{ background: {theme.base}; }}
     QPlainTextEdit[form="true"] {{ border: 1px solid {theme.outline}; border-radius: 4px; }}
     QPlainTextEdit[form="true"]:focus {{ border-color: {theme.accent}; }}
     QListWidget {{ background: {theme.base}; border: 1px solid {theme.border}; border-radius: 6px; padding: 3px; }}
     QListWidget::item {{ border-radius: 4px; }}
+    QListWidget#boot_order::item {{ padding: 3px 0; }}
     QLineEdit:disabled {{ background: {theme.window}; border-color: {theme.border}; color: {theme.muted}; }}
     """
