@@ -6,7 +6,17 @@ from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPlainTextEdit, QPushButton, QTableWidget, QWidget
+from PySide6.QtGui import QInputMethodEvent
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+    QPushButton,
+    QTableWidget,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.machines.draft import CpuPinningPolicy, MigrationMode, OptimizedFor
@@ -150,6 +160,10 @@ def test_hosts_are_judged_while_one_edits(demo: Shop) -> None:
 BAD = (
     (Tab.GENERAL, "field_name", "a/b", "problem_name"),
     (Tab.GENERAL, "field_name", "x" * 300, "problem_name"),
+    (Tab.GENERAL, "field_name", 'shop "9"', "problem_name"),
+    (Tab.GENERAL, "field_name", "it's", "problem_name"),
+    (Tab.GENERAL, "field_name", "<b>web</b>", "problem_name"),
+    (Tab.GENERAL, "field_name", "web\N{ROCKET}", "problem_name"),
     (Tab.GENERAL, "field_name", "", "problem_name"),
     (Tab.SYSTEM, "field_memory_kib", "many", "problem_memory_kib"),
     (Tab.SYSTEM, "field_memory_kib", "0", "problem_memory_kib"),
@@ -166,7 +180,13 @@ def test_bad_input_is_said_at_the_field_and_nothing_is_written(demo: Shop) -> No
         good = edit.text()
         edit.selectAll()
         press(edit, Qt.Key.Key_Delete)
-        type_text(edit, text)
+        if text.isascii():
+            type_text(edit, text)
+        else:  # no key has it: it comes from an input method
+            typed = QInputMethodEvent()
+            typed.setCommitString(text)
+            QApplication.sendEvent(edit, typed)
+        assert edit.text() == text
         demo.settle(dialog)
         label = child(dialog, TextLabel, problem)
         assert label.isVisible(), text
@@ -181,7 +201,15 @@ def test_bad_input_is_said_at_the_field_and_nothing_is_written(demo: Shop) -> No
     assert demo.definition(PLAIN) == before
 
 
+def bomb(levels: int = 12) -> str:
+    """A billion laughs: a few hundred characters that an eager parser makes 10 ** levels of."""
+    laughs = "".join(f"<!ENTITY e{n} '{f'&e{n - 1};' * 10}'>" for n in range(1, levels))
+    return f"<!DOCTYPE d [<!ENTITY e0 'ha'>{laughs}]><domain><name>&e{levels - 1};</name></domain>"
+
+
 BAD_XML = (
+    bomb(),
+    "<!DOCTYPE domain SYSTEM 'http://127.0.0.1:9/x.dtd'><domain><name>x</name></domain>",
     "<domain",
     "not xml at all",
     "<!DOCTYPE d [<!ENTITY a 'b'><!ENTITY c '&a;&a;&a;'>]><domain><name>&c;</name></domain>",
@@ -191,17 +219,21 @@ BAD_XML = (
 
 def test_bad_xml_is_said_below_and_changes_nothing(demo: Shop) -> None:
     dialog = demo.edit(PLAIN)
-    before = dialog._presenter.draft
+    before, written = dialog._presenter.draft, demo.definition(PLAIN)
     demo.go(dialog, Tab.XML)
     edit, problem = child(dialog, QPlainTextEdit, "xml_text"), child(dialog, TextLabel, "problem_xml")
     for text in BAD_XML:
         edit.setPlainText(text)
         demo.qtbot.waitUntil(lambda: bool(problem.text()), timeout=WAIT_MS)
+        assert problem.isVisible()
+        assert problem.text().endswith("."), problem.text()
+        assert "root:" not in problem.text(), "no file was read"
         assert not child(dialog, QPushButton, "editor_save").isEnabled()
         click(child(dialog, QPushButton, "xml_forget"))
         demo.settle(dialog)
         assert edit.toPlainText() == before.xml
         assert dialog._presenter.draft == before
+    assert demo.definition(PLAIN) == written
 
 
 def test_xml_and_fields_are_one(demo: Shop) -> None:
