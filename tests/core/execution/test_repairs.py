@@ -116,7 +116,7 @@ class TestWhatIsLost:
         plan = one.plan("web-1", to="b")
         options = MigrationOptions(post_copy=True)
         one.executor.submit(replace(plan, steps=(replace(plan.steps[0], options=options),)))
-        one.wait_for_progress()
+        one.wait_for_progress(lambda progress: progress.share > 0)  # before that, it is still being set up
         one.pool.hypervisor("a").start_post_copy(WEB)
         one.cluster.crash("a")
         one.log.wait(StepFinished)
