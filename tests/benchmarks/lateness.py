@@ -19,11 +19,12 @@ _SCHEDSTAT = Path("/proc/thread-self/schedstat")
 
 @dataclass(slots=True)
 class Late:
-    """One measurement. `no_cpu_ms`: how much of it the thread waited for a CPU."""
+    """One measurement. `no_cpu_ms`: how long the thread waited for a CPU in it. `cpu_ms`: how long it computed."""
 
     at_s: float
     late_ms: float
     no_cpu_ms: float
+    cpu_ms: float = 0.0
 
     @property
     def own_ms(self) -> float:
@@ -45,6 +46,13 @@ class Lateness:
     def worst(self, count: int = 5, *, own: bool = False) -> list[Late]:
         """The latest ones, worst first."""
         return sorted(self.measurements, key=lambda one: -(one.own_ms if own else one.late_ms))[:count]
+
+    def longest_work_ms(self) -> float:
+        """The most CPU time the thread took between two measurements: what the window does in one go.
+
+        Unlike lateness it hardly grows on a busy machine, so that a test can hold the window to it.
+        """
+        return max((one.cpu_ms for one in self.measurements), default=math.nan)
 
     def histogram(self) -> dict[str, int]:
         """How many were late by up to so many ms."""
@@ -68,12 +76,13 @@ class LatenessMeter(QObject):
         self._timer.timeout.connect(self._on_tick)
         self._last_s = 0.0
         self._waited_ns = 0
+        self._worked_s = 0.0
         # kept open: opening it anew for each tick would cost what is to be measured
         self._schedstat = _SCHEDSTAT.open("rb", buffering=0)
 
     def start(self) -> None:
         """Begin."""
-        self._last_s, self._waited_ns = time.perf_counter(), self._waited()
+        self._last_s, self._waited_ns, self._worked_s = time.perf_counter(), self._waited(), time.thread_time()
         self._timer.start()
 
     def stop(self) -> Lateness:
@@ -87,7 +96,8 @@ class LatenessMeter(QObject):
         return int(self._schedstat.read().split()[1])
 
     def _on_tick(self) -> None:
-        now_s, waited_ns = time.perf_counter(), self._waited()
+        now_s, waited_ns, worked_s = time.perf_counter(), self._waited(), time.thread_time()
         late_ms = max(0.0, (now_s - self._last_s) * 1e3 - INTERVAL_MS)
-        self.lateness.measurements.append(Late(now_s, late_ms, (waited_ns - self._waited_ns) / 1e6))
-        self._last_s, self._waited_ns = now_s, waited_ns
+        no_cpu_ms, cpu_ms = (waited_ns - self._waited_ns) / 1e6, (worked_s - self._worked_s) * 1e3
+        self.lateness.measurements.append(Late(now_s, late_ms, no_cpu_ms, cpu_ms))
+        self._last_s, self._waited_ns, self._worked_s = now_s, waited_ns, worked_s

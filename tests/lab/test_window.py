@@ -31,7 +31,9 @@ from tests.ui.gestures import child, click, click_row, press
 WAIT_MS = 60_000
 FROZEN_S = 12
 OLDEST_S = 3.0
-LATEST_MS = 100.0
+LONGEST_WORK_MS = 100.0
+# A call to the frozen daemon made on the window's thread would take longer than this.
+HUNG_MS = 2_000.0
 CELL_OF_VCPU = {0: 0, 1: 0, 2: 1, 3: 1}
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -218,8 +220,8 @@ def test_a_frozen_host_delays_neither_the_others_nor_the_window(qtbot: QtBot, la
 
     assert all(age < OLDEST_S for age in ages.oldest_s.values()), ages.oldest_s
     assert len(lateness.measurements) > 1000
-    # what other programs of a busy machine took is not the window's
-    assert lateness.percentile(1, own=True) <= LATEST_MS, lateness.worst()
+    assert lateness.longest_work_ms() <= LONGEST_WORK_MS, lateness.worst()
+    assert lateness.percentile(1, own=True) <= HUNG_MS, lateness.worst()
     assert _states(window) == {"a": LinkState.CONNECTED, "b": LinkState.CONNECTED, "c": LinkState.UNRESPONSIVE}
     row = next(row for row in range(3) if window.hosts.model.key_at(row) == "c")
     assert window.hosts.model.index(row, 1).data() == "Not responding"

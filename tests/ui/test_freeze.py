@@ -21,6 +21,9 @@ from hpconsole.ui.window_state import WindowState
 from tests.benchmarks.lateness import LatenessMeter
 from tests.ui.gestures import child, click, press, type_text
 
+# A call to a frozen host made on the window's thread would take longer than this.
+HUNG_MS = 2_000.0
+
 
 @pytest.fixture
 def cluster() -> Iterator[SimulatedCluster]:
@@ -51,9 +54,14 @@ def _age_s(window: MainWindow, host: str) -> float:
     return 1e9 if answered_at is None else (datetime.now(UTC) - answered_at).total_seconds()
 
 
-def _own_worst_ms(late: LatenessMeter) -> float:
-    """What other programs of the machine took is not the window's."""
-    return late.stop().worst(1, own=True)[0].own_ms
+def _assert_not_held_up(late: LatenessMeter, work_ms: float) -> None:
+    """Nothing long was computed on the window's thread, and it waited for nothing that hangs.
+
+    How late it is on an idle machine is measured by tests.benchmarks.window_lateness.
+    """
+    lateness = late.stop()
+    assert lateness.longest_work_ms() < work_ms, lateness.worst()
+    assert lateness.worst(1, own=True)[0].own_ms < HUNG_MS, lateness.worst()
 
 
 def test_a_frozen_host_delays_nobody(qtbot: QtBot, demo_window: MainWindow, cluster: SimulatedCluster) -> None:
@@ -73,7 +81,7 @@ def test_a_frozen_host_delays_nobody(qtbot: QtBot, demo_window: MainWindow, clus
         type_text(search, "host-05")
         assert demo_window.hosts.model.rowCount() == 1
         search.clear()
-        assert _own_worst_ms(late) < 100
+        _assert_not_held_up(late, work_ms=100)
     finally:
         cluster.thaw("host-05")
     qtbot.waitUntil(lambda: demo_window._snapshot.hosts["host-05"].link.state is LinkState.CONNECTED, timeout=30_000)
@@ -101,4 +109,4 @@ def test_the_main_job_from_search_to_the_new_host(qtbot: QtBot, demo_window: Mai
     qtbot.waitUntil(lambda: book.tasks[0].state.is_over, timeout=60_000)
     assert book.tasks[0].state is TaskState.DONE, book.tasks[0].sentence
     qtbot.waitUntil(lambda: [vm.host for vm in window.selection.vms] == [destination], timeout=10_000)
-    assert _own_worst_ms(late) < 250, "the window was held up"
+    _assert_not_held_up(late, work_ms=250)
