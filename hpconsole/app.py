@@ -268,7 +268,7 @@ class App:
             policy=lambda: self.policy,
             reservations=self.reservations,
             submit=self.submit,
-            decisions=self.statuses.all,
+            decisions=self.statuses.newest,
             decide=self.set_host_status,
             tell=self.notify,
             refresh=self.poller.refresh,
