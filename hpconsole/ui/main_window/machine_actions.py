@@ -9,17 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, SignalInstance
 from PySide6.QtWidgets import QWidget
 
-from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.ui import format as fmt
-from hpconsole.ui.actions import Selection
-from hpconsole.ui.bridge import Background
-from hpconsole.ui.console import Console
-from hpconsole.ui.messages import Messages
-from hpconsole.ui.theme import ThemeKeeper
+from hpconsole.ui.main_window.topic import Topic
 
 if TYPE_CHECKING:
     from hpconsole.core.machines.applying import Saved
@@ -29,40 +23,8 @@ if TYPE_CHECKING:
 _FORCE = "Its guest is not asked: what it has not written to its disks is lost."
 
 
-class MachineActions(QObject):
-    """Belongs to one window.
-
-    Args:
-        frame: The parent of every dialog.
-        selection: What is selected in the window now.
-        new_snapshots: Emits each snapshot the window shows.
-        show: Shows a dialog and keeps it until it is closed.
-    """
-
-    def __init__(
-        self,
-        frame: QWidget,
-        console: Console,
-        themes: ThemeKeeper,
-        messages: Messages,
-        *,
-        selection: Callable[[], Selection],
-        new_snapshots: SignalInstance,
-        show: Callable[[QWidget], None],
-    ) -> None:
-        super().__init__(frame)
-        self._frame = frame
-        self._console = console
-        self._themes = themes
-        self._messages = messages
-        self._selection = selection
-        self._new_snapshots = new_snapshots
-        self._show = show
-        self._background = Background(self)
-
-    @property
-    def _snapshot(self) -> ClusterSnapshot:
-        return self._console.store.snapshot
+class MachineActions(Topic):
+    """New VM, Edit VM, NUMA Topology, Start, Shut Down, Force Off."""
 
     @property
     def machines(self) -> HostMachines:
@@ -71,10 +33,6 @@ class MachineActions(QObject):
 
         console = self._console
         return HostMachines(console.pool, lambda: console.store.snapshot, lambda: console.policy, console.reservations)
-
-    def close(self) -> None:
-        """Expect no more outcomes."""
-        self._background.close()
 
     # New and Edit
 

@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QWidget
-
 from hpconsole.ui import format as fmt
-from hpconsole.ui.actions import Selection
-from hpconsole.ui.bridge import Background
-from hpconsole.ui.console import Console
-from hpconsole.ui.messages import Messages
-from hpconsole.ui.theme import ThemeKeeper
+from hpconsole.ui.main_window.topic import Topic
 
 if TYPE_CHECKING:
     from hpconsole.core.execution.maintenance import Maintenance
 
 
-class MaintenanceActions(QObject):
-    """Belongs to one window.
-
-    Args:
-        frame: The parent of every dialog.
-        selection: What is selected in the window now.
-        show: Shows a dialog and keeps it until it is closed.
-    """
-
-    def __init__(
-        self,
-        frame: QWidget,
-        console: Console,
-        themes: ThemeKeeper,
-        messages: Messages,
-        *,
-        selection: Callable[[], Selection],
-        show: Callable[[QWidget], None],
-    ) -> None:
-        super().__init__(frame)
-        self._frame = frame
-        self._console = console
-        self._themes = themes
-        self._messages = messages
-        self._selection = selection
-        self._show = show
-        self._background = Background(self)
-
-    def close(self) -> None:
-        """Expect no more outcomes."""
-        self._background.close()
+class MaintenanceActions(Topic):
+    """Maintenance and Activate."""
 
     def on_maintenance(self) -> None:
         """Maintenance host(s), for the selected ones."""

@@ -5,54 +5,21 @@ Dialogs are loaded when they are first opened: what a start does not need does n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from PySide6.QtCore import QObject, SignalInstance
 from PySide6.QtWidgets import QWidget
 
 from hpconsole.core.events import Event, StepFinished
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.plan import Plan
-from hpconsole.ui.bridge import Background
-from hpconsole.ui.console import Console
-from hpconsole.ui.messages import Messages
-from hpconsole.ui.theme import ThemeKeeper
-from hpconsole.ui.window_state import WindowState
+from hpconsole.ui.main_window.topic import Topic
 
 _OPTIONS = "migration_options"
 
 
-class MigrationViews(QObject):
-    """Belongs to one window.
-
-    Args:
-        frame: The parent of every dialog.
-        state: Where what the user chose last is kept.
-        new_snapshots: Emits each snapshot the window shows.
-        show: Shows a dialog and keeps it until it is closed.
-    """
-
-    def __init__(
-        self,
-        frame: QWidget,
-        console: Console,
-        themes: ThemeKeeper,
-        messages: Messages,
-        *,
-        state: WindowState,
-        new_snapshots: SignalInstance,
-        show: Callable[[QWidget], None],
-    ) -> None:
-        super().__init__(frame)
-        self._frame = frame
-        self._console = console
-        self._themes = themes
-        self._messages = messages
-        self._state = state
-        self._new_snapshots = new_snapshots
-        self._show = show
-        self._background = Background(self)
+class MigrationViews(Topic):
+    """Migrate VM(s) and Migration History."""
 
     def open_migrate(self, vms: Sequence[Vm], snapshot: ClusterSnapshot) -> None:
         """Migrate VM(s) for these."""
@@ -95,7 +62,3 @@ class MigrationViews(QObject):
         """Run a plan that was confirmed."""
         self._messages.status(f"{plan.title}…")
         self._background.run(lambda: self._console.submit(plan), failed=self._messages.error)
-
-    def close(self) -> None:
-        """Expect no more outcomes."""
-        self._background.close()

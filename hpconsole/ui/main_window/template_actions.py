@@ -8,15 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, SignalInstance
 from PySide6.QtWidgets import QWidget
 
-from hpconsole.ui.actions import Selection
-from hpconsole.ui.bridge import Background
-from hpconsole.ui.console import Console
 from hpconsole.ui.main_window.machine_actions import MachineActions
-from hpconsole.ui.messages import Messages
-from hpconsole.ui.theme import ThemeKeeper
+from hpconsole.ui.main_window.topic import Topic, WindowParts
 
 if TYPE_CHECKING:
     from hpconsole.core.machines.pool_filling import Filled
@@ -24,36 +19,13 @@ if TYPE_CHECKING:
     from hpconsole.ui.templates.shelf import Shelf
 
 
-class TemplateActions(QObject):
-    """Belongs to one window; VMs are opened by `machines`."""
+class TemplateActions(Topic):
+    """Make Template, Templates, Pools; VMs are opened by `machines`."""
 
-    def __init__(
-        self,
-        frame: QWidget,
-        console: Console,
-        themes: ThemeKeeper,
-        messages: Messages,
-        *,
-        machines: MachineActions,
-        selection: Callable[[], Selection],
-        new_snapshots: SignalInstance,
-        show: Callable[[QWidget], None],
-    ) -> None:
-        super().__init__(frame)
-        self._frame = frame
-        self._console = console
-        self._themes = themes
-        self._messages = messages
+    def __init__(self, parts: WindowParts, machines: MachineActions) -> None:
+        super().__init__(parts)
         self._machines = machines
-        self._selection = selection
-        self._new_snapshots = new_snapshots
-        self._show = show
-        self._background = Background(self)
         self._templates: QWidget | None = None
-
-    def close(self) -> None:
-        """Expect no more outcomes."""
-        self._background.close()
 
     def _with_shelf(self, then: Callable[[Shelf], None]) -> None:
         """Load what is needed on a worker thread, then go on with the templates and pools of this console."""

@@ -31,6 +31,7 @@ from hpconsole.ui.main_window.maintenance_actions import MaintenanceActions
 from hpconsole.ui.main_window.migration_views import MigrationViews
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
 from hpconsole.ui.main_window.template_actions import TemplateActions
+from hpconsole.ui.main_window.topic import WindowParts
 from hpconsole.ui.main_window.vm_rows import VmRows
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.theme import Theme, ThemeChoice, ThemeKeeper
@@ -89,15 +90,6 @@ class MainWindow(QObject):
         self._store_bridge.snapshot_changed.connect(self._on_snapshot)
         self._event_bridge = EventBridge(console.store, self)
         self._event_bridge.happened.connect(self._on_event)
-        self.migrations = MigrationViews(
-            frame,
-            console,
-            themes,
-            self.messages,
-            state=state,
-            new_snapshots=self._store_bridge.snapshot_changed,
-            show=self._open,
-        )
         self._age_timer = QTimer(self, interval=_AGE_TICK_MS)
         self._age_timer.timeout.connect(self._on_second)
         self._age_timer.start()
@@ -108,34 +100,25 @@ class MainWindow(QObject):
         frame.closing.connect(self._on_closing)
 
     def _make_topics(self) -> None:
-        """Who does what is not about moving VMs: a topic each."""
-        frame, console, themes = self.frame, self._console, self._themes
-        self.machines = MachineActions(
-            frame,
-            console,
-            themes,
+        parts = WindowParts(
+            self.frame,
+            self._console,
+            self._themes,
             self.messages,
+            self._state,
             selection=lambda: self.selection,
             new_snapshots=self.snapshot_shown,
             show=self._open,
         )
-        self.maintenance = MaintenanceActions(
-            frame, console, themes, self.messages, selection=lambda: self.selection, show=self._open
-        )
-        self.templates = TemplateActions(
-            frame,
-            console,
-            themes,
-            self.messages,
-            machines=self.machines,
-            selection=lambda: self.selection,
-            new_snapshots=self.snapshot_shown,
-            show=self._open,
-        )
+        self.migrations = MigrationViews(parts)
+        self.machines = MachineActions(parts)
+        self.templates = TemplateActions(parts, self.machines)
+        self.maintenance = MaintenanceActions(parts)
+        self._topics = (self.migrations, self.machines, self.templates, self.maintenance)
 
     def _slot(self, action: str) -> Callable[..., None]:
-        """What an action does: a method `on_<action>` of the window, or of who does its topic."""
-        owners = (self, self.machines, self.templates, self.maintenance)
+        """What an action does: a method `on_<action>` of the window, or of one of its topics."""
+        owners = (self, *self._topics)
         slot: Callable[..., None] = next(getattr(o, f"on_{action}") for o in owners if hasattr(o, f"on_{action}"))
         return slot
 
@@ -423,10 +406,8 @@ class MainWindow(QObject):
         self._age_timer.stop()
         self._next_part.stop()
         self._background.close()
-        self.migrations.close()
-        self.machines.close()
-        self.templates.close()
-        self.maintenance.close()
+        for topic in self._topics:
+            topic.close()
         self.docks.close()
 
     def _leave(self) -> None:
