@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from hpconsole.core.model.affinity import AffinityGroup, AffinityRule
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
-from hpconsole.core.planning.affinity_rules import Draft, GroupProblem, Surroundings, check_edit, check_new
+from hpconsole.core.planning.affinity_rules import (
+    Draft,
+    GroupProblem,
+    Surroundings,
+    check_edit,
+    check_new,
+    contradiction,
+)
 from hpconsole.core.scheduler.affinity import with_labelled
 
 
@@ -50,7 +57,10 @@ def check_group(draft: Draft, snapshot: ClusterSnapshot, *, old_name: str | None
         group_exists=old_name is None or len(others) < len(snapshot.affinity_groups),
         others=with_labelled(others, snapshot.vms, snapshot.hosts),
     )
-    return check_new(draft, around) if old_name is None else check_edit(draft, around)
+    problem = check_new(draft, around) if old_name is None else check_edit(draft, around)
+    if problem is not None:
+        return problem
+    return contradiction((*around.others, *with_labelled((draft.group,), snapshot.vms, snapshot.hosts)))
 
 
 def states(snapshot: ClusterSnapshot) -> tuple[GroupState, ...]:
