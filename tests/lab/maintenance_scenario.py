@@ -1,4 +1,4 @@
-"""The scenario of the maintenance proofs: host a with 8 guests, 4 of them pinned, one of those not to be migrated.
+"""The scenario of the maintenance proofs: host a with 8 guests, 4 of them pinned, one of which cannot leave.
 
 Made for the command line's test and the window's: `a_full_host(lab)`; `check_untouched` says that no guest but the
 chosen one lost its run state.
@@ -16,6 +16,8 @@ _NOT_TO_BE_MIGRATED = (
     f"<hpc:vm xmlns:hpc='{HPCONSOLE_NAMESPACE}'><hpc:migration mode='do_not_migrate' chosen='yes'/></hpc:vm>"
 )
 
+_WIDE = 18  # vCPUs: no host of the lab but a has as many CPUs
+
 
 @dataclass(frozen=True, slots=True)
 class FullHost:
@@ -23,7 +25,7 @@ class FullHost:
 
     plain: tuple[Guest, ...]
     pinned: tuple[Guest, ...]  # may be migrated
-    stuck: Guest  # pinned, and may not
+    stuck: Guest  # pinned, and may not be migrated, or fits nowhere else
     ticks: dict[str, int]  # by UUID
 
     @property
@@ -32,8 +34,14 @@ class FullHost:
         return (*self.pinned, *self.plain)
 
 
-def a_full_host(lab: Lab, *, plain: int = 4, pinned: int = 3, dirty_mib_s: float = 2) -> FullHost:
-    """Start the guests on host a. The pinned ones have two vCPUs on one CPU each and their memory on one node."""
+def a_full_host(
+    lab: Lab, *, plain: int = 4, pinned: int = 3, dirty_mib_s: float = 2, is_too_wide: bool = False
+) -> FullHost:
+    """Start the guests on host a. The pinned ones have two vCPUs on one CPU each and their memory on one node.
+
+    The one that cannot leave is in mode “do not migrate”; with `is_too_wide` it may be migrated, but has a CPU of its
+    own for more vCPUs than any other host has CPUs.
+    """
 
     def start(name: str, number: int | None, metadata: str = "") -> Guest:
         node = 0 if number is None else number % 2
@@ -51,10 +59,18 @@ def a_full_host(lab: Lab, *, plain: int = 4, pinned: int = 3, dirty_mib_s: float
         )
 
     with_pins = tuple(start(f"db-{i + 1}", i) for i in range(pinned))
-    stuck = start("stuck", pinned, _NOT_TO_BE_MIGRATED)
+    stuck = _too_wide(lab) if is_too_wide else start("stuck", pinned, _NOT_TO_BE_MIGRATED)
     without = tuple(start(f"web-{i + 1}", None) for i in range(plain))
     ticks = {guest.uuid: lab.heartbeat("a", guest) for guest in (*with_pins, *without)}
     return FullHost(without, with_pins, stuck, ticks)
+
+
+def _too_wide(lab: Lab) -> Guest:
+    spec = lab.host("a").spec
+    cpus = [cpu for node in range(spec.nodes) for cpu in spec.node_cpus(node)[-_WIDE // spec.nodes :]]
+    pins = {vcpu: str(cpu) for vcpu, cpu in enumerate(cpus)}
+    return lab.guest("a", "stuck", vcpus=_WIDE, cells=spec.nodes, memory_mib=64, dirty_mib=0, pins=pins,
+                     nodes={node: str(node) for node in range(spec.nodes)})  # fmt: skip
 
 
 def check_untouched(lab: Lab, full: FullHost, *, not_on: str = "a") -> dict[str, str]:

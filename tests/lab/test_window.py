@@ -11,24 +11,20 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QApplication, QDialog, QLabel, QPushButton, QRadioButton, QTableView
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QRadioButton, QTableView
 from pytestqt.qtbot import QtBot
 
-from hpconsole.app import App
 from hpconsole.core.model.host import LinkState
-from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.migrate.dialog import MigrateDialog
 from hpconsole.ui.tasks.task_book import Task, TaskState
-from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
-from hpconsole.ui.window_state import WindowState
 from tests.benchmarks.lateness import LatenessMeter
 from tests.lab.guests import Guest
 from tests.lab.lab import Lab
 from tests.lab.proof import check_goes_on, check_is_on, check_is_pinned, memory_nodes, vcpu_pins
+from tests.lab.real_window import WAIT_MS, real_window, states
 from tests.ui.gestures import child, click, click_row, press
 
-WAIT_MS = 60_000
 FROZEN_S = 12
 OLDEST_S = 3.0
 LONGEST_WORK_MS = 100.0
@@ -44,36 +40,8 @@ def window(
     lab: Lab, qtbot: QtBot, qapp: QApplication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MainWindow]:
     """The real window on the lab's three hosts, all of them answering."""
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("exec() waits: use open() or show()")
-
-    monkeypatch.setattr(QDialog, "exec", refuse)
-    app = App(lab.uris(), data=tmp_path)
-    themes = ThemeKeeper(qapp, ThemeChoice.LIGHT)
-    state = WindowState(tmp_path / "window.ini")
-    window = MainWindow(Frame(state), app, state, themes)
-    qtbot.addWidget(window.frame)
-    window.frame.resize(1366, 768)
-    window.frame.show()
-    app.start()
-    try:
-        assert app.wait_ready(20)
-        qtbot.waitUntil(lambda: _states(window) == dict.fromkeys("abc", LinkState.CONNECTED), timeout=WAIT_MS)
-        # hosts whose load is not known yet (it is a difference of two polls) are not suitable
-        qtbot.waitUntil(lambda: all(host.usage.cpu_pct is not None for host in window._snapshot.hosts.values()))
-        yield window
-    finally:
-        for dialog in window.frame.findChildren(MigrateDialog):
-            dialog.reject()
-        window._is_leaving = True  # no question about running tasks
-        window.frame.close()
-        app.close()
-        themes.deleteLater()
-
-
-def _states(window: MainWindow) -> dict[str, LinkState]:
-    return {name: host.link.state for name, host in window._snapshot.hosts.items()}
+    with real_window(lab, qtbot, qapp, tmp_path, monkeypatch) as opened:
+        yield opened
 
 
 def _row_of(view: QTableView, column: int, text: str) -> int:
@@ -222,10 +190,10 @@ def test_a_frozen_host_delays_neither_the_others_nor_the_window(qtbot: QtBot, la
     assert len(lateness.measurements) > 1000
     assert lateness.longest_work_ms() <= LONGEST_WORK_MS, lateness.worst()
     assert lateness.percentile(1, own=True) <= HUNG_MS, lateness.worst()
-    assert _states(window) == {"a": LinkState.CONNECTED, "b": LinkState.CONNECTED, "c": LinkState.UNRESPONSIVE}
+    assert states(window) == {"a": LinkState.CONNECTED, "b": LinkState.CONNECTED, "c": LinkState.UNRESPONSIVE}
     row = next(row for row in range(3) if window.hosts.model.key_at(row) == "c")
     assert window.hosts.model.index(row, 1).data() == "Not responding"
     assert {window.vms.model.row_at(row).vm.name for row in range(3)} == {"on-a", "on-b", "on-c"}, "the last known"
 
     lab.fault.thaw_daemon("c")
-    qtbot.waitUntil(lambda: _states(window)["c"] is LinkState.CONNECTED, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: states(window)["c"] is LinkState.CONNECTED, timeout=WAIT_MS)
