@@ -27,7 +27,7 @@ def check(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
     yield from _policy(draft, around)
     yield from _texts(draft, around)
     yield from _helper_threads(draft, around)
-    yield from _nodes(draft, around)
+    yield from node_problems(draft, around)
 
 
 def _policy(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
@@ -169,30 +169,56 @@ def _helper_threads(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
         yield Problem("iothread_texts", f"There is no IO thread {beyond[0]}: the VM has {draft.iothreads}.")
 
 
-def _nodes(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
-    """Every rule of behaviour.md B8, for the pins of all hosts and those of single ones."""
-    vm = facts_of(draft)
-    problem = numa_rules.check_nodes(draft.numa_nodes, vm)
+def node_problems(
+    draft: VmDraft,
+    around: Surroundings,
+    operation: str = "set",
+    requested: Sequence[NodeDraft] | None = None,
+    *,
+    is_gone: bool = False,
+) -> Iterator[Problem]:
+    """Every rule of behaviour.md B8, for the pins of all hosts and those of single ones. Quick: asked at every key.
+
+    Args:
+        operation: What is done to the draft's virtual nodes: `add`, `update`, `remove`, `set`.
+        requested: With these; None: the draft's own, as they are.
+        is_gone: The VM was deleted meanwhile.
+    """
+    facts = facts_of(draft)
+    existing, asked = draft.numa_nodes, draft.numa_nodes if requested is None else requested
+    problem = numa_rules.check_edit(operation, existing, asked, None if is_gone else facts, None)
     if problem is not None:
         yield Problem("numa_nodes", problem.sentence, kind=problem.kind)
         return
-    if not draft.numa_nodes:
+    nodes = numa_rules.edited(operation, existing, asked)
+    if not nodes:
         return
-    is_literal = draft.cpu_pinning_policy is not CpuPinningPolicy.KEEP_SHAPE  # a shape goes to any nodes
-    nodes = draft.numa_nodes if is_literal else tuple(replace(n, host_nodes=()) for n in draft.numa_nodes)
+    if draft.cpu_pinning_policy is CpuPinningPolicy.KEEP_SHAPE:  # a shape goes to any nodes
+        nodes = tuple(replace(node, host_nodes=()) for node in nodes)
     maps: Mapping[str, HostMap] = {own.host: own for own in draft.per_host}
     if not around.specific(draft):
-        problem = numa_rules.check_hosts(nodes, vm, {})
+        problem = numa_rules.check_hosts(nodes, facts, {})
         if problem is not None:
             yield Problem("numa_nodes", problem.sentence, kind=problem.kind)
         return
     for host in around.specific(draft):
         own = maps.get(host.name)
         wanted = nodes if own is None else nodes_on(nodes, own)
-        problem = numa_rules.check_hosts(wanted, vm, {host.name: memory_of(host)})
+        problem = numa_rules.check_hosts(wanted, facts, {host.name: memory_of(host)})
         if problem is not None:
             has_own = own is not None and bool(own.numa)
             yield Problem(f"per_host.{host.name}" if has_own else "numa_nodes", problem.sentence, kind=problem.kind)
+
+
+def node_edit(before: Sequence[NodeDraft], after: Sequence[NodeDraft]) -> tuple[str, tuple[NodeDraft, ...]]:
+    """What was done to virtual nodes, as `node_problems` wants it told: the operation, and the nodes it is about."""
+    if [node.index for node in before] == [node.index for node in after]:
+        changed = tuple(new for old, new in zip(before, after, strict=True) if old != new)
+        if all(node.key is not None for node in before) and len({node.key for node in before}) == len(before):
+            return "update", changed
+    if tuple(after[: len(before)]) == tuple(before):
+        return "add", tuple(after[len(before) :])
+    return "set", tuple(after)
 
 
 def facts_of(draft: VmDraft) -> numa_rules.VmFacts:

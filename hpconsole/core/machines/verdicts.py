@@ -11,18 +11,17 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hpconsole.core.errors import HpconsoleError
-from hpconsole.core.machines.checking_pinning import nodes_on
 from hpconsole.core.machines.draft import CpuPinningPolicy, VmDraft
-from hpconsole.core.machines.editing import host_map, pin_node
-from hpconsole.core.machines.field_labels import counted, size
+from hpconsole.core.machines.editing import pin_node
+from hpconsole.core.machines.field_labels import counted
 from hpconsole.core.machines.layout import fits_topology, host_topology, taken_on
+from hpconsole.core.machines.resizing import resized, resized_placement
 from hpconsole.core.machines.surroundings import Surroundings, meant_vm
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import NumaMode, NumaPin, Vm
-from hpconsole.core.planning.numa_rules import NodeDraft
 from hpconsole.core.scheduler.engine import Request, rank
-from hpconsole.core.scheduler.occupancy import CpuUser, Occupancy
+from hpconsole.core.scheduler.occupancy import Occupancy
 from hpconsole.core.scheduler.placement import Misfit, place
 from hpconsole.core.scheduler.units import Refusal
 
@@ -123,10 +122,14 @@ def memory_only(draft: VmDraft) -> VmDraft:
 
 def _place_on(draft: VmDraft, around: Surroundings, host: Host, taken: Occupancy) -> Placement | Misfit:
     try:
-        vm = meant_vm(draft, host=host.name)
+        sized = resized(draft, host)  # judged as large as it will be there
+        vm = meant_vm(sized, host=host.name)
     except HpconsoleError as error:
         return Misfit(draft.uuid, host.name, error.sentence)
-    return place(vm, taken, source=around.shape_topology(draft))
+    placed = place(vm, taken, source=around.shape_topology(draft))
+    if isinstance(placed, Placement) and draft.cpu_pinning_policy is CpuPinningPolicy.RESIZE_AND_PIN_NUMA:
+        return resized_placement(sized, host, vm.uuid)  # the very map a start writes
+    return placed
 
 
 def _warnings(draft: VmDraft, host: Host, taken: Occupancy, placement: Placement | None) -> tuple[str, ...]:
@@ -148,50 +151,6 @@ def _warnings(draft: VmDraft, host: Host, taken: Occupancy, placement: Placement
 
 
 # --- virtual nodes on host nodes --------------------------------------------------
-
-
-def node_room(draft: VmDraft, around: Surroundings, host: str, index: int, host_node: int) -> str:
-    """What is missing for a virtual node on a host node, beside the VM's other ones there; empty if it fits.
-
-    Cheap enough to be asked while the mouse moves.
-    """
-    there = around.snapshot.hosts.get(host)
-    nodes = nodes_on(draft.numa_nodes, host_map(draft, host))
-    wanted = next((node for node in nodes if node.index == index), None)
-    if there is None or wanted is None:
-        return "There is no such host or virtual node any more."
-    on_host = there.topology.node(host_node)
-    if on_host is None:
-        return f"{host} has no node {host_node}."
-    taken = taken_on(draft, around, there)
-    others = sum(
-        node.memory_kib // len(node.host_nodes)
-        for node in nodes
-        if node.index != index and host_node in node.host_nodes
-    )
-    return _missing(wanted, draft.huge_page_kib, others, taken, host_node)
-
-
-def _missing(wanted: NodeDraft, page: int | None, others_kib: int, taken: Occupancy, host_node: int) -> str:
-    host = taken.host.name
-    if wanted.mode is NumaMode.PREFERRED:
-        return ""
-    if page:
-        free = taken.free_pages.get(host_node, {}).get(page, 0) - -(-others_kib // page)
-        needed = -(-wanted.memory_kib // page)
-        if needed <= free:
-            return ""
-        return (
-            f"Node {host_node} of {host} has {max(0, free):,} free pages of {size(page)}, virtual node {wanted.index} "
-            f"needs {needed:,}: {needed - max(0, free):,} are missing."
-        )
-    left = taken.free_kib.get(host_node, 0) - others_kib
-    if wanted.memory_kib <= left:
-        return ""
-    return (
-        f"Node {host_node} of {host} has {max(0, left) // 1024:,} MiB free, virtual node {wanted.index} needs "
-        f"{wanted.memory_kib // 1024:,}: {(wanted.memory_kib - max(0, left)) // 1024:,} MiB are missing."
-    )
 
 
 def auto_assign(draft: VmDraft, around: Surroundings, host: str, *, for_host_only: bool = False) -> VmDraft | str:
@@ -224,9 +183,3 @@ def auto_assign(draft: VmDraft, around: Surroundings, host: str, *, for_host_onl
 
 def _with_pins(vm: Vm, pins: tuple[NumaPin, ...]) -> Vm:
     return replace(vm, intent=replace(vm.intent, numa_pins=pins))
-
-
-def cpu_users(draft: VmDraft, around: Surroundings, host: str) -> tuple[CpuUser, ...]:
-    """Which other VMs are pinned to which CPUs of a host now, or are promised them."""
-    there = around.snapshot.hosts.get(host)
-    return () if there is None else taken_on(draft, around, there).users

@@ -49,11 +49,11 @@ class NumaProblem:
 HostNodes = Mapping[int, int]  # node number -> its memory, KiB
 
 
-def check(nodes: Sequence[NodeDraft], vm: VmFacts, hosts: Mapping[str, HostNodes]) -> NumaProblem | None:
-    """Every rule. `hosts`: the chosen hosts with their nodes."""
+def check(nodes: Sequence[NodeDraft], vm: VmFacts, hosts: Mapping[str, HostNodes] | None) -> NumaProblem | None:
+    """Every rule. `hosts`: the chosen hosts with their nodes; None = the rules about the VM alone."""
     if not nodes:
         return None
-    return check_nodes(nodes, vm) or check_hosts(nodes, vm, hosts)
+    return check_nodes(nodes, vm) or (None if hosts is None else check_hosts(nodes, vm, hosts))
 
 
 def check_nodes(nodes: Sequence[NodeDraft], vm: VmFacts) -> NumaProblem | None:
@@ -202,21 +202,22 @@ def removed(existing: Sequence[NodeDraft], requested: Sequence[NodeDraft]) -> tu
     return tuple(node for node in existing if node.key not in gone)
 
 
+def edited(operation: str, existing: Sequence[NodeDraft], requested: Sequence[NodeDraft]) -> tuple[NodeDraft, ...]:
+    """The nodes after an edit (`add`, `update`, `set`, `remove`)."""
+    change = {"add": added, "update": updated, "remove": removed}.get(operation)
+    return tuple(requested) if change is None else change(existing, requested)
+
+
 def check_edit(
     operation: str,
     existing: Sequence[NodeDraft],
     requested: Sequence[NodeDraft],
     vm: VmFacts | None,
-    hosts: Mapping[str, HostNodes],
+    hosts: Mapping[str, HostNodes] | None,
 ) -> NumaProblem | None:
-    """Whether an edit (`add`, `update`, `set`, `remove`) leads to something the VM can have. `vm` None: it is gone."""
+    """Whether an edit leads to something the VM can have. `vm` None: it is gone. `hosts`: as in `check`."""
     if vm is None:
         return NumaProblem("ACTION_TYPE_FAILED_VM_NOT_FOUND", "The VM does not exist any more.")
-    if operation == "update":
-        # Before the whole: two edits that contradict each other are named as such, not as one node too many.
-        return check_duplicates(requested) or check(updated(existing, requested), vm, hosts)
-    if operation == "add":
-        return check(added(existing, requested), vm, hosts)
-    if operation == "remove":
-        return check(removed(existing, requested), vm, hosts)
-    return check(requested, vm, hosts)
+    # Before the whole: two edits that contradict each other are named as such, not as one node too many.
+    contradiction = check_duplicates(requested) if operation == "update" else None
+    return contradiction or check(edited(operation, existing, requested), vm, hosts)

@@ -67,8 +67,13 @@ def required_pages(vm: Vm) -> dict[int, int]:
         by_node = [(vm.huge_page_kib, vm.memory_kib)]
     for size, memory_kib in by_node:
         if size and size > 0:
-            pages[size] = pages.get(size, 0) + -(-memory_kib // size)
+            pages[size] = pages.get(size, 0) + page_count(memory_kib, size)
     return pages
+
+
+def page_count(memory_kib: int, page_kib: int) -> int:
+    """How many pages of this size hold so much memory."""
+    return -(-memory_kib // page_kib)
 
 
 def page_kib_from_property(custom_properties: str) -> int | None:

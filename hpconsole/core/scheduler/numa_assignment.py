@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hpconsole.core.scheduler.account import NodeAccount
+from hpconsole.core.scheduler.needs import page_count
 
 Room = tuple[int, ...]  # what is left: per node KiB, then pages of each size per node
 
@@ -30,7 +31,7 @@ class NodeWish:
     @property
     def pages(self) -> int:
         """Huge pages it takes."""
-        return -(-self.memory_kib // self.page_kib) if self.page_kib else 0
+        return page_count(self.memory_kib, self.page_kib) if self.page_kib else 0
 
 
 def find_assignment(wishes: Sequence[NodeWish], nodes: Sequence[NodeAccount]) -> dict[int, int] | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hpconsole.core.machines.draft import NodeDraft, VmDraft
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.vm import NumaMode, Vm
+from hpconsole.core.scheduler.needs import page_count
 from hpconsole.ui import format as fmt
 
 
@@ -69,7 +70,7 @@ def _charge(
     for node in nodes:
         share = -(-memory_kib // len(nodes))
         if page_kib and page_kib in pages.get(node, {}):
-            pages[node][page_kib] -= sign * -(-share // page_kib)
+            pages[node][page_kib] -= sign * page_count(share, page_kib)
         elif not page_kib and node in free:
             free[node] -= sign * share
 
@@ -104,7 +105,7 @@ def fit(node: NodeDraft, page_kib: int | None, host: str, node_id: int, room: Ro
 
 
 def _fit_pages(node: NodeDraft, page_kib: int, what: str, where: str, room: Room, *, is_there: bool) -> Fit:
-    needed = -(-node.memory_kib // page_kib)
+    needed = page_count(node.memory_kib, page_kib)
     size = fmt.page_size(page_kib)
     known = next(((free, total) for page, free, total in room.pages if page == page_kib), None)
     if known is None or needed > known[1]:

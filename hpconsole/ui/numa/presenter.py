@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from hpconsole.core.errors import HpconsoleError, InvalidPinning
 from hpconsole.core.machines import editing
+from hpconsole.core.machines.checking_pinning import node_edit, node_problems
 from hpconsole.core.machines.draft import NodeDraft, VmDraft
+from hpconsole.core.machines.surroundings import Surroundings
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.snapshot import ClusterSnapshot
@@ -67,6 +69,7 @@ class NumaPresenter:
         self._past: list[Drafts] = []
         self._future: list[Drafts] = []
         self._problem = ""
+        self._broken_rule = ""  # of behaviour.md B8, at once; the answers of hosts come later
         self._answer: NumaAnswer | None = None
         self._is_wanted = True
         self._is_computing = False
@@ -190,6 +193,7 @@ class NumaPresenter:
         """The cluster changed: what is drawn stays, and is judged anew."""
         if snapshot.serial != self.snapshot.serial:
             self.snapshot = snapshot
+            self._broken_rule = self._first_broken_rule()
             self._is_wanted = True
 
     # Editing
@@ -236,8 +240,22 @@ class NumaPresenter:
     def _after_change(self) -> None:
         self._is_wanted = True
         self._problem = ""
+        self._broken_rule = self._first_broken_rule()
         if self._selected is not None and self._find(self._selected) is None:
             self._select_first()
+
+    def _first_broken_rule(self) -> str:
+        """What the first VM that was changed cannot have, by the rules about virtual nodes."""
+        around = Surroundings(self.snapshot)
+        for before, now in self.changed:
+            operation, nodes = node_edit(before.numa_nodes, now.numa_nodes)
+            edited = replace(now, numa_nodes=before.numa_nodes)
+            is_gone = bool(now.uuid) and now.uuid not in self.snapshot.vms
+            broken = next(iter(node_problems(edited, around, operation, nodes, is_gone=is_gone)), None)
+            if broken is not None:
+                name = f"{now.name}: " if self._is_for_host else ""
+                return f"{name}{broken.sentence}"
+        return ""
 
     def _select_first(self) -> None:
         listed = self._listed()
@@ -386,8 +404,8 @@ class NumaPresenter:
         )
 
     def _first_problem(self) -> str:
-        if self._answer is None:
-            return ""
+        if self._broken_rule or self._answer is None:
+            return self._broken_rule
         return next((problem.sentence for problem in self._answer.problems if not problem.is_warning), "")
 
 

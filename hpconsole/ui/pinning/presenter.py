@@ -138,7 +138,8 @@ class PinningPresenter:
     @property
     def threads(self) -> tuple[Thread, ...]:
         """Everything that can be pinned."""
-        return pins.threads_of(self._facts.vcpus, self._facts.iothread_ids)
+        computed = () if self.is_editable else self._facts.preview.get(self._host, NO_PINNING).vcpus
+        return pins.threads_of(max(self._facts.vcpus, len(computed)), self._facts.iothread_ids)
 
     # What the user does
 
