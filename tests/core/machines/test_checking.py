@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +26,9 @@ from hpconsole.core.machines.editing import with_hosts, with_node_count, with_vc
 from hpconsole.core.machines.making import new_draft
 from hpconsole.core.machines.writing import render, with_xml
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.host import HostDevices, HostNumaNode, HostTopology
+from hpconsole.core.model.host import HostDevices
 from hpconsole.core.model.vm import CpuPinning, NumaMode, VmIntent, VmState
 from tests.builders import a_host, a_snapshot, a_topology, a_vm
-from tests.conformance import shapes
 
 VECTORS = Path(__file__).resolve().parents[4] / "shared/spec/vectors.json"
 DEVICES = HostDevices(networks=frozenset({"default"}), storage_pools=frozenset({"images"}))
@@ -200,86 +198,6 @@ def test_a_vm_that_may_not_migrate_stays_within_its_hosts() -> None:
 def test_names_of_templates_follow_the_same_rules() -> None:
     assert name_problem("gold image 2.1") == ""
     assert "cannot begin" in name_problem(".hidden")
-
-
-# --- the vectors, through what the dialogs call -----------------------------------------
-
-
-def _cases(unit: str) -> list[dict[str, Any]]:
-    if not VECTORS.exists():
-        return []
-    known = json.loads(VECTORS.read_text())
-    cases = known["cases"] if isinstance(known, dict) and "cases" in known else known
-    return [case for case in cases if case.get("unit") == unit]
-
-
-@pytest.mark.skipif(not VECTORS.exists(), reason="the reference's vectors are not here")
-@pytest.mark.parametrize("case", _cases("cpu_pinning_validation"), ids=lambda case: case.get("id", ""))
-def test_pinning_vectors_through_the_dialogs_check(case: dict[str, Any]) -> None:
-    given, vm = case["input"], case["input"]["vm"]
-    count = vm.get("dedicated_host_count", len(vm.get("dedicated_hosts") or ()))
-    names = tuple(f"h{number}" for number in range(count))
-    around = Surroundings(a_snapshot([a_host(name, topology=HostTopology()) for name in names]))
-    topology = shapes.topology(vm)
-    draft = replace(
-        new_draft("vm"),
-        disks=(),
-        topology=topology,
-        vcpus_now=topology.vcpus,
-        cpu_pinning_policy=CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none"),
-        allowed_hosts=names,
-        pinning_text=given.get("cpu_pinning") or "",
-    )
-    found = [p for p in check(draft, around) if p.kind and p.field in ("pinning_text", "cpu_pinning_policy")]
-    expected = case["expected"].get("error_kind")
-    if expected:
-        assert expected in [problem.kind for problem in found]
-    else:
-        assert not [p for p in found if not p.is_warning and "undefined_host" not in p.kind.lower()]
-
-
-@pytest.mark.skipif(not VECTORS.exists(), reason="the reference's vectors are not here")
-@pytest.mark.parametrize("case", _cases("numa_validation"), ids=lambda case: case.get("id", ""))
-def test_numa_vectors_through_the_dialogs_check(case: dict[str, Any]) -> None:
-    given = case["input"]
-    if given.get("scope") == "host_compatibility_only" or any(
-        node is None for item in given["vnuma_nodes"] for node in item.get("pinned_host_nodes") or ()
-    ):
-        pytest.skip("asks about a part of the rules alone")
-    hosts = []
-    for host in given.get("dedicated_hosts") or ():
-        nodes = tuple(
-            HostNumaNode(node["index"], int((node.get("total_memory_mb") or 0) * 1024), a_topology().nodes[0].cpus)
-            for node in host["numa_nodes"] or ()
-        )
-        hosts.append(a_host(host["id"], topology=replace(a_topology(), nodes=nodes)))
-    vm = given["vm"]
-    topology = shapes.topology(vm)
-    memory = int((vm.get("memory_mb") or 0) * 1024)
-    draft = replace(
-        new_draft("vm"),
-        disks=(),
-        topology=topology,
-        vcpus_now=topology.vcpus,
-        memory_kib=memory,
-        memory_now_kib=memory,
-        huge_page_kib=shapes.page_size(vm),
-        cpu_pinning_policy=CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none"),
-        allowed_hosts=tuple(host.name for host in hosts),
-        numa_nodes=tuple(
-            NodeDraft(
-                node["index"],
-                int(node["memory_mb"] * 1024),
-                tuple(node.get("pinned_host_nodes") or ()),
-                tuple(node.get("vcpus") or ()),
-                NumaMode(node.get("tune_mode") or "interleave"),
-            )
-            for node in given["vnuma_nodes"]
-        ),
-    )
-    kinds = [p.kind for p in check(draft, Surroundings(a_snapshot(hosts))) if p.field.startswith(("numa", "per_host"))]
-    expected = case["expected"].get("error_kind")
-    assert (kinds[0] if kinds else None) == (expected or None)
 
 
 def test_nothing_that_is_checked_raises() -> None:
