@@ -27,7 +27,7 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         """Make the authority's own key and certificate in this folder (fresh)."""
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)  # "File exists" was seen once of a folder that nobody else makes
         self.certificate = folder / "cacert.pem"
         self._folder = folder
         self._key = folder / "cakey.pem"

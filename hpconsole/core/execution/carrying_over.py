@@ -70,6 +70,21 @@ def resume_at_home(
     return look(pool, step.source, step.vm_uuid, deadline_s=deadline_s)
 
 
+def give_back_cpus(pool: ConnectionPool, step: Step, known: KnownBefore, source: HostView, deadline_s: float) -> str:
+    """The VM stays: its emulator threads get the CPUs back that they had. What could not be done, in a sentence."""
+    if not known.emulator_here or not source.is_active or source.has_job:
+        return ""
+    try:
+        pool.call(
+            step.source,
+            lambda host: host.pin_emulator(step.vm_uuid, known.emulator_here, live=True, config=False),
+            deadline_s=deadline_s,
+        )
+    except HpconsoleError as error:
+        return f"Its emulator threads did not get CPUs {known.emulator_here} of {step.source} back: {error.sentence}"
+    return ""
+
+
 def carry_over(
     pool: ConnectionPool, step: Step, known: KnownBefore, views: tuple[HostView, HostView], deadline_s: float
 ) -> tuple[EndState, HostView, list[str]]:
@@ -101,6 +116,11 @@ def carry_over(
     if destination.record is not None and known.autostart and not destination.record.autostart:
         forgotten = f"It will not be started with {there}:"
         changed |= does(there, lambda host: host.set_autostart(uuid, on=True), forgotten)
+    if destination.record is not None and known.emulator_there:
+        kept = f"Its emulator threads did not get CPUs {known.emulator_there} of {there} back:"
+        changed |= does(
+            there, lambda host: host.pin_emulator(uuid, known.emulator_there, live=True, config=False), kept
+        )
     if known.is_persistent and source.record is not None and not source.is_active and source.record.is_persistent:
         left = f"Its definition is left on {here}: remove it there."
         changed |= does(here, lambda host: host.undefine(uuid), left)

@@ -125,6 +125,8 @@ def judge(source: HostView, destination: HostView, *, was_paused: bool = False) 
     """Name the state. `was_paused`: the user had paused the VM before, so that paused is as it should be."""
     if destination.is_broken or source.is_broken:
         return _broken(source, destination)
+    if destination.is_in_post_copy and not destination.is_paused and source.is_reachable and not source.is_active:
+        return EndState.LOST_POST_COPY  # the rest of its memory went with the source's process; QEMU notices late
     if source.is_active and source.has_job:
         return EndState.STILL_MIGRATING
     runs_there = destination.is_active and not destination.is_half and (was_paused or not destination.is_paused)

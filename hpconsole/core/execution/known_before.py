@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpconsole.core.errors import InvalidPinning
+from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import NodeBinding, Placement
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.placement_json import placement_from_json, placement_to_json
@@ -33,6 +34,8 @@ class KnownBefore:
     metadata: str = ""
     home: Placement | None = None
     was_destination_clean: bool = False  # nothing of it was on the destination, so that what is there is left over
+    emulator_here: str = ""  # the CPUs its emulator threads get back on the source if it stays; "" = left alone
+    emulator_there: str = ""  # likewise on the destination, once it is there
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept among the facts of a journal entry."""
@@ -42,6 +45,8 @@ class KnownBefore:
             "autostart": self.autostart,
             "metadata": self.metadata,
             "was_destination_clean": self.was_destination_clean,
+            "emulator_here": self.emulator_here,
+            "emulator_there": self.emulator_there,
             "home": None if self.home is None else placement_to_json(self.home),
         }
 
@@ -61,7 +66,17 @@ class KnownBefore:
             metadata=metadata if isinstance(metadata, str) else "",
             home=place,
             was_destination_clean=facts.get("was_destination_clean") is True,
+            emulator_here=_cpus(facts.get("emulator_here")),
+            emulator_there=_cpus(facts.get("emulator_there")),
         )
+
+
+def _cpus(text: object) -> str:
+    """A CPU list as it was kept; "" for anything else."""
+    try:
+        return CpuSet.parse(text).format() if isinstance(text, str) and text else ""
+    except InvalidPinning:
+        return ""
 
 
 def placement_of(vm: Vm, host: str) -> Placement:

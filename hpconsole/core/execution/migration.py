@@ -124,6 +124,7 @@ class Migration:
         pool, step = self._with.pool, prepared.step
         error: HypervisorError | None = None
         note = ""
+        self._move_threads_away(prepared)
         for route in routes(pool.uri(step.source), pool.uri(step.destination)):
             if self._token.is_cancelled or self._token.is_left or self._given_up is not None:
                 break
@@ -139,6 +140,25 @@ class Migration:
             if error is None or not is_worth_another_route(error) or not self._is_untouched(prepared):
                 break
         return error, note
+
+    def _move_threads_away(self, prepared: Prepared) -> None:
+        """Keep the source's migration threads off guests' CPUs; `carrying_over` gives the emulator its CPUs back."""
+        step, cpus = prepared.step, prepared.threads.source
+        if cpus is None:
+            return
+        words = f"Keeping its migration threads on CPUs {cpus.format()} of {step.source}."
+        self._with.journal.advance(self._id, Phase.MIGRATING, words, prepared.known.to_json())
+        try:
+            self._with.pool.call(
+                step.source,
+                lambda host: host.pin_emulator(step.vm_uuid, cpus.format(), live=True, config=False),
+                deadline_s=self._with.timings.call_s,
+            )
+        except HpconsoleError as error:
+            self._listener.on_change(
+                "warning",
+                f"The migration threads of {step.vm_name} run on guests' CPUs of {step.source}: {error.sentence}",
+            )
 
     def _is_untouched(self, prepared: Prepared) -> bool:
         """Whether the VM still runs on the source, and there only: an answer that was lost on its way is no refusal."""

@@ -16,9 +16,11 @@ from hpconsole.core.execution.verification import look
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
+from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm, VmState
+from hpconsole.core.planning.migration_threads import UNCHANGED, ThreadPlaces, thread_places
 from hpconsole.core.planning.placement_text import move_sentence
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.planning.still_free import is_still_free
@@ -33,13 +35,14 @@ Booking = Callable[[Callable[[Sequence[Reservation]], Step]], Step]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A step ready to be done. XML None = as the source has it (nothing to rewrite)."""
+    """A step ready to be done. `persistent_xml` None = as the source has it (nothing to rewrite)."""
 
     step: Step
     vm: Vm
     known: KnownBefore
-    destination_xml: str | None
+    destination_xml: str
     persistent_xml: str | None
+    threads: ThreadPlaces = UNCHANGED
 
 
 def prepare(
@@ -64,7 +67,10 @@ def prepare(
     vm = _present_vm(planned, snapshot, view, pool)
     present = as_seen(snapshot, vm)
     step = book(lambda others: _placed(planned, vm, present, policy, others))
-    xmls = pool.call(step.source, lambda source: _rewritten(source, step, view), deadline_s=deadline_s)
+    threads = thread_places(vm, step.placement, present)
+    step = replace(step, sentence=f"{step.sentence} {threads.sentence(step.source, step.destination)}".strip())
+    meanwhile = _with_emulator(step.placement, threads.destination)
+    xmls = pool.call(step.source, lambda source: _rewritten(source, step, view, meanwhile), deadline_s=deadline_s)
     known = KnownBefore(
         was_paused=view.is_paused,
         is_persistent=vm.is_persistent,
@@ -72,8 +78,10 @@ def prepare(
         metadata=metadata_digest(view.definition_xml),
         home=placement_of(vm, step.source),
         was_destination_clean=step.destination in snapshot.hosts and step.destination not in vm.other_hosts,
+        emulator_here=threads.source_after.format() if threads.source_after is not None else "",
+        emulator_there=threads.destination_after.format() if threads.destination_after is not None else "",
     )
-    return Prepared(step, vm, known, *xmls)
+    return Prepared(step, vm, known, *xmls, threads)
 
 
 def as_seen(snapshot: ClusterSnapshot, vm: Vm) -> ClusterSnapshot:
@@ -152,8 +160,16 @@ def _shape(placement: Placement) -> object:
     )
 
 
-def _rewritten(source: Hypervisor, step: Step, view: HostView) -> tuple[str | None, str | None]:
-    live = _changed(source.migratable_xml(step.vm_uuid), step.placement)
+def _with_emulator(placement: Placement, emulator: CpuSet | None) -> Placement:
+    """The placement with these CPUs for the emulator threads, until the VM has arrived."""
+    if emulator is None:
+        return placement
+    return replace(placement, pinning=replace(placement.pinning, emulator=emulator))
+
+
+def _rewritten(source: Hypervisor, step: Step, view: HostView, meanwhile: Placement) -> tuple[str, str | None]:
+    # Always in full: libvirt would else send what the source has by then, with CPUs lent to the migration threads.
+    live = with_placement(source.migratable_xml(step.vm_uuid), meanwhile)
     if view.record is None or not view.record.is_persistent:
         return live, None
     try:

@@ -14,7 +14,7 @@ from hpconsole.core.errors import ConnectionLost, HostUnreachable, HpconsoleErro
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.attempt import Listener, Result, Surroundings
 from hpconsole.core.execution.cancel import CancelToken
-from hpconsole.core.execution.carrying_over import carry_over, resume_at_home, tidy
+from hpconsole.core.execution.carrying_over import carry_over, give_back_cpus, resume_at_home, tidy
 from hpconsole.core.execution.convergence import GivenUp
 from hpconsole.core.execution.end_sentences import describe, why_it_failed
 from hpconsole.core.execution.end_states import EndState, HostView, judge
@@ -92,7 +92,8 @@ class Prover:
             sentences += [*missing, expected.note]
         else:
             state, destination, problem = self._tidied(state, expected, source, destination)
-            sentences += [describe(state, step.vm_name, source, destination), problem]
+            left = give_back_cpus(self._with.pool, step, expected.known, source, self._with.timings.call_s)
+            sentences += [describe(state, step.vm_name, source, destination), problem, left]
             if given_up is not None and not self._token.is_cancelled:
                 sentences.append(given_up.advice)
         self._with.journal.measure(self._id, statistics)
@@ -135,7 +136,9 @@ class Prover:
 
     def _compared(self, expected: Expectation, destination: HostView) -> list[str]:
         step = expected.step
-        wrong = differences(destination, step.placement, expected.known)
+        there = self._with.store.snapshot.hosts.get(step.destination)
+        host_cpus = there.topology.all_cpus if there is not None else None
+        wrong = differences(destination, step.placement, expected.known, host_cpus=host_cpus)
         if wrong:
             return ["But not all is as planned:", *wrong]
         return [] if step.placement.is_free else ["Its pinning there is as planned."]

@@ -66,15 +66,21 @@ def _if_there(action: Callable[[], _T]) -> _T | None:
         return None
 
 
-def differences(view: HostView, placement: Placement, known: KnownBefore) -> tuple[str, ...]:
-    """Each way in which what `view` shows is not the plan, or not as before, in a sentence. Empty = all is well."""
+def differences(
+    view: HostView, placement: Placement, known: KnownBefore, *, host_cpus: CpuSet | None = None
+) -> tuple[str, ...]:
+    """Each way in which what `view` shows is not the plan, or not as before, in a sentence. Empty = all is well.
+
+    Args:
+        host_cpus: every CPU of the host: a thread that may use them all is not pinned.
+    """
     if view.record is None or view.live_xml is None:
         return (f"{view.host} could not be asked for the pinning the VM has there.",)
     found: list[str] = []
     try:
-        found += _compared(view, view.record, view.live_xml, placement, "is")
+        found += _compared(view, view.live_xml, placement, "is", host_cpus)
         if view.definition_xml is not None:
-            found += _compared(view, view.record, view.definition_xml, placement, "will at its next start be")
+            found += _compared(view, view.definition_xml, placement, "will at its next start be", host_cpus)
             if known.metadata and metadata_digest(view.definition_xml) != known.metadata:
                 found.append(f"What its definition says of it (<metadata>) is not on {view.host} as it was before.")
     except InvalidXml as error:
@@ -82,10 +88,13 @@ def differences(view: HostView, placement: Placement, known: KnownBefore) -> tup
     return tuple(found)
 
 
-def _compared(view: HostView, record: DomainRecord, xml: str, placement: Placement, verb: str) -> list[str]:
+def _compared(view: HostView, xml: str, placement: Placement, verb: str, host_cpus: CpuSet | None) -> list[str]:
     """Writing the plan into XML that is as planned changes nothing: so the same code says what the plan means."""
-    actual = read_vm(record, xml, host=view.host)
-    planned = read_vm(record, with_placement(xml, placement), host=view.host)
+    record = view.record
+    if record is None:
+        return []
+    actual = read_vm(record, xml, host=view.host, host_cpus=host_cpus)
+    planned = read_vm(record, with_placement(xml, placement), host=view.host, host_cpus=host_cpus)
     found: list[str] = []
     for vcpu in sorted({vcpu for vcpu, _ in (*planned.pinning.vcpus, *actual.pinning.vcpus)}):
         found += _cpus(f"vCPU {vcpu}", actual.pinning.of_vcpu(vcpu), planned.pinning.of_vcpu(vcpu), verb)

@@ -11,7 +11,7 @@ from hpconsole.core.execution.end_states import EndState, HostView, judge
 from hpconsole.core.hypervisor.port import DomainRecord
 
 RUNNING, PAUSED, OFF = 1, 3, 5
-FOR_MIGRATION, BY_USER, POSTCOPY_FAILED = 2, 1, 13
+FOR_MIGRATION, BY_USER, POSTCOPY_FAILED, IN_POSTCOPY = 2, 1, 13, 10
 
 
 def view(host: str, state: int | None = None, reason: int = 0, *, job: bool = False) -> HostView:
@@ -46,6 +46,11 @@ CASES = {
     ),
     "broken post-copy, its source gone": (view("a"), view("b", PAUSED, POSTCOPY_FAILED), EndState.LOST_POST_COPY),
     "broken post-copy, its destination gone": (view("a", PAUSED, POSTCOPY_FAILED), view("b"), EndState.LOST_POST_COPY),
+    "in post-copy, its source gone unnoticed": (
+        view("a", OFF),
+        view("b", RUNNING, IN_POSTCOPY),
+        EndState.LOST_POST_COPY,
+    ),
     "broken post-copy, its source silent": (silent("a"), view("b", PAUSED, POSTCOPY_FAILED), EndState.UNKNOWN),
     "ended meanwhile": (view("a", OFF), view("b"), EndState.NOWHERE),
     "nobody knows it": (view("a"), view("b"), EndState.NOWHERE),

@@ -21,14 +21,16 @@ from hpconsole.core.events import (
     StepStarted,
 )
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
+from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.step_queue import Limits, StepState
 from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest, MigrationTransport
+from hpconsole.core.hypervisor.simulated.guests import GuestModel
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.vm import NO_PINNING, VmState
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from tests.core.execution.conftest import ConsoleMaker
-from tests.core.execution.console import SIX_CPUS, a_cluster, a_guest, a_pinned_guest, uuid_of
+from tests.core.execution.console import SIX_CPUS, Console, a_cluster, a_guest, a_pinned_guest, uuid_of
 
 
 class TestSuccess:
@@ -248,6 +250,39 @@ class TestFailure:
         assert one.run("web-1").outcome is StepOutcome.DONE
 
 
+class TestMigrationThreads:
+    """A guest of four pinned vCPUs whose emulator is not pinned."""
+
+    def guest(self) -> GuestModel:
+        return replace(a_pinned_guest(), emulator_pin=CpuSet())
+
+    def emulator(self, one: Console, host: str) -> CpuSet | None:
+        return one.vm_on(host, "db-1").pinning.emulator
+
+    def test_they_are_off_its_cpus_meanwhile_and_back_after_a_cancelled_one(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(self.guest(), link_mib_s=20))
+        plan = one.submit("db-1", to="b")
+        one.wait_for_progress()
+        known = KnownBefore.from_json(one.journal.open_records()[0].facts)
+        assert known.emulator_here == "0-31", "whoever looks after it next knows what to give back"
+        meanwhile = self.emulator(one, "a")
+        assert meanwhile is not None
+        assert meanwhile.isdisjoint(CpuSet.parse("1-2,9-10"))
+        assert "Meanwhile its migration threads run on CPUs" in one.log.of(StepStarted)[0].step.sentence
+        one.executor.cancel(plan.plan_id)
+        assert one.end_of(plan)[0].outcome is StepOutcome.CANCELLED
+        assert self.emulator(one, "a") == CpuSet.parse("0-31")
+
+    def test_once_there_it_is_as_planned(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(self.guest()))
+        end = one.run("db-1", to="b")
+        assert end.outcome is StepOutcome.DONE
+        assert "Its pinning there is as planned." in end.sentence
+        there = self.emulator(one, "b")
+        assert there is None or len(there) == 32
+        assert one.vm_on("b", "db-1", inactive=True).pinning.emulator is None
+
+
 class TestCancel:
     def test_a_running_migration(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_guest()))
@@ -437,7 +472,6 @@ def test_a_journal_that_cannot_be_written_stops_no_migration_and_is_told_once(co
 
 
 def test_pins_that_are_not_the_plan_s_are_named(console: ConsoleMaker) -> None:
-    from hpconsole.core.execution.known_before import KnownBefore
     from hpconsole.core.execution.verification import differences, look
 
     one = console(a_cluster(a_pinned_guest()))
@@ -467,7 +501,6 @@ def test_what_libvirt_forgets_is_carried_over_and_what_was_measured_is_kept(cons
 
 
 def test_a_definition_that_lost_its_metadata_is_named(console: ConsoleMaker) -> None:
-    from hpconsole.core.execution.known_before import KnownBefore
     from hpconsole.core.execution.verification import differences, look
 
     one = console(a_cluster(a_guest()))

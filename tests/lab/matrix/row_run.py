@@ -348,6 +348,7 @@ class RowRun:
             found.append(f"defined on {', '.join(defined) or 'no host'}, runs on {', '.join(runs_on) or 'none'}")
         if set(known) - set(defined) - set(runs_on):
             found.append(f"left on {', '.join(sorted(set(known) - set(defined)))}")
+        found += [f"its emulator threads stay pinned on {host}" for host in runs_on if self._is_lent(host, guest)]
         console = self._console
         assert console is not None
         if console.open_records():
@@ -355,6 +356,12 @@ class RowRun:
         if console.app.reservations():
             found.append("a place stays reserved")
         return found
+
+    def _is_lent(self, host: str, guest: Guest) -> bool:
+        """Whether its emulator threads are still where the migration's were kept: the guest's are not pinned."""
+        told = self._lab.host(host).virsh("emulatorpin", guest.uuid, check=False)
+        found = re.search(r"\*:\s+(\S+)", told)
+        return found is not None and found[1] != "0-3"
 
     def _may_be_dead(self) -> bool:
         row = self._row
