@@ -143,6 +143,10 @@ ALL = (
     ),
     ActionSpec("templates", "Temp&lates…", "Make VMs from templates, and edit, export or import them", "vm"),
     ActionSpec("pools", "P&ools…", "Keep so many VMs of a template", "vm"),
+    ActionSpec(
+        "policies", "&Scheduling Policies…", "Which hosts VMs may run on, and which are best; with the effect on a VM",
+        "edit",
+    ),
     ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),
     ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),
     ActionSpec("show_tasks", "&Tasks", "Running and past migrations", "tasks", "Ctrl+T", is_checkable=True),

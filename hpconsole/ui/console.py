@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.machines.templates import Documents
     from hpconsole.core.scheduler.policies import Policy
+    from hpconsole.core.scheduler.policy_book import PolicyBook
     from hpconsole.core.scheduler.reservations import Reservation
 
 
@@ -122,6 +123,10 @@ class Console(Protocol):
     @property
     def policy(self) -> Policy:
         """The scheduling policy in force (imports numpy: not on the GUI thread)."""
+
+    @property
+    def policies(self) -> PolicyBook:
+        """Every scheduling policy, and which is in force. Quick to read; changes write to a disk."""
 
     @property
     def hosts(self) -> Mapping[str, str]:

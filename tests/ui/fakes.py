@@ -38,6 +38,7 @@ class FakeConsole:
         self.journal = MemoryJournal()
         self.advice: Any = None
         self.maintenance: Any = None
+        self.policies: Any = None
         self.control = self.repairs = self
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []

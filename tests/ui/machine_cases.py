@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from pytestqt.qtbot import QtBot
+from typing import Any, Protocol
 
 from hpconsole.app import App
 from hpconsole.core.hypervisor.simulated import demo
@@ -27,10 +28,29 @@ GUESTS = frozenset(
 )
 
 
+class Waiter(Protocol):
+    """The part of `QtBot` that is needed to open a shop."""
+
+    def waitUntil(self, condition: Callable[[], object], *, timeout: int) -> None:
+        """Until it holds."""
+
+
+class Patience:
+    """Waits without Qt: for a cluster that serves all tests of a module."""
+
+    def waitUntil(self, condition: Callable[[], object], *, timeout: int) -> None:
+        """Until it holds; the cluster polls on its own threads."""
+        until = time.monotonic() + timeout / 1000
+        pause = threading.Event()
+        while not condition():
+            assert time.monotonic() < until, "what was waited for did not happen"
+            pause.wait(0.02)
+
+
 class Shop:
     """A part of the demo, polled."""
 
-    def __init__(self, qtbot: QtBot, app: App, cluster: SimulatedCluster) -> None:
+    def __init__(self, qtbot: Any, app: App, cluster: SimulatedCluster) -> None:
         self.qtbot = qtbot
         self.app = app
         self.cluster = cluster
@@ -86,7 +106,7 @@ class Shop:
 
 
 @contextmanager
-def shop(qtbot: QtBot, data: Path | None = None) -> Iterator[Shop]:
+def shop(qtbot: Waiter, data: Path | None = None) -> Iterator[Shop]:
     """Open it, and close it."""
     guests = {host: [guest for guest in demo.guests(1)[host] if guest.name in GUESTS] for host in HOSTS}
     models = [model for model in demo.HOSTS if model.name in HOSTS]

@@ -84,6 +84,11 @@ class PolicyBook:
         raise ScenarioError(f"There is no policy named {name}. There are: {known}.", subject=name)
 
     @property
+    def is_kept(self) -> bool:
+        """Whether changes outlive this run."""
+        return self._keeper is not None
+
+    @property
     def chosen(self) -> Policy:
         """The policy in force; the default one where the chosen one cannot be used."""
         return built_in(self._chosen) or self._own.get(self._chosen, DEFAULT_POLICY)
@@ -135,6 +140,20 @@ class PolicyBook:
         made = self.named(name).copied(new_name)
         self.save(made)
         return made
+
+    def replace(self, name: str, policy: Policy) -> None:
+        """Keep an own policy as `policy` says, whose name may be another; it stays in force if it was."""
+        with self._lock:
+            old = self.named(name)
+            if old.is_built_in:
+                raise ScenarioError(f"{name} is a built-in policy and stays as it is.", subject=name)
+            if policy.name != name and any(policy.name == known.name for known in self.all()):
+                raise ScenarioError(f"There is a policy named {policy.name} already. Choose another name.")
+            self.save(policy)
+            if policy.name != name:
+                if self._chosen == name:
+                    self.choose(policy.name)
+                self.remove(name)
 
     def remove(self, name: str) -> None:
         """Forget an own policy that is not in force."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,8 @@ FORMAT = "hpconsole-policy"
 VERSION = 1
 LARGEST_FACTOR = 1000
 LARGEST_FILE = 1024 * 1024
+
+Rename = Callable[[str], str]
 
 
 def parameters() -> Mapping[str, Parameter]:
@@ -101,8 +103,11 @@ def save_policy(policy: Policy, path: Path) -> None:
         raise ScenarioError(f"{path} cannot be written: {error.strerror or error}.", detail=str(error)) from error
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: Path, rename: Rename = str) -> Policy:
     """A policy from a file.
+
+    Args:
+        rename: What it is to be called, given the file's name for it; as the file says by default.
 
     Raises:
         ScenarioError: the file cannot be read, or is no policy that this version can use.
@@ -110,15 +115,15 @@ def load_policy(path: Path) -> Policy:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise ScenarioError(f"{path} is too large for a policy.")
-        return read_policy(path.read_text(encoding="utf-8"))
+        return read_policy(path.read_text(encoding="utf-8"), rename)
     except OSError as error:
         raise ScenarioError(f"{path} cannot be read: {error.strerror or error}.", detail=str(error)) from error
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{path} is no policy file: it is no JSON text.", detail=str(error)) from error
 
 
-def read_policy(text: str) -> Policy:
-    """A policy from JSON text.
+def read_policy(text: str, rename: Rename = str) -> Policy:
+    """A policy from JSON text. `rename` as for `load_policy`.
 
     Raises:
         ScenarioError: the text is no policy, of a newer version, names units nobody has, or values out of range.
@@ -127,10 +132,10 @@ def read_policy(text: str) -> Policy:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ScenarioError("This is no policy file: it is no JSON text.", detail=str(error)) from error
-    return policy_of(data)
+    return policy_of(data, rename)
 
 
-def policy_of(data: object) -> Policy:
+def policy_of(data: object, rename: Rename = str) -> Policy:
     """A policy from JSON data. Raises as `read_policy`."""
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise ScenarioError("This is no policy file of hpconsole.")
@@ -142,7 +147,7 @@ def policy_of(data: object) -> Policy:
             f"The policy file has format {version}, this hpconsole understands up to {VERSION}. Update hpconsole."
         )
     policy = Policy(
-        name=_text(data, "name"),
+        name=rename(_text(data, "name")),
         filters=tuple(_texts(data.get("filters", []), "filters")),
         weights=tuple(_weights(data.get("weights", []))),
         selector=_text(data, "selector", "RankSelector"),

@@ -18,6 +18,7 @@ VM_MENU = (
     *("migrate", "cancel_migration", "", "new_vm", "edit_vm", "numa_vm", ""),
     *("start_vm", "shut_down", "force_off", "", "make_template", "", "history"),
 )
+CLUSTER_MENU = ("policies",)
 
 
 class SearchBox(QLineEdit):
@@ -80,6 +81,7 @@ def build_menus(
     """The menu bar."""
     _fill(window.menuBar().addMenu("&Hosts"), actions, ("add_host", *HOST_MENU, "", "quit"))
     _fill(window.menuBar().addMenu("&VMs"), actions, (*VM_MENU, "", "templates", "pools"))
+    _fill(window.menuBar().addMenu("&Cluster"), actions, CLUSTER_MENU)
     view = window.menuBar().addMenu("Vie&w")
     _fill(view, actions, ("find", "", "show_details", "show_load", "show_tasks", ""))
     themes = view.addMenu("T&heme")

@@ -30,6 +30,7 @@ from hpconsole.ui.main_window.machine_actions import MachineActions
 from hpconsole.ui.main_window.maintenance_actions import MaintenanceActions
 from hpconsole.ui.main_window.migration_views import MigrationViews
 from hpconsole.ui.main_window.panels import HostPanel, VmPanel
+from hpconsole.ui.main_window.policy_actions import PolicyActions
 from hpconsole.ui.main_window.template_actions import TemplateActions
 from hpconsole.ui.main_window.topic import WindowParts
 from hpconsole.ui.main_window.vm_rows import VmRows
@@ -114,7 +115,8 @@ class MainWindow(QObject):
         self.machines = MachineActions(parts)
         self.templates = TemplateActions(parts, self.machines)
         self.maintenance = MaintenanceActions(parts)
-        self._topics = (self.migrations, self.machines, self.templates, self.maintenance)
+        self.policies = PolicyActions(parts)
+        self._topics = (self.migrations, self.machines, self.templates, self.maintenance, self.policies)
 
     def _slot(self, action: str) -> Callable[..., None]:
         """What an action does: a method `on_<action>` of the window, or of one of its topics."""
