@@ -9,27 +9,12 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import redirect_stdout
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hpconsole.cli.main import run
-from hpconsole.core.machines import editing
-from hpconsole.core.machines.draft import (
-    CpuPinningPolicy,
-    DiskDraft,
-    Firmware,
-    Graphics,
-    NicDraft,
-    OptimizedFor,
-    VcpuTopology,
-    VmDraft,
-)
-from hpconsole.core.machines.making import new_draft
-from hpconsole.core.machines.profile import with_type
-from hpconsole.core.machines.writing import render
 from hpconsole.core.model.cpuset import CpuSet
 from tests.lab.commands import wait_until
 from tests.lab.guests import Guest, GuestSpec, assemble
@@ -128,42 +113,3 @@ def test_vms_of_a_pinned_template_run_side_by_side_on_disjoint_cores(lab: Lab, i
     assert {"farm-1", "farm-2", "farm-3", "farm-4"} <= set(names)
     assert cpus_of(lab, "farm-1").isdisjoint(one | two)
     assert lab.virsh("a", "domstate", "farm-2").strip() == "shut off"
-
-
-def drafts() -> Iterator[tuple[str, VmDraft]]:
-    """VMs with much in them, each of another kind."""
-    plain = replace(new_draft("plain"), virt_type="qemu", cpu_mode="custom", cpu_model="qemu64", disks=(), nics=())
-    yield "plain", plain
-    yield "high-performance", with_type(plain, OptimizedFor.HIGH_PERFORMANCE)
-    desk = replace(plain, graphics=Graphics.SPICE, video_model="qxl", has_smartcard=True, has_sound=True, has_rng=True)
-    yield "desktop", replace(desk, watchdog_model="i6300esb", title="a <title>", description="two\nlines")
-    disks = (
-        DiskDraft(path="/a.qcow2", iothread=None, cache="none"),
-        DiskDraft(path="/b.raw", bus="scsi", format="raw", is_shareable=True),
-        DiskDraft(device="cdrom", bus="sata", path="/c.iso", format="raw"),
-        DiskDraft(kind="block", path="/dev/x", format="raw", bus="sata"),
-    )
-    nics = (NicDraft(kind="user", source=""), NicDraft(kind="bridge", source="br0", mac="52:54:00:00:00:01", queues=4))
-    yield "devices", replace(plain, disks=disks, nics=nics, boot_devices=("cdrom", "hd", "network"), has_boot_menu=True)
-    big = editing.with_memory(editing.with_topology(plain, VcpuTopology(2, 2, 2)), 512 << 10)
-    big = editing.with_node_count(editing.with_huge_pages(editing.with_iothreads(big, 2), 2048), 2)
-    big = editing.pin_node(editing.pin_node(editing.with_hosts(big, ["a", "b"]), 0, [0]), 1, [0, 1])
-    big = editing.pin_vcpus(big, {vcpu: CpuSet.of([vcpu, vcpu + 8]) for vcpu in range(8)})
-    big = replace(big, emulator_text="0-1", iothread_texts=((1, "2"),), shares_pages=False, cpu_shares=2048)
-    yield "pinned", replace(big, labels=frozenset({"x", "pool:y"}), high_availability=True)
-    yield "dedicated", editing.with_policy(big, CpuPinningPolicy.DEDICATED)
-    yield "uefi", replace(plain, firmware=Firmware.UEFI_SECURE, has_tpm=True)
-
-
-def test_what_is_written_is_valid_and_accepted_by_libvirt(lab: Lab, tmp_path: Path) -> None:
-    for name, draft in drafts():
-        file = tmp_path / f"{name}.xml"
-        file.write_text(render(replace(draft, name=name)))
-        if shutil.which("xmllint"):
-            done = subprocess.run(
-                ["virt-xml-validate", str(file), "domain"], capture_output=True, text=True, check=False
-            )
-            assert done.returncode == 0, (name, done.stderr)
-        if name not in ("uefi", "desktop"):  # these hosts have no UEFI firmware, swtpm and SPICE
-            lab.virsh("a", "define", str(file), "--validate")
-            assert name in lab.virsh("a", "list", "--all", "--name").split()
