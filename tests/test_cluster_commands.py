@@ -65,6 +65,27 @@ def test_balance_says_why_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert document["why_nothing"]
 
 
+def test_balance_applies_what_it_recommends_and_remembers_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data = ("--data-folder", str(tmp_path))
+    answer(capsys, "policy", "copy", "vm_evenly_distributed", "spread", *data)
+    limits = ("--parameter", "HighVmCount=1", "--parameter", "MigrationThreshold=2")
+    answer(capsys, "policy", "edit", "spread", *limits, *data)
+    answer(capsys, "policy", "use", "spread", *data)
+    looked = answer(capsys, "balance", "--mode", "recommend", *data)
+    assert (looked["mode"], looked["policy"], looked["log"]) == ("recommend", "spread", [])
+    assert looked["recommendation"]["gain"] > looked["recommendation"]["cost"] > 0
+    assert "results" not in looked
+    done = answer(capsys, "balance", "--apply", *data)
+    moved = done["recommendation"]["vm"]
+    assert [(one["vm"], one["outcome"]) for one in done["results"]] == [(moved, "done")]
+    assert [(one["vm"], one["by"]) for one in done["log"]] == [(moved, "applied by hand")]
+    after = answer(capsys, "balance", *data)
+    assert after["mode"] == "recommend", "kept"
+    assert after["recommendation"] is None or after["recommendation"]["vm"] != moved, "it rests"
+
+
 def test_a_fence_device_is_kept_without_its_password_and_asked_at_once(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ def command_of(name: str) -> Callable[[argparse.Namespace, Options], ExitCode] |
     elif name == "watch":
         from hpconsole.cli.watch import watch as command
     elif name == "balance":
-        from hpconsole.cli.watch import balance as command
+        from hpconsole.cli.balance import balance as command
     elif name == "affinity":
         from hpconsole.cli.affinity import affinity as command
     else:
@@ -68,6 +68,16 @@ def add_watch(command: argparse.ArgumentParser) -> None:
     command.add_argument("--interval", type=float, default=60.0, metavar="SECONDS", help="between rounds (default 60)")
     command.add_argument("--lease", type=float, default=30.0, metavar="SECONDS", help="of who acts (default 30)")
     command.add_argument("--dry-run", action="store_true", help="recommend only; nothing is moved, fenced or started")
+
+
+def add_balance(command: argparse.ArgumentParser) -> None:
+    """`hpconsole balance`."""
+    command.add_argument("--apply", action="store_true", help="carry out what is recommended, and wait for its end")
+    command.add_argument(
+        "--mode",
+        choices=["act", "recommend", "off"],
+        help="from now on, consoles and `watch` move VMs by themselves, only recommend, or do not look",
+    )
 
 
 def add_affinity(command: argparse.ArgumentParser) -> None:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING
 
 from hpconsole import __version__
 from hpconsole.cli.afterwards_arguments import add_afterwards, afterwards
-from hpconsole.cli.cluster_arguments import add_affinity, add_confirm_off, add_fence, add_ha, add_watch, command_of
+from hpconsole.cli.cluster_arguments import (
+    add_affinity,
+    add_balance,
+    add_confirm_off,
+    add_fence,
+    add_ha,
+    add_watch,
+    command_of,
+)
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.maintenance_arguments import add_activate, add_maintenance, add_make_room, of_maintenance
 from hpconsole.cli.migrate_arguments import add_job, add_migrate, add_migration_policy, of_migrations
@@ -209,7 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     add_fence(add("fence", "a host's power: give it a fence device, ask it, or switch the host off"))
     add_confirm_off(add("confirm-off", "confirm that a host has no power, so that its VMs are restarted elsewhere"))
     add_watch(add("watch", "look after hosts that fail, affinity and load, without a display"))
-    add("balance", "what the balancer would move now, and why, or why nothing")
+    add_balance(add("balance", "what the balancer would move now, and why, or why nothing; --apply moves it"))
     add_affinity(add("affinity", "affinity groups: list, check, add, edit, remove, suggest"))
     add_afterwards(add)
     snapshot = add("snapshot", "save what the scheduler sees to a file")

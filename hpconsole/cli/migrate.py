@@ -173,17 +173,23 @@ def plan_json(plan: Plan) -> Json:
 
 def carry_out(app: App, plan: Plan, *, as_json: bool) -> ExitCode:
     """Run a plan, tell what happens, and wait for its end; the exit code of the worst outcome."""
+    code, results = follow_plan(app, plan, quiet=as_json)
+    if as_json:
+        print_json({"format": "hpconsole-migrate/1", "dry_run": False, "plan": plan_json(plan), "results": results})
+    return code
+
+
+def follow_plan(app: App, plan: Plan, *, quiet: bool) -> tuple[ExitCode, list[Json]]:
+    """Run a plan and wait for its end: the exit code of the worst outcome, and one object for each step."""
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     stop = app.store.subscribe_events(events.put)
     results: list[Json] = []
     try:
         app.submit(plan)
-        outcomes = _follow(app, plan, events, results, quiet=as_json)
+        outcomes = _follow(app, plan, events, results, quiet=quiet)
     finally:
         stop()
-    if as_json:
-        print_json({"format": "hpconsole-migrate/1", "dry_run": False, "plan": plan_json(plan), "results": results})
-    return next((code for outcome, code in _WORST_FIRST if outcome in outcomes), ExitCode.DONE)
+    return next((code for outcome, code in _WORST_FIRST if outcome in outcomes), ExitCode.DONE), results
 
 
 def _follow(

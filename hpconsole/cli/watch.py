@@ -1,4 +1,4 @@
-"""`hpconsole watch` and `hpconsole balance`: the same looking after the cluster as in the window, without a display."""
+"""`hpconsole watch`: the same looking after the cluster as in the window, without a display."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from datetime import UTC, datetime
 
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options
-from hpconsole.cli.output import Json, placement_json, print_json
 from hpconsole.cli.session import session
-from hpconsole.cli.terminal import printable, say
+from hpconsole.cli.terminal import printable
 from hpconsole.core.balancing.report import RoundReport
-from hpconsole.core.balancing.resting import rests_from_json
-from hpconsole.core.balancing.rounds import run_round
-from hpconsole.core.balancing.watch import REST_KIND, REST_NAME, Pace
+from hpconsole.core.balancing.watch import Pace
 from hpconsole.core.events import Event, HostStatusChanged, Notice, PlanSubmitted, StepFinished
 
 
@@ -53,7 +50,7 @@ def _follow(lines: queue.SimpleQueue[Event | RoundReport | None], *, as_json: bo
         if event is None:
             return
         if isinstance(event, RoundReport):
-            sentence = _of_round(event)
+            sentence = round_sentence(event)
             if sentence != last:
                 _line(sentence, as_json=as_json, kind="round")
             last = sentence
@@ -68,7 +65,8 @@ def _follow(lines: queue.SimpleQueue[Event | RoundReport | None], *, as_json: bo
             _line(sentence, as_json=as_json, subject=event.host)
 
 
-def _of_round(report: RoundReport) -> str:
+def round_sentence(report: RoundReport) -> str:
+    """What a round found, in a line."""
     found = report.recommendation
     if found is None:
         return "Nothing is moved: " + " ".join(report.why_nothing)
@@ -83,40 +81,3 @@ def _line(sentence: str, *, as_json: bool, kind: str = "notice", severity: str =
         print(json.dumps({**line, "sentence": sentence}), flush=True)
     else:
         print(f"{at} {printable(sentence)}", flush=True)
-
-
-def balance(arguments: argparse.Namespace, options: Options) -> ExitCode:
-    """What the next round would do, and why; nothing is moved."""
-    with session(options) as app:
-        documents = app.availability.documents
-        rests = rests_from_json(documents.get(REST_KIND, REST_NAME) or {})
-        report = run_round(app.store.snapshot, app.policy, app.reservations(), rests=rests)
-        policy = app.policy.name
-    if arguments.json:
-        print_json({"format": "hpconsole-balance/1", "policy": policy, **_report_json(report)})
-    else:
-        say(_of_round(report))
-        if report.recommendation is not None:
-            say(f"hpconsole migrate {report.recommendation.vm_name} --to {report.recommendation.destination}")
-    return ExitCode.DONE
-
-
-def _report_json(report: RoundReport) -> Json:
-    found = report.recommendation
-    return {
-        "at": report.at.isoformat(),
-        "recommendation": None
-        if found is None
-        else {
-            "cause": found.cause.value,
-            "vm": found.vm_name,
-            "uuid": found.vm_uuid,
-            "source": found.source,
-            "destination": found.destination,
-            "reason": found.reason,
-            "gain": found.gain,
-            "cost": found.cost,
-            "placement": placement_json(found.plan.steps[0].placement),
-        },
-        "why_nothing": list(report.why_nothing),
-    }

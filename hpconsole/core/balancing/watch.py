@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,11 +17,13 @@ from hpconsole.core.availability.guard import Guard
 from hpconsole.core.availability.health import HealthState
 from hpconsole.core.availability.leadership import Leader, Leadership
 from hpconsole.core.availability.settings import Documents
+from hpconsole.core.balancing.mode import Mode, read_mode, save_mode
+from hpconsole.core.balancing.moves_log import BY_HAND, BY_ITSELF, REST_KIND, REST_NAME, remember_move
 from hpconsole.core.balancing.report import RoundReport
 from hpconsole.core.balancing.resting import REST_S, Rests, rests_from_json
 from hpconsole.core.balancing.rounds import run_round
 from hpconsole.core.balancing.worth import Duration, assumed_duration
-from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.errors import HpconsoleError, StorageError
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.scheduler.balancers import NONE as NO_BALANCER
@@ -28,8 +31,6 @@ from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.reservations import Reservation
 
 _log = logging.getLogger(__name__)
-
-REST_KIND, REST_NAME = "balancer", "rests"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Watch:
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
         self._last: RoundReport | None = None
+        self._mode = Mode.ACT
         self._storage_said = ""
         self._round_lock = threading.Lock()
 
@@ -102,12 +104,23 @@ class Watch:
             return Leadership(False, "Nothing in this cluster asks for anybody to act by itself.")
         return self._leader.current
 
+    @property
+    def mode(self) -> Mode:
+        """What rounds may do, as read last."""
+        return self._mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """Decide what rounds may do, from now on and in the next runs. Writes to a disk; raises StorageError."""
+        save_mode(self._documents, mode)
+        self._mode = mode
+
     def is_needed(self) -> bool:
         """Whether there is anything to act upon: else no lease is taken, and nothing at all is written on the hosts."""
         snapshot = self._snapshot()
+        may_move = self._mode is Mode.ACT
         return (
-            bool(snapshot.affinity_groups)
-            or self._policy().balancer != NO_BALANCER.name
+            (may_move and bool(snapshot.affinity_groups))
+            or (may_move and self._policy().balancer != NO_BALANCER.name)
             or any(vm.intent.high_availability for vm in snapshot.vms.values())
             or any(health.state is HealthState.NON_OPERATIONAL for health in self.guard.health.values())
         )
@@ -142,39 +155,43 @@ class Watch:
     def apply(self, report: RoundReport) -> None:
         """Carry out what a round recommended, because a person says so; the VM rests afterwards as any other.
 
+        Writes to a disk.
+
         Raises:
             HpconsoleError: there is nothing to carry out, or it cannot be any more.
         """
         found = report.recommendation
         if found is None:
             raise HpconsoleError("This round recommended nothing.")
-        self._submit(found.plan)
-        rests = self._rests().moved(found.vm_uuid, found.source, found.destination, datetime.now(UTC))
-        self._documents.save(REST_KIND, REST_NAME, rests.to_json())
+        self._carry_out(report, BY_HAND)
 
-    def run_now(self) -> RoundReport:
+    def _carry_out(self, report: RoundReport, by: str) -> None:
+        found = report.recommendation
+        if found is None:
+            return
+        self._submit(found.plan)
+        remember_move(self._documents, found, by, datetime.now(UTC))
+        self._tell("info", f"Moving {found.vm_name} to {found.destination} ({by}). {found.reason}", found.vm_name)
+
+    def run_now(self, *, acts: bool = True) -> RoundReport:
         """One round at once: recommended, and carried out where this console acts.
+
+        Args:
+            acts: False only looks, whoever leads: somebody wants to know.
 
         Raises:
             StorageError: the database fails; nothing was moved.
         """
         with self._round_lock:
             self._before_round()
-            now = datetime.now(UTC)
-            report = run_round(
-                self._snapshot(),
-                self._policy(),
-                self._reservations(),
-                rests=self._rests(),
-                now=now,
-                duration=self._duration,
-            )
+            self._mode = read_mode(self._documents)
+            report = self._round(looks_only=not acts)
             found = report.recommendation
-            is_acting = found is not None and self._acts and self._leader.may_act()
+            may_act = acts and self._acts and self._mode is Mode.ACT
+            is_acting = found is not None and may_act and self._leader.may_act()
             report = replace(report, is_acting=is_acting)
             if found is not None and is_acting:
-                self.apply(report)
-                self._tell("info", f"Moving {found.vm_name} to {found.destination}. {found.reason}", found.vm_name)
+                self._carry_out(report, BY_ITSELF)
             elif found is not None and self._is_news(report):
                 self._tell(
                     "info", f"Recommended: move {found.vm_name} to {found.destination}. {found.reason}", found.vm_name
@@ -182,6 +199,19 @@ class Watch:
             self._last = report
         self._on_round(report)
         return report
+
+    def _round(self, *, looks_only: bool) -> RoundReport:
+        now = datetime.now(UTC)
+        if self._mode is Mode.OFF and not looks_only:
+            return RoundReport(now, None, ("Balancing is switched off: nothing is looked at by itself.",))
+        return run_round(
+            self._snapshot(),
+            self._policy(),
+            self._reservations(),
+            rests=self._rests(),
+            now=now,
+            duration=self._duration,
+        )
 
     def _is_news(self, report: RoundReport) -> bool:
         before = self._last.recommendation if self._last is not None else None
@@ -209,6 +239,8 @@ class Watch:
             self._over.wait(self._leader.interval_s)
 
     def _look_on(self) -> None:
+        with suppress(StorageError):  # the first round reads it again, and says why not
+            self._mode = read_mode(self._documents)
         round_at_s = self._clock() + self._pace.round_s
         while not self._over.wait(self._pace.look_s):
             try:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from hpconsole.app import App
+from hpconsole.core.availability.memory_documents import MemoryDocuments
+from hpconsole.core.balancing.mode import Mode, read_mode
+from hpconsole.core.balancing.moves_log import BY_HAND, BY_ITSELF, read_log
 from hpconsole.core.balancing.report import RoundReport
 from hpconsole.core.balancing.watch import Pace
+from hpconsole.core.events import Notice
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
 from hpconsole.core.hypervisor.simulated.large import hosts as some_hosts
 from hpconsole.core.model.affinity import AffinityGroup
+from hpconsole.core.scheduler.policy_editing import with_parameter
 
 GUEST = GuestModel("web", "00000000-0000-4000-8000-000000000001", 2, 2 * 1024 * 1024, networks=(), cpu_model="qemu64")
 
@@ -64,3 +70,75 @@ def test_nothing_is_written_on_the_hosts_until_something_asks_for_it() -> None:
         app.close()
     assert holders(cluster) == [], "given back at the end"
     cluster.close()
+
+
+def test_the_mode_says_whether_a_round_moves_recommends_or_does_not_look() -> None:
+    guests = [
+        replace(GUEST, name=f"web-{n}", uuid=f"00000000-0000-4000-8000-00000000000{n}", memory_kib=256 * 1024)
+        for n in range(1, 5)
+    ]
+    cluster = SimulatedCluster(hosts=some_hosts(2), guests={"host-01": guests})
+    app = App(cluster.uris(), opener=cluster.open, interval_s=0.05)
+    changed = threading.Condition()
+
+    def wake(_: object = None) -> None:
+        with changed:
+            changed.notify_all()
+
+    def until(is_wanted: Callable[[], object]) -> None:
+        with changed:
+            assert changed.wait_for(is_wanted, 20)
+
+    notices: list[str] = []
+    app.store.subscribe(wake)
+    app.store.subscribe_events(wake)
+    app.store.subscribe_events(lambda event: notices.append(event.sentence) if isinstance(event, Notice) else None)
+    app.start()
+    try:
+        assert app.wait_ready(20)
+        until(lambda: len(app.store.snapshot.vms) == 4)
+        spread = app.policies.copy("vm_evenly_distributed", "spread")
+        app.policies.save(with_parameter(with_parameter(spread, "HighVmCount", 1), "MigrationThreshold", 2))
+        app.policies.choose("spread")
+        watch = app.start_watching(pace=Pace(round_s=3600, look_s=0.05), life_s=0.6)
+        until(lambda: watch.leadership.is_mine)
+
+        watch.set_mode(Mode.OFF)
+        assert "switched off" in watch.run_now().why_nothing[0]
+        looked = watch.run_now(acts=False)
+        assert looked.recommendation is not None, "who asks gets an answer"
+        assert not looked.is_acting
+
+        watch.set_mode(Mode.RECOMMEND)
+        recommended = watch.run_now()
+        assert recommended.recommendation is not None
+        assert not recommended.is_acting
+        until(lambda: not watch.leadership.is_mine)
+        assert not app.reservations()
+        assert read_log(app.documents) == ()
+
+        watch.apply(recommended)
+        until(lambda: len(app.store.snapshot.vms_on("host-02")) == 1 and not app.reservations())
+        (line,) = read_log(app.documents)
+        assert (line.by, line.vm_name, line.destination) == (BY_HAND, recommended.recommendation.vm_name, "host-02")
+        assert line.gain > line.cost > 0
+
+        watch.set_mode(Mode.ACT)
+        until(lambda: watch.leadership.is_mine)
+        app.policies.save(with_parameter(app.policy, "MigrationThreshold", 2))
+        report = watch.run_now()
+        assert report.is_acting
+        until(lambda: len(app.store.snapshot.vms_on("host-02")) == 2)
+        assert [one.by for one in read_log(app.documents)] == [BY_ITSELF, BY_HAND], "the newest first"
+        assert any("by itself" in sentence and "Moving" in sentence for sentence in notices)
+    finally:
+        app.close()
+    cluster.close()
+
+
+def test_a_log_that_cannot_be_read_is_left_out() -> None:
+    documents = MemoryDocuments()
+    documents.save("balancer", "log", {"lines": [{"at": "soon"}, 7, {"at": "2026-01-01T00:00:00+00:00"}]})
+    documents.save("balancer", "mode", {"mode": "sometimes"})
+    assert read_log(documents) == ()
+    assert read_mode(documents) is Mode.ACT
