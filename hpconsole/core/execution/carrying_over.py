@@ -85,6 +85,23 @@ def give_back_cpus(pool: ConnectionPool, step: Step, known: KnownBefore, source:
     return ""
 
 
+def left_file(pool: ConnectionPool, step: Step, known: KnownBefore, deadline_s: float) -> str:
+    """What libvirt leaves at the source of a VM with UEFI: looked for where a storage pool can tell. A sentence."""
+    if not known.nvram:
+        return ""
+    try:
+        is_there = pool.call(step.source, lambda host: host.has_file(known.nvram), deadline_s=deadline_s)
+    except HpconsoleError:
+        is_there = None
+    if is_there is False:
+        return ""
+    word = "is" if is_there else "may be"
+    return (
+        f"The file of its UEFI variables {word} left on {step.source}: {known.nvram}. Unless the two hosts share that "
+        "folder, it can be removed there."
+    )
+
+
 def carry_over(
     pool: ConnectionPool, step: Step, known: KnownBefore, views: tuple[HostView, HostView], deadline_s: float
 ) -> tuple[EndState, HostView, list[str]]:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 
 from hpconsole.core.errors import HpconsoleError, OperationRefused, PlanOutOfDate
+from hpconsole.core.execution.clock_check import clock_findings
+from hpconsole.core.execution.reaching import ReachProbe
 from hpconsole.core.execution.routes import routes
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import MigrationTransport
@@ -35,6 +37,7 @@ class Checker:
     def __init__(self, pool: ConnectionPool, *, call_s: float = 10.0) -> None:
         self._pool = pool
         self._call_s = call_s
+        self._reach = ReachProbe(pool, wait_s=call_s)
 
     def check(
         self,
@@ -63,17 +66,21 @@ class Checker:
         if options.problem():
             found.append(Finding("options", Severity.ERROR, options.problem(), "Change the options."))
         if vm.host is not None and destination in snapshot.hosts and vm.host in self._pool.names():
-            found += [*self._of_way(vm, destination, options), *self._of_cpu(vm, destination)]
+            found += [*self._of_cpu(vm, destination), *self._of_clock(vm, destination)]
             found += self._of_files(vm, destination)
+            is_hopeless = any(one.severity is Severity.ERROR for one in found)
+            found += self._of_way(vm, destination, options, may_try=not is_hopeless)
         return Preflight(vm.uuid, vm.name, vm.host or "", destination, in_order(found))
 
-    def _of_way(self, vm: Vm, destination: str, options: MigrationOptions) -> list[Finding]:
-        """Which way memory would take, and whether it is protected."""
+    def _of_way(self, vm: Vm, destination: str, options: MigrationOptions, *, may_try: bool) -> list[Finding]:
+        """Which way memory would take, whether the source gets there (tried, if `may_try`), whether it is protected."""
         source = vm.host or ""
         ways = routes(self._pool.uri(source), self._pool.uri(destination))
         first = ways[0]
         found = []
-        if first.transport is MigrationTransport.PEER_TO_PEER:
+        if first.transport is MigrationTransport.PEER_TO_PEER and may_try:
+            found.append(self._reach.finding(vm.uuid, source, destination, first))
+        elif first.transport is MigrationTransport.PEER_TO_PEER:
             to = first.migrate_uri or "the address that its libvirt names"
             words = f"{source} connects to {first.destination_uri} and sends the memory to {to}."
             found.append(Finding("address", Severity.NOTE, words))
@@ -88,6 +95,22 @@ class Checker:
             words = f"The memory of {vm.name} crosses the network unencrypted."
             found.append(Finding("encryption", Severity.NOTE, words))
         return found
+
+    def _of_clock(self, vm: Vm, destination: str) -> list[Finding]:
+        """Ask both hosts for their TSC, where the guest depends on it."""
+        source, uuid = vm.host or "", vm.uuid
+        try:
+            xml = self._pool.call(source, lambda host: host.domain_xml(uuid), deadline_s=self._call_s)
+            if "tsc" not in xml and not vm.intent.needs_tsc_frequency:
+                return []
+            here, there = (
+                self._pool.call(name, lambda host: host.facts().capabilities_xml, deadline_s=self._call_s)
+                for name in (source, destination)
+            )
+            return clock_findings(vm, destination, xml, here, there)
+        except HpconsoleError as error:
+            words = f"The clocks of the two hosts could not be compared: {error.sentence}"
+            return [Finding("tsc", Severity.WARNING, words, "Check again when both hosts answer.")]
 
     def _of_cpu(self, vm: Vm, destination: str) -> list[Finding]:
         """Ask the destination's hypervisor whether it can give the guest the CPU it sees now."""

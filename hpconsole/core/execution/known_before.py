@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hpconsole.core.errors import InvalidPinning
+from hpconsole.core.hypervisor.safe_xml import parse
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import NodeBinding, Placement
 from hpconsole.core.model.vm import Vm
@@ -36,6 +37,7 @@ class KnownBefore:
     was_destination_clean: bool = False  # nothing of it was on the destination, so that what is there is left over
     emulator_here: str = ""  # the CPUs its emulator threads get back on the source if it stays; "" = left alone
     emulator_there: str = ""  # likewise on the destination, once it is there
+    nvram: str = ""  # the source's file of its UEFI variables, which libvirt leaves there
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept among the facts of a journal entry."""
@@ -47,6 +49,7 @@ class KnownBefore:
             "was_destination_clean": self.was_destination_clean,
             "emulator_here": self.emulator_here,
             "emulator_there": self.emulator_there,
+            "nvram": self.nvram,
             "home": None if self.home is None else placement_to_json(self.home),
         }
 
@@ -58,7 +61,7 @@ class KnownBefore:
             place = placement_from_json(home) if isinstance(home, Mapping) else None
         except InvalidPinning:
             place = None
-        metadata = facts.get("metadata")
+        metadata, nvram = facts.get("metadata"), facts.get("nvram")
         return cls(
             was_paused=facts.get("was_paused") is True,
             is_persistent=facts.get("is_persistent") is True,
@@ -68,7 +71,25 @@ class KnownBefore:
             was_destination_clean=facts.get("was_destination_clean") is True,
             emulator_here=_cpus(facts.get("emulator_here")),
             emulator_there=_cpus(facts.get("emulator_there")),
+            nvram=nvram if isinstance(nvram, str) else "",
         )
+
+
+def nvram_path(xml: str | None) -> str:
+    """The file of its UEFI variables, as its host has it; "" where it has none, or it is no file.
+
+    >>> nvram_path("<domain><os><nvram template='/t'>/n/db_VARS.fd</nvram></os></domain>")
+    '/n/db_VARS.fd'
+    >>> nvram_path("<domain><os><nvram type='file'><source file='/n/v.fd'/></nvram></os></domain>")
+    '/n/v.fd'
+    >>> nvram_path("<domain><os/></domain>"), nvram_path(None)
+    ('', '')
+    """
+    found = parse(xml, what="The VM's definition").find("os/nvram") if xml is not None else None
+    if found is None:
+        return ""
+    source = found.find("source")
+    return (found.text or "").strip() or (source.get("file", "") if source is not None else "")
 
 
 def _cpus(text: object) -> str:

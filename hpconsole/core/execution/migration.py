@@ -24,7 +24,7 @@ from hpconsole.core.execution.steering import Steering
 from hpconsole.core.execution.verification import look
 from hpconsole.core.execution.watching import JobHelp, JobReader, JobWatcher, Target
 from hpconsole.core.hypervisor.port import MigrationRequest, MigrationTransport
-from hpconsole.core.planning.migration_options import connections, may_post_copy
+from hpconsole.core.planning.migration_options import AUTO_CONNECTIONS, connections, may_post_copy
 from hpconsole.core.planning.plan import Step
 
 __all__ = ["Listener", "Migration", "Result", "Surroundings", "Timings"]
@@ -199,6 +199,27 @@ class Migration:
             auto_converge=how.auto_converge,
             compressed=how.compressed,
             post_copy=may_post_copy(options, how),
-            parallel_connections=connections(options, vcpus=prepared.vm.vcpus, link_mib_s=None),
+            parallel_connections=self._connections(prepared),
             tls=options.tls,
         )
+
+    def _connections(self, prepared: Prepared) -> int | None:
+        options, spare = prepared.step.options, prepared.threads.source
+        is_auto = options.parallel_connections == AUTO_CONNECTIONS
+        return connections(
+            options,
+            vcpus=prepared.vm.vcpus,
+            link_mib_s=self._link(prepared.step) if is_auto else None,
+            spare_cpus=None if spare is None else len(spare),
+        )
+
+    def _link(self, step: Step) -> float | None:
+        """What the slower of the two network cards carries; None where neither tells."""
+        told = []
+        for host in (step.source, step.destination):
+            try:
+                deadline_s = self._with.timings.call_s
+                told.append(self._with.pool.call(host, lambda one: one.card_speed_mib_s(), deadline_s=deadline_s))
+            except HpconsoleError as error:
+                _log.info("network card of %s: %s", host, error.sentence)
+        return min((speed for speed in told if speed is not None), default=None)

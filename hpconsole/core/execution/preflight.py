@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from hpconsole.core.errors import NoSuitableHost, PlanOutOfDate, VmNotFound
 from hpconsole.core.execution.end_states import HostView
-from hpconsole.core.execution.known_before import KnownBefore, metadata_digest, placement_of
+from hpconsole.core.execution.known_before import KnownBefore, metadata_digest, nvram_path, placement_of
 from hpconsole.core.execution.verification import look
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
@@ -78,6 +78,7 @@ def prepare(
         metadata=metadata_digest(view.definition_xml),
         home=placement_of(vm, step.source),
         was_destination_clean=step.destination in snapshot.hosts and step.destination not in vm.other_hosts,
+        nvram=nvram_path(view.live_xml),
         emulator_here=threads.source_after.format() if threads.source_after is not None else "",
         emulator_there=threads.destination_after.format() if threads.destination_after is not None else "",
     )

@@ -14,7 +14,7 @@ from hpconsole.core.errors import ConnectionLost, HostUnreachable, HpconsoleErro
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.attempt import Listener, Result, Surroundings
 from hpconsole.core.execution.cancel import CancelToken
-from hpconsole.core.execution.carrying_over import carry_over, give_back_cpus, resume_at_home, tidy
+from hpconsole.core.execution.carrying_over import carry_over, give_back_cpus, left_file, resume_at_home, tidy
 from hpconsole.core.execution.convergence import GivenUp
 from hpconsole.core.execution.end_sentences import describe, why_it_failed
 from hpconsole.core.execution.end_states import EndState, HostView, judge
@@ -89,7 +89,8 @@ class Prover:
             )
             statistics |= self._completed(step)
             sentences += [describe(state, step.vm_name, source, destination), *self._compared(expected, destination)]
-            sentences += [*missing, expected.note]
+            sentences += [*missing, left_file(self._with.pool, step, expected.known, self._with.timings.call_s)]
+            sentences.append(expected.note)
         else:
             state, destination, problem = self._tidied(state, expected, source, destination)
             left = give_back_cpus(self._with.pool, step, expected.known, source, self._with.timings.call_s)

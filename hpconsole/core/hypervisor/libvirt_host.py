@@ -268,6 +268,15 @@ class LibvirtHost(MachineCalls):
         with self._connection.use() as connection:
             return inquiries.compare_cpu(connection, cpu_xml, arch=arch, machine=machine, virt_type=virt_type)
 
+    def why_no_way(self, uuid: str, destination_uri: str) -> str:
+        """Why this host's libvirt cannot connect to the other's, as for moving this VM; empty if it just did."""
+        with (
+            closing(self._connect()) as own,
+            own.use(uuid) as connection,
+            freed(connection.lookupByUUIDString(uuid)) as domain,
+        ):
+            return inquiries.why_no_way(domain, destination_uri)
+
     def card_speed_mib_s(self) -> float | None:
         """What the fastest network card with a link carries; None where the host does not tell."""
         with self._connection.use() as connection:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
+from uuid import uuid4
 
 import libvirt
 
-from hpconsole.core.errors import HypervisorError
+from hpconsole.core.errors import HypervisorError, OperationRefused
 from hpconsole.core.hypervisor.libvirt_errors import UNSUPPORTED, words_of
 from hpconsole.core.hypervisor.port import DirtyRate
 from hpconsole.core.hypervisor.safe_xml import parse
 
+_UUID = re.compile(r"<uuid>[^<]*</uuid>")
+_BUSY = (libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN)
 _MEASURED = 2  # VIR_DOMAIN_DIRTYRATE_MEASURED
 _MBIT_PER_MIB = 8 * 1.048576
 
@@ -41,6 +45,28 @@ def compare_cpu(connection: libvirt.virConnect, cpu_xml: str, *, arch: str, mach
             raise
         return words_of(error)
     return "" if answer > 0 else "the CPUs are incompatible"
+
+
+def why_no_way(domain: libvirt.virDomain, destination_uri: str) -> str:
+    """Try a migration that must fail after the source has connected (qemuMigrationSrcPerformPeer2Peer, ...BeginPhase).
+
+    The destination's XML is that of another guest: the source refuses it (virDomainDefCheckABIStability) once it is
+    connected, and before the destination is asked for anything.
+    """
+    xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE)
+    another = _UUID.sub(f"<uuid>{uuid4()}</uuid>", xml, count=1)
+    if another == xml:
+        raise OperationRefused("libvirt's description of the VM has no UUID.", subject=domain.name())
+    flags = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PEER2PEER
+    try:
+        domain.migrateToURI3(destination_uri, {libvirt.VIR_MIGRATE_PARAM_DEST_XML: another}, flags)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_CONFIG_UNSUPPORTED and "does not match source" in words_of(error):
+            return ""
+        if error.get_error_code() in _BUSY:
+            raise
+        return words_of(error)
+    return ""
 
 
 def card_speed_mib_s(connection: libvirt.virConnect) -> float | None:

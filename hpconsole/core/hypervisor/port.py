@@ -263,6 +263,17 @@ class Hypervisor(MachinePort, Protocol):
             OperationRefused: the host's libvirt cannot tell (too old, or the CPU cannot be compared).
         """
 
+    def why_no_way(self, uuid: str, destination_uri: str) -> str:
+        """Why this host's libvirt cannot connect to the other's, as for moving this VM; empty if it just did.
+
+        Begins a peer-to-peer migration that every libvirt must refuse (to a guest of another UUID), which it does only
+        once it is connected; neither guest nor destination notices. Until a connection attempt ends, which may take
+        minutes where packets vanish, the VM has a job and cannot be moved: call it on a thread that can wait.
+
+        Raises:
+            OperationRefused: the VM does not run, or has another job.
+        """
+
     def card_speed_mib_s(self) -> float | None:
         """What the fastest network card with a link carries; None where the host does not tell."""
 

@@ -107,10 +107,17 @@ def most_at_once(options: MigrationOptions, policy: MigrationPolicy) -> int:
     return 1 if options.parallel_connections is not None else policy.max_migrations
 
 
-def connections(options: MigrationOptions, *, vcpus: int, link_mib_s: float | None) -> int | None:
+def connections(
+    options: MigrationOptions, *, vcpus: int, link_mib_s: float | None, spare_cpus: int | None = None
+) -> int | None:
     """How many connections are used; None: one, without VIR_MIGRATE_PARALLEL (behaviour.md D3).
 
-    Automatically: one per 10 Gbit/s of the link, at most one per vCPU; fewer than two are none.
+    Automatically (there: AUTO_PARALLEL): one per 10 Gbit/s of the link, at most one per vCPU, and per CPU of the source
+    that migration threads may have; two at least, also where the link tells no speed.
+
+    Args:
+        link_mib_s: what the slower of the two hosts' network cards carries; None: not told.
+        spare_cpus: None: no guest has CPUs of its own there.
     """
     wanted = options.parallel_connections
     if wanted is None:
@@ -118,8 +125,8 @@ def connections(options: MigrationOptions, *, vcpus: int, link_mib_s: float | No
     if wanted != AUTO_CONNECTIONS:
         return min(wanted, MOST_CONNECTIONS, max(2, vcpus))
     worth = int((link_mib_s or 0.0) / _MIB_S_PER_CONNECTION)
-    found = min(worth, vcpus, MOST_CONNECTIONS)
-    return found if found >= 2 else None
+    found = min(worth, vcpus, MOST_CONNECTIONS, MOST_CONNECTIONS if spare_cpus is None else spare_cpus)
+    return max(2, found)
 
 
 def _from(schedule: Schedule, downtime_ms: int) -> Schedule:

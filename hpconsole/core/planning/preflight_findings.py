@@ -213,7 +213,8 @@ def _of_devices(vm: Vm) -> list[Finding]:
             Finding(
                 "nvram",
                 Severity.NOTE,
-                f"The UEFI variables of {vm.name} move with its memory; the destination writes a file of its own.",
+                f"The UEFI variables of {vm.name} move with its memory; the destination writes a file of its own, and "
+                "libvirt leaves the source's where it is.",
             )
         )
     return found

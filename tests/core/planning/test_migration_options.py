@@ -84,20 +84,25 @@ class TestOptions:
         assert bad.problem().endswith(".")
 
     @pytest.mark.parametrize(
-        ("wanted", "vcpus", "link", "expected"),
+        ("wanted", "vcpus", "link", "spare", "expected"),
         [
-            (None, 8, 5000.0, None),
-            (4, 8, None, 4),
-            (64, 8, None, 8),
-            (4, 1, None, 2),
-            (AUTO_CONNECTIONS, 8, 5000.0, 4),
-            (AUTO_CONNECTIONS, 8, 1300.0, None),
-            (AUTO_CONNECTIONS, 8, None, None),
+            (None, 8, 5000.0, None, None),
+            (4, 8, None, None, 4),
+            (64, 8, None, None, 8),
+            (4, 1, None, None, 2),
+            (AUTO_CONNECTIONS, 8, 5000.0, None, 4),
+            (AUTO_CONNECTIONS, 3, 5000.0, None, 3),
+            (AUTO_CONNECTIONS, 8, 5000.0, 3, 3),
+            (AUTO_CONNECTIONS, 8, 5000.0, 1, 2),
+            (AUTO_CONNECTIONS, 8, 1300.0, None, 2),
+            (AUTO_CONNECTIONS, 8, None, None, 2),
         ],
     )
-    def test_connections(self, wanted: int | None, vcpus: int, link: float | None, expected: int | None) -> None:
+    def test_connections(
+        self, wanted: int | None, vcpus: int, link: float | None, spare: int | None, expected: int | None
+    ) -> None:
         options = MigrationOptions(parallel_connections=wanted)
-        assert connections(options, vcpus=vcpus, link_mib_s=link) == expected
+        assert connections(options, vcpus=vcpus, link_mib_s=link, spare_cpus=spare) == expected
 
     def test_parallel_ones_go_one_at_a_time(self) -> None:
         assert most_at_once(DEFAULT_OPTIONS, MINIMAL_DOWNTIME) == 2

@@ -331,6 +331,12 @@ class SimulatedHost(SimulatedMachineCalls):
         with self._calling() as daemon:
             return inquiries.compare_cpu(daemon, cpu_xml)
 
+    def why_no_way(self, uuid: str, destination_uri: str) -> str:
+        """Why this host cannot connect to the other; empty if it can."""
+        with self._calling() as daemon:
+            daemon.changeable(uuid)
+            return inquiries.why_no_way(self._world, daemon, self._world.daemons.get(host_name(destination_uri)))
+
     def card_speed_mib_s(self) -> float | None:
         """What its network card carries."""
         with self._calling() as daemon:

@@ -49,6 +49,15 @@ def _written_bytes(domain: Domain, seconds: float) -> float:
     return working_set * -math.expm1(-character.dirty_mib_s * MIB * seconds / working_set)
 
 
+def why_no_way(world: World, daemon: Daemon, destination: Daemon | None) -> str:
+    """Why the one cannot connect to the other, in libvirt's words; empty if it can."""
+    if destination is None:
+        return "unable to resolve address"
+    if destination.is_crashed or frozenset((daemon.name, destination.name)) in world.cuts:
+        return f"unable to connect to server at '{destination.name}:16509': No route to host"
+    return ""
+
+
 def compare_cpu(daemon: Daemon, cpu_xml: str) -> str:
     """Why a guest with this CPU cannot run here, in libvirt's words; empty if it can."""
     root = parse(cpu_xml, what="The CPU", subject=daemon.name)
