@@ -147,6 +147,10 @@ ALL = (
         "policies", "&Scheduling Policies…", "Which hosts VMs may run on, and which are best; with the effect on a VM",
         "edit",
     ),
+    ActionSpec(
+        "affinity", "&Affinity Groups…", "Which VMs run together, apart, or on which hosts; pinning suggests some",
+        "vm", "Ctrl+G",
+    ),
     ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),
     ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),
     ActionSpec("show_tasks", "&Tasks", "Running and past migrations", "tasks", "Ctrl+T", is_checkable=True),

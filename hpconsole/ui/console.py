@@ -9,6 +9,8 @@ from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
+    from hpconsole.core.availability.availability import Availability
+    from hpconsole.core.cluster_rules import ClusterRules
     from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.maintenance import Maintenance
@@ -127,6 +129,14 @@ class Console(Protocol):
     @property
     def policies(self) -> PolicyBook:
         """Every scheduling policy, and which is in force. Quick to read; changes write to a disk."""
+
+    @property
+    def rules(self) -> ClusterRules:
+        """Settings of the cluster, affinity groups, labels of hosts. Quick to read; changes write to a disk."""
+
+    @property
+    def availability(self) -> Availability:
+        """Hosts that fail: settings, fence devices, the proof before the day. Reads a disk."""
 
     @property
     def hosts(self) -> Mapping[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.execution.journal import MemoryJournal
 from hpconsole.core.planning.plan import Plan
@@ -39,6 +40,8 @@ class FakeConsole:
         self.advice: Any = None
         self.maintenance: Any = None
         self.policies: Any = None
+        self.rules = ClusterRules()
+        self.availability: Any = None
         self.control = self.repairs = self
         self.hosts: dict[str, str] = dict(hosts or {})
         self.calls: list[tuple[Any, ...]] = []

@@ -31,7 +31,7 @@ GUESTS = frozenset(
 class Waiter(Protocol):
     """The part of `QtBot` that is needed to open a shop."""
 
-    def waitUntil(self, condition: Callable[[], object], *, timeout: int) -> None:
+    def waitUntil(self, condition: Callable[[], bool | None], /, *, timeout: int) -> None:
         """Until it holds."""
 
 

@@ -183,9 +183,9 @@ def _consequence(group: AffinityGroup, snapshot: ClusterSnapshot) -> str:
     if not breaking:
         return "Nobody breaks it where the VMs run now." if running else ""
     who = names(tuple(sorted(vm.name for vm in breaking)))
-    verb = "breaks" if len(breaking) == 1 else "break"
+    verb, where = ("breaks", "it runs") if len(breaking) == 1 else ("break", "they run")
     still = sorted(vm.name for vm in breaking if vm.intent.migration_mode is not MigrationMode.AUTOMATIC)
-    sentence = f"{who} {verb} it where they run now; at most one VM a minute is moved to mend it."
+    sentence = f"{who} {verb} it where {where} now; at most one VM a minute is moved to mend it."
     if still:
         sentence += f" {names(tuple(still))} will not be moved by itself: migrate by hand."
     return sentence

@@ -22,6 +22,7 @@ from hpconsole.ui.actions import Actions, Selection
 from hpconsole.ui.bridge import Background, EventBridge, StoreBridge
 from hpconsole.ui.console import Console
 from hpconsole.ui.main_window import menus
+from hpconsole.ui.main_window.affinity_actions import AffinityActions
 from hpconsole.ui.main_window.docks import Docks
 from hpconsole.ui.main_window.empty_state import EmptyState
 from hpconsole.ui.main_window.frame import Frame
@@ -116,7 +117,8 @@ class MainWindow(QObject):
         self.templates = TemplateActions(parts, self.machines)
         self.maintenance = MaintenanceActions(parts)
         self.policies = PolicyActions(parts)
-        self._topics = (self.migrations, self.machines, self.templates, self.maintenance, self.policies)
+        self.affinity = AffinityActions(parts)
+        self._topics = (self.migrations, self.machines, self.templates, self.maintenance, self.policies, self.affinity)
 
     def _slot(self, action: str) -> Callable[..., None]:
         """What an action does: a method `on_<action>` of the window, or of one of its topics."""
