@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from hpconsole.core.errors import InvalidPinning
-from hpconsole.core.hypervisor.domain_xml import with_placement
-from hpconsole.core.machines import editing
-from hpconsole.core.machines.draft import VmDraft
-from hpconsole.core.machines.making import new_draft
-from hpconsole.core.machines.reading import vm_from_xml
-from hpconsole.core.machines.surroundings import Surroundings
-from hpconsole.core.machines.verdicts import host_verdicts
-from hpconsole.core.machines.writing import render
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.host import HostCpu, HostNumaNode, HostTopology
-from hpconsole.core.model.vm import CpuPinningPolicy, MigrationMode, NumaMode, VcpuTopology
+from hpconsole.core.model.vm import CpuPinningPolicy, MigrationMode, NumaMode
 from hpconsole.core.planning import affinity_rules, migration_checks, migration_policy, numa_rules, virtual_numa
 from hpconsole.core.planning.pinning_text import format_pinning, parse, validate
 from hpconsole.core.scheduler import exclusive_allocation as allocation
@@ -26,7 +15,6 @@ from hpconsole.core.scheduler.needs import required_pages
 from hpconsole.core.scheduler.numa_assignment import find_assignment
 from hpconsole.core.scheduler.pending import NOTHING_PENDING
 from hpconsole.core.scheduler.weights_pinning import wishes_of
-from tests.builders import a_host, a_snapshot
 from tests.conformance.adapters_filters import Adapter
 from tests.conformance.expectations import Answer
 from tests.conformance.shapes import (
@@ -37,6 +25,7 @@ from tests.conformance.shapes import (
     page_size,
     pending_record,
     topology,
+    virtual_node,
     vm_of,
 )
 
@@ -104,7 +93,7 @@ def resize_and_pin(case: Case) -> Answer:
     return {"cpu_pinning": text or None}
 
 
-def _draft(node: Case) -> numa_rules.NodeDraft:
+def node_draft(node: Case) -> numa_rules.NodeDraft:
     return numa_rules.NodeDraft(
         index=node["index"],
         memory_kib=int(node["memory_mb"] * MIB),
@@ -134,7 +123,7 @@ def _numa_hosts(case: Case) -> dict[str, dict[int, int]]:
 
 
 def numa_validation(case: Case) -> Answer:
-    nodes, vm, hosts = [_draft(node) for node in case["vnuma_nodes"]], _numa_vm(case["vm"]), _numa_hosts(case)
+    nodes, vm, hosts = [node_draft(node) for node in case["vnuma_nodes"]], _numa_vm(case["vm"]), _numa_hosts(case)
     if case.get("scope") == "host_compatibility_only":
         return _valid(numa_rules.check_hosts(nodes, vm, hosts))
     return _valid(numa_rules.check(nodes, vm, hosts))
@@ -142,8 +131,8 @@ def numa_validation(case: Case) -> Answer:
 
 def vnuma_edit(case: Case) -> Answer:
     vm = _numa_vm(case["vm"]) if case["vm"].get("exists", True) else None
-    existing = [_draft(node) for node in case.get("existing_vnuma_nodes") or ()]
-    requested = [_draft(node) for node in case.get("requested_vnuma_nodes") or ()]
+    existing = [node_draft(node) for node in case.get("existing_vnuma_nodes") or ()]
+    requested = [node_draft(node) for node in case.get("requested_vnuma_nodes") or ()]
     return _valid(numa_rules.check_edit(case["operation"], existing, requested, vm, _numa_hosts(case)))
 
 
@@ -164,57 +153,25 @@ def vnuma_split(case: Case) -> Answer:
 
 
 def numa_derived(case: Case) -> Answer:
-    """Through the verdict of the VM dialog, whose map is what a start writes."""
-    draft, around = pinned_draft(case["vnuma_nodes"], case.get("host_numa_nodes") or _ANY_HOST)
-    (verdict,) = host_verdicts(draft, around, ["host-a"])
-    placement = verdict.placement
-    assert placement is not None, verdict.sentence
+    nodes = [virtual_node(node, _number(node, i)) for i, node in enumerate(case.get("vnuma_nodes") or ())]
     if case["operation"] == "memory_tuning":
-        tuned = vm_from_xml(with_placement(render(draft), placement) if not placement.is_free else render(draft))
-        return {"tuned_nodes": [_tuned(node) for node in tuned.virtual_nodes if node.host_nodes]}
+        return {"tuned_nodes": [tuned_node(node) for node in virtual_numa.tuned_nodes(nodes)]}
+    host_nodes = {
+        _number(node, i): CpuSet.of(node.get("cpus") or ()) for i, node in enumerate(case.get("host_numa_nodes") or ())
+    }
+    pinning = virtual_numa.cpus_from_numa(nodes, host_nodes)
     return {
-        "pinned_vcpu_count": len(placement.pinning.vcpus),
-        "pcpu_ranges": {str(vcpu): cpus.format() for vcpu, cpus in placement.pinning.vcpus},
+        "pinned_vcpu_count": len(pinning),
+        "pcpu_ranges": {str(vcpu): cpus.format() for vcpu, cpus in pinning},
     }
 
 
-def pinned_draft(nodes: Sequence[Case], host_nodes: Sequence[Case]) -> tuple[VmDraft, Surroundings]:
-    """A VM with these virtual nodes and no CPU pinning, and a host with these nodes, as the dialogs have them."""
-    vcpus = sum(len(node.get("vcpus") or ()) for node in nodes)
-    memory = sum(int(node["memory_mb"] * MIB) for node in nodes)
-    plain = replace(new_draft("vm"), disks=(), nics=(), memory_kib=memory, memory_now_kib=memory)
-    draft = editing.with_topology(plain, VcpuTopology(sockets=1, cores=vcpus, threads=1))
-    return replace(draft, numa_nodes=tuple(_draft(node) for node in nodes)), Surroundings(
-        a_snapshot([a_host("host-a", topology=_host_topology(host_nodes))]), "host-a"
-    )
+def _number(node: Case, position: int) -> int:
+    """A node without a number is the one of its place."""
+    return position if node.get("index") is None else int(node["index"])
 
 
-def _host_topology(nodes: Sequence[Case]) -> HostTopology:
-    ids = [node["index"] for node in nodes]
-    cpus = [
-        HostCpu(cpu, node["index"], node["index"], 0, cpu, CpuSet.of([cpu])) for node in nodes for cpu in node["cpus"]
-    ]
-    return HostTopology(
-        cpus=tuple(sorted(cpus, key=lambda cpu: cpu.cpu_id)),
-        nodes=tuple(
-            HostNumaNode(
-                node["index"],
-                64 * MIB * MIB,
-                CpuSet.of(node["cpus"]),
-                tuple((other, 10 if other == node["index"] else 21) for other in ids),
-            )
-            for node in nodes
-        ),
-        sockets=len(ids),
-        cores=len(cpus),
-        threads=len(cpus),
-    )
-
-
-_ANY_HOST: tuple[Case, ...] = ({"index": 0, "cpus": range(8)},)  # where a case is about the VM alone
-
-
-def _tuned(node: Any) -> dict[str, Any]:
+def tuned_node(node: Any) -> dict[str, Any]:
     nodeset = ",".join(map(str, node.host_nodes))
     return {
         "index": node.node_id,

@@ -1,16 +1,16 @@
-"""Derived NUMA settings: splitting a VM over virtual nodes, resize and pin.
+"""Derived NUMA settings: splitting a VM over virtual nodes, resize and pin, what follows from NUMA pins alone.
 
-Formulas of the reference (behaviour.md A6.5). Memory in KiB.
+Formulas of the reference (behaviour.md A6.4, A6.5). Memory in KiB.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.vm import VcpuTopology
+from hpconsole.core.model.cpuset import EMPTY, CpuSet
+from hpconsole.core.model.vm import VcpuTopology, VirtualNumaNode
 
 MIB = 1024
 
@@ -90,3 +90,26 @@ def resize_and_pin(
             first = len(pinning)
             pinning += [(first + thread, siblings) for thread in range(per_core)]
     return tuple(pinning)
+
+
+def cpus_from_numa(
+    nodes: Sequence[VirtualNumaNode], host_nodes: Mapping[int, CpuSet]
+) -> tuple[tuple[int, CpuSet], ...]:
+    """CPUs of each vCPU as the reference derives them from NUMA pins: all CPUs of all host nodes of the pin list.
+
+    Nodes without pins contribute nothing; host nodes that are not there neither. Our own placements choose one node of
+    a list, so they come from the engine; this is what a VM of the reference had, and what its cases ask for.
+    """
+    pinning: list[tuple[int, CpuSet]] = []
+    for node in nodes:
+        cpus = EMPTY
+        for host_node in node.host_nodes:
+            cpus |= host_nodes.get(host_node, EMPTY)
+        if cpus:
+            pinning += [(vcpu, cpus) for vcpu in node.vcpus]
+    return tuple(sorted(pinning, key=lambda rule: rule[0]))
+
+
+def tuned_nodes(nodes: Sequence[VirtualNumaNode]) -> tuple[VirtualNumaNode, ...]:
+    """The virtual nodes whose memory is bound: those with pins."""
+    return tuple(node for node in nodes if node.host_nodes)

@@ -32,6 +32,7 @@ from hpconsole.ui.pinning.presenter import PinningPresenter, PinTexts
 from tests.builders import a_host, a_snapshot, a_topology, a_vm
 from tests.conformance import adapters_planning, runner, shapes
 from tests.conformance.expectations import problems
+from tests.core.machines.derived_from_pins import through_the_dialog
 
 Case = dict[str, Any]
 CASES = runner.load(Path(runner.__file__).parent / "vectors.json")
@@ -207,7 +208,7 @@ def test_the_vm_split_over_virtual_nodes(case: Case) -> None:
 
 @cases("numa_derived_settings")
 def test_what_follows_from_pinned_virtual_nodes(case: Case) -> None:
-    assert problems(case["expected"], adapters_planning.numa_derived(case["input"])) == []
+    assert problems(case["expected"], through_the_dialog(case["input"])) == []
 
 
 @cases("resize_and_pin_cpu_string")
@@ -306,7 +307,6 @@ def test_the_dialogs_call_what_the_conformance_run_calls(
         (adapters_planning, "parse", pinning_text.parse),
         (adapters_planning, "numa_rules", numa_rules),
         (adapters_planning, "virtual_numa", virtual_numa),
-        (adapters_planning, "host_verdicts", host_verdicts),
         (adapters_planning, "required_pages", needs.required_pages),
         (adapters_planning, "most_demanding_first", grouping.most_demanding_first),
     ],
