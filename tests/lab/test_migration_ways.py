@@ -337,6 +337,21 @@ def test_the_forecast_and_the_checks_come_true(lab: Lab, tmp_path: Path) -> None
     assert 0.4 * record.statistics["total_s"] <= seen["total_s"] <= 2.5 * record.statistics["total_s"]
 
 
+def test_the_way_is_tried_from_the_source_and_neither_guest_nor_destination_notices(lab: Lab, tmp_path: Path) -> None:
+    guest = lab.guest("a", "probed", vcpus=1, memory_mib=32, dirty_mib=8, dirty_mib_s=1)
+    ticks = lab.heartbeat("a", guest)
+    with lifecycle(lab, "b") as told, running_app(lab.uris(), tmp_path) as app:
+        wait_for_snapshot(app, lambda found: guest.uuid in found.vms)
+        (open_way,) = [one for one in app.advice.check(guest.uuid, "b").findings if one.kind == "address"]
+        lab.fault.block_management("a", "c")
+        (cut,) = [one for one in app.advice.check(guest.uuid, "c").warnings if one.kind == "address"]
+    assert "a reached the libvirt of b" in open_way.sentence
+    assert "a cannot reach the libvirt of c" in cut.sentence
+    assert not [line for line in told if guest.uuid in line or "probed" in line], told
+    check_is_on(lab, "a", guest, not_on="b")
+    check_goes_on(lab, "a", guest, since=ticks)
+
+
 def test_a_cpu_that_the_destination_cannot_give_is_found_before_anything_moves(lab: Lab, tmp_path: Path) -> None:
     guest = lab.guest("a", "modern", vcpus=1, memory_mib=32, dirty_mib=0)
     with running_app(lab.uris(), tmp_path) as app:
