@@ -366,8 +366,7 @@ def _cdrom(source: dict[str, Any]) -> DiskDraft:
 
 
 def _disk(draft: VmDraft, text: str) -> DiskDraft:
-    from hpconsole.core.machines.draft import DiskDraft
-    from hpconsole.core.machines.making import volume_name
+    from hpconsole.core.machines.draft import DiskDraft, volume_name
 
     if text.startswith("/"):
         return DiskDraft(path=text, format="raw" if text.endswith((".raw", ".img")) else "qcow2")

@@ -10,6 +10,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ KINDS: dict[str, tuple[Callable[[], VmDraft], str]] = {
     "keep-the-shape": (lambda: editing.with_policy(big(), CpuPinningPolicy.KEEP_SHAPE), ""),
     "resize-and-pin": (lambda: editing.with_policy(big(), CpuPinningPolicy.RESIZE_AND_PIN_NUMA), ""),
     "own-map": (lambda: editing.pin_vcpus(big(), {0: CpuSet.of([7])}, host="b"), ""),
-    **{f"memory-{mode.value}": ((lambda mode=mode: tuned(mode)), "") for mode in NumaMode},
+    **{f"memory-{mode.value}": (partial(tuned, mode), "") for mode in NumaMode},
     "fewer-now": (lambda: replace(editing.with_vcpus(PLAIN, 4), vcpus_now=2, memory_now_kib=1 << 20), ""),
     "tsc": (lambda: replace(PLAIN, cpu_mode="host-model", cpu_model="", needs_tsc_frequency=True), ""),
     "uefi": (lambda: replace(PLAIN, firmware=Firmware.UEFI), UEFI),

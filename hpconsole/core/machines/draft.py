@@ -94,6 +94,12 @@ class DiskDraft:
         return bool(self.pool) and (self.create_kib is not None or bool(self.clone_from))
 
 
+def volume_name(vm_name: str, place: int = 0, form: str = "qcow2") -> str:
+    """What a VM's volume is called: `name.qcow2`, `name-1.qcow2` ..."""
+    kept = "".join(c if c.isalnum() or c in "._-+@" else "-" for c in vm_name)
+    return f"{kept or 'disk'}{f'-{place}' if place else ''}.{form}"
+
+
 @dataclass(frozen=True, slots=True)
 class NicDraft:
     """One network interface."""

@@ -17,6 +17,7 @@ from hpconsole.core.machines.draft import (
     NumaPin,
     VcpuTopology,
     VmDraft,
+    volume_name,
 )
 from hpconsole.core.machines.migration_mode import settled
 from hpconsole.core.machines.reading import COMPUTED, LITERAL
@@ -26,6 +27,18 @@ from hpconsole.core.planning.virtual_numa import split
 
 MOST_QUEUES = 8  # more queues than this bring nothing on hosts of this size, and each costs memory
 _QUEUED_NICS = ("network", "bridge", "direct", "ethernet", "vhostuser")
+
+
+# --- name -------------------------------------------------------------------------
+
+
+def with_name(draft: VmDraft, name: str) -> VmDraft:
+    """Another name. Volumes that are yet to be made follow it, where they were called after the VM."""
+    disks = []
+    for place, disk in enumerate(draft.disks):
+        is_after_vm = disk.is_new_volume and disk.volume == volume_name(draft.name, place, disk.format)
+        disks.append(replace(disk, volume=volume_name(name, place, disk.format)) if is_after_vm else disk)
+    return replace(draft, name=name, disks=tuple(disks))
 
 
 # --- size -------------------------------------------------------------------------

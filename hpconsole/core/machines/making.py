@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hpconsole.core.machines.draft import DiskDraft, Graphics, NicDraft, OptimizedFor, VcpuTopology, VmDraft
+from hpconsole.core.machines.draft import (
+    DiskDraft,
+    Graphics,
+    NicDraft,
+    OptimizedFor,
+    VcpuTopology,
+    VmDraft,
+    volume_name,
+)
 from hpconsole.core.machines.new_definition import default_machine
 from hpconsole.core.machines.profile import with_type
 from hpconsole.core.model.host import Host
@@ -46,12 +54,6 @@ def new_draft(
         if (optimized_for is OptimizedFor.SERVER)
         else with_type(draft, optimized_for)
     )
-
-
-def volume_name(vm_name: str, place: int = 0, form: str = "qcow2") -> str:
-    """What a VM's volume is called: `name.qcow2`, `name-1.qcow2` ..."""
-    kept = "".join(c if c.isalnum() or c in "._-+@" else "-" for c in vm_name)
-    return f"{kept or 'disk'}{f'-{place}' if place else ''}.{form}"
 
 
 def _preferred(names: list[str], wanted: str) -> str:

@@ -8,8 +8,7 @@ from __future__ import annotations
 from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.hypervisor.machine_port import NewVolume, PoolRecord, VolumeRecord
 from hpconsole.core.hypervisor.pool import ConnectionPool
-from hpconsole.core.machines.draft import VmDraft
-from hpconsole.core.machines.making import volume_name
+from hpconsole.core.machines.draft import VmDraft, volume_name
 from hpconsole.core.machines.templates import TemplateDisk
 
 DEADLINE_S = 30.0

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 from hpconsole.core.errors import HpconsoleError, InvalidEdit, ScenarioError
 from hpconsole.core.hypervisor.xml_editing import NewElement, XmlDocument
 from hpconsole.core.machines.checking import name_problem
-from hpconsole.core.machines.draft import DiskDraft, VmDraft
-from hpconsole.core.machines.making import volume_name
+from hpconsole.core.machines.draft import DiskDraft, VmDraft, volume_name
 from hpconsole.core.machines.reading import read_draft
 from hpconsole.core.machines.writing import render
 from hpconsole.core.model.host import HostTopology

@@ -15,7 +15,7 @@ from hpconsole.core.errors import InvalidPinning
 # libvirt's own bound on a CPU mask in domain XML (VIR_DOMAIN_CPUMASK_LEN, libvirt 9.0).
 LIMIT = 16_384
 
-_ITEM = re.compile(r"(\^?)([0-9]{1,9})(?:-([0-9]{1,9}))?")
+_ITEM = re.compile(r"(\^?)([0-9]{1,30})(?:-([0-9]{1,30}))?")  # longer ones are no numbers anybody meant
 
 
 @dataclass(frozen=True, slots=True)

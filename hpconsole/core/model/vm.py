@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from hpconsole.core.model.cpuset import EMPTY, CpuSet
+from hpconsole.core.model.cpuset import CpuSet
 
 
 class OptimizedFor(StrEnum):
@@ -123,10 +123,10 @@ class CpuPinning:
     @property
     def all_vcpu_cpus(self) -> CpuSet:
         """Every CPU that some vCPU is pinned to."""
-        together = EMPTY
+        together = 0
         for _, cpus in self.vcpus:
-            together |= cpus
-        return together
+            together |= cpus.bits
+        return CpuSet(together)
 
 
 NO_PINNING = CpuPinning()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from hpconsole.core.errors import InvalidPinning
 from hpconsole.core.model.cpuset import EMPTY, LIMIT, CpuSet
@@ -43,6 +44,7 @@ def parse(text: str) -> tuple[PinRule, ...]:
     return tuple(_rule(rule) for rule in text.split("_"))
 
 
+@lru_cache(maxsize=16_384)  # a text of thousands of rules is read at every key
 def _rule(text: str) -> PinRule:
     vcpu, _, items = text.partition("#")
     included = excluded = EMPTY

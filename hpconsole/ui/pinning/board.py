@@ -16,7 +16,7 @@ from hpconsole.ui import format as fmt
 from hpconsole.ui.migrate.picture import TileKind
 from hpconsole.ui.pinning.threads import Thread, ThreadKind, as_mapping
 
-_NAMED = 4  # VMs named in a tip
+_NAMED = 4  # VMs and threads named in a tip
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _tile(
 ) -> Tile:
     number = cpu.cpu_id
     own = labels.get(number, [])
-    vcpus = [thread for thread in own if thread.kind is ThreadKind.VCPU]
+    vcpus = sum(1 for thread in own if thread.kind is ThreadKind.VCPU)
     is_taken = any(user.is_exclusive for user in users)
     if vcpus:
         kind = TileKind.BOTH if is_taken else TileKind.OWN
@@ -173,7 +173,7 @@ def _tile(
         kind,
         _label(own),
         share,
-        is_overlap=bool(vcpus and len(own) > len(vcpus)) or bool(own and is_taken) or len(vcpus) > 1,
+        is_overlap=bool(vcpus and len(own) > vcpus) or bool(own and is_taken) or vcpus > 1,
         tip=_tip(cpu, own, users, share),
     )
 
@@ -198,7 +198,8 @@ def _tip(cpu: HostCpu, own: Sequence[Thread], users: Sequence[Neighbour], share:
     if siblings:
         lines.append(f"Shares its core with CPU {siblings.format()}")
     if own:
-        lines.append(f"This VM: {fmt.names(tuple(thread.title for thread in own))}")
+        first = [thread.title for thread in own[:_NAMED]]  # of thousands, only those that are named
+        lines.append(f"This VM: {fmt.names(first + [''] * (len(own) - len(first)))}")
     if users:
         alone = [user.name for user in users if user.is_exclusive]
         lines.append(f"Pinned here: {fmt.names(tuple(user.name for user in users[:_NAMED]))}")
@@ -240,12 +241,12 @@ def overlaps(pinning: CpuPinning, others: Sequence[Neighbour], host: Host) -> tu
 
 
 def _doubled(pinning: CpuPinning) -> CpuSet:
-    once = twice = EMPTY
+    once = twice = 0
     for _, cpus in pinning.vcpus:
-        if len(cpus) == 1:
-            twice |= once & cpus
-            once |= cpus
-    return twice
+        if cpus.bits & (cpus.bits - 1) == 0:
+            twice |= once & cpus.bits
+            once |= cpus.bits
+    return CpuSet(twice)
 
 
 def _shortened(cpus: CpuSet) -> str:

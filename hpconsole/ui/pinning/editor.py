@@ -45,6 +45,7 @@ class PinningEditor(QWidget):
         self.setObjectName("pinning_editor")
         self._presenter = presenter
         self._shown = presenter.view()
+        self._rendered: PinningView | None = None
         self._build()
         self._connect()
         self.show_state()
@@ -170,6 +171,12 @@ class PinningEditor(QWidget):
         self._view.unpin_wanted.connect(self._on_cpus_unpinned)
         self._view.carried.connect(self._on_carried)
 
+    @property
+    def has_problem(self) -> bool:
+        """Whether a text is wrong by itself, which is said at its field."""
+        view = self._shown
+        return bool(view.vcpu_problem or view.emulator_problem or view.iothread_problem)
+
     # Gestures
 
     def _gesture(self, tell: Callable[[], None]) -> None:
@@ -233,7 +240,11 @@ class PinningEditor(QWidget):
 
     def show_state(self) -> None:
         """Show what the presenter says."""
-        self._shown = view = self._presenter.view()
+        view = self._presenter.view()
+        if view is self._rendered:
+            self._render_buttons()
+            return
+        self._shown = self._rendered = view
         for field, text in (
             (self._vcpus, view.vcpu_text),
             (self._emulator, view.texts.emulator),

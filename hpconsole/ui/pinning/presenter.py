@@ -16,7 +16,8 @@ from hpconsole.core.model.vm import NO_PINNING, CpuPinning, CpuPinningPolicy
 from hpconsole.core.planning import pinning_text
 from hpconsole.ui.pinning import threads as pins
 from hpconsole.ui.pinning.board import Board, Neighbour, board, overlaps
-from hpconsole.ui.pinning.threads import Thread, ThreadKind
+from hpconsole.ui.pinning.thread_lines import ThreadLine, lines_of
+from hpconsole.ui.pinning.threads import Thread
 
 _UNDO_STEPS = 200
 
@@ -29,16 +30,6 @@ class PinTexts:
     emulator: str = ""
     iothreads: tuple[tuple[int, str], ...] = ()
     own: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ThreadLine:
-    """One row of the table of threads."""
-
-    thread: Thread
-    title: str
-    cpus: str  # "" = any
-    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +65,7 @@ class _Facts:
     home: str = ""
     policy: CpuPinningPolicy = CpuPinningPolicy.MANUAL
     preview: Mapping[str, CpuPinning] = field(default_factory=dict)
+    obstacles: Mapping[str, str] = field(default_factory=dict)
 
 
 class PinningPresenter:
@@ -87,14 +79,19 @@ class PinningPresenter:
         self._future: list[PinTexts] = []
         self._is_typing = False  # key by key: undone as one
         self._readable: dict[str, CpuPinning] = {}  # by host ("" = all): the last map that could be read
+        self._view: PinningView | None = None  # until something changes: asked several times a key
+        self._meant: CpuPinning | None = None
+        self._lines: tuple[ThreadLine, ...] = ()
+        self._drawn: tuple[object, Board | None] = (None, None)
 
     # What surrounds it
 
     def set_vm(self, vcpus: int, iothread_ids: Sequence[int], policy: CpuPinningPolicy) -> None:
         """The VM's threads, and where its pinning comes from."""
-        self._facts.vcpus = max(0, min(vcpus, 4096))
-        self._facts.iothread_ids = tuple(iothread_ids)
-        self._facts.policy = policy
+        known = (max(0, min(vcpus, 4096)), tuple(iothread_ids), policy)
+        if known != (self._facts.vcpus, self._facts.iothread_ids, self._facts.policy):
+            self._facts.vcpus, self._facts.iothread_ids, self._facts.policy = known
+            self._forget()
 
     def set_hosts(
         self,
@@ -111,19 +108,24 @@ class PinningPresenter:
         self._facts.others = others
         self._facts.chosen = tuple(name for name in chosen if name in hosts)
         self._facts.home = home if home in hosts else ""
+        self._forget()
         if self._host not in self.hosts:
             first = self.hosts[0] if self.hosts else ""
             self._host = first if self._facts.chosen else self._facts.home or first
 
-    def set_preview(self, maps: Mapping[str, CpuPinning]) -> None:
-        """What a policy that computes its pinning would make of it now, by host."""
-        self._facts.preview = dict(maps)
+    def set_preview(self, maps: Mapping[str, CpuPinning], obstacles: Mapping[str, str] | None = None) -> None:
+        """What a policy that computes its pinning would make of it now, by host; or why it finds nothing there."""
+        if (maps, obstacles or {}) != (self._facts.preview, self._facts.obstacles):
+            self._facts.preview = dict(maps)
+            self._facts.obstacles = dict(obstacles or {})
+            self._forget()
 
     def set_texts(self, texts: PinTexts) -> None:
         """The value changed elsewhere."""
         if texts != self._texts:
             self._texts = texts
             self._readable.clear()
+            self._forget()
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -147,6 +149,7 @@ class PinningPresenter:
         """Look at this host."""
         if name in self.hosts:
             self._host = name
+            self._forget()
 
     def type_vcpus(self, text: str) -> None:
         """The text of the host that is shown, or of all where it has no map of its own."""
@@ -206,6 +209,7 @@ class PinningPresenter:
             self._future.append(self._texts)
             self._texts = self._past.pop()
             self._readable.clear()
+            self._forget()
 
     def redo(self) -> None:
         """Forth by one."""
@@ -213,6 +217,7 @@ class PinningPresenter:
             self._past.append(self._texts)
             self._texts = self._future.pop()
             self._readable.clear()
+            self._forget()
 
     # What it means
 
@@ -231,6 +236,15 @@ class PinningPresenter:
     @property
     def pinning(self) -> CpuPinning:
         """The map that is shown; while a text cannot be read, the last that could."""
+        if self._meant is None:
+            self._meant = self._read()
+        return self._meant
+
+    def _forget(self) -> None:
+        """Something changed: what is shown and meant is made out anew."""
+        self._view = self._meant = None
+
+    def _read(self) -> CpuPinning:
         if not self.is_editable and self._host in self._facts.preview:
             return self._facts.preview[self._host]
         key = self._host if self.has_own_map else ""
@@ -290,11 +304,18 @@ class PinningPresenter:
         self._is_typing = is_typed
         self._future.clear()
         self._texts = texts
+        self._forget()
 
     # What is shown
 
     def view(self) -> PinningView:
-        """Everything."""
+        """Everything; the same value until something changes."""
+        if self._view is None:
+            self._view = self._look()
+        return self._view
+
+    def _look(self) -> PinningView:
+        self._lines = lines_of(self.threads, self.pinning, self._lines)
         shown = self._facts.hosts.get(self._host)
         others = self._facts.others.get(self._host, ())
         return PinningView(
@@ -303,7 +324,7 @@ class PinningPresenter:
             vcpu_problem=self._vcpu_problem(),
             emulator_problem=_set_problem(self._texts.emulator),
             iothread_problem=self._iothread_problem(),
-            lines=self._lines(),
+            lines=self._lines,
             host=self._host,
             hosts=self.hosts,
             has_own_map=self.has_own_map,
@@ -317,7 +338,13 @@ class PinningPresenter:
 
     def _board(self) -> Board | None:
         shown = self._facts.hosts.get(self._host)
-        return None if shown is None else board(shown, self.pinning, self._facts.others.get(self._host, ()))
+        others = self._facts.others.get(self._host, ())
+        known, drawn = self._drawn
+        now = (shown, self.pinning, others)
+        if shown is None or now == known:  # while a rule is half typed, the map is what it was
+            return drawn if shown is not None else None
+        self._drawn = now, board(shown, self.pinning, others)
+        return self._drawn[1]
 
     def _vcpu_problem(self) -> str:
         if not self.is_editable:
@@ -343,23 +370,13 @@ class PinningPresenter:
                 return _set_problem(text) or f"The pinning leaves IO thread {number} no CPU."
         return ""
 
-    def _lines(self) -> tuple[ThreadLine, ...]:
-        mapping = pins.as_mapping(self.pinning)
-        return tuple(
-            ThreadLine(
-                thread,
-                thread.title,
-                mapping[thread].format() if mapping.get(thread) else "",
-                "" if thread.kind is ThreadKind.VCPU else "helps the vCPUs",
-            )
-            for thread in self.threads
-        )
-
     def _why_not(self) -> str:
         if self.is_editable:
             return ""
         if self._facts.policy is CpuPinningPolicy.NONE:
             return "This VM is not pinned. Choose the policy Manual or Keep the shape to pin by hand."
+        if self._host not in self._facts.preview and self._host in self._facts.obstacles:
+            return f"Nothing is found for it on {self._host} now. {self._facts.obstacles[self._host]}"
         if self._facts.policy is CpuPinningPolicy.KEEP_SHAPE:
             return f"The same shape as it would be on {self._host} now. It is drawn by hand on {self._facts.home}."
         return "This policy computes the CPUs on each host. The picture shows what it would take now."

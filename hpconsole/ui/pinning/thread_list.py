@@ -6,7 +6,7 @@ from PySide6.QtCore import QItemSelection, QItemSelectionModel, QPoint, QPointF,
 from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from hpconsole.ui.pinning.presenter import ThreadLine
+from hpconsole.ui.pinning.thread_lines import ThreadLine
 from hpconsole.ui.pinning.threads import Thread
 from hpconsole.ui.widgets.views import row_height
 
@@ -52,7 +52,7 @@ class ThreadList(QTableWidget):
         if len(lines) != len(self._lines):
             self.setRowCount(len(lines))
         for row, line in enumerate(lines):
-            if row >= len(self._lines) or self._lines[row] != line:
+            if row >= len(self._lines) or self._lines[row] is not line:
                 self._set_row(row, line)
         self._lines = lines
         if not self.selected and lines:

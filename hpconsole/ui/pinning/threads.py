@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from hpconsole.core.model.cpuset import EMPTY, CpuSet
 from hpconsole.core.model.vm import CpuPinning
@@ -46,6 +47,7 @@ class Thread:
 EMULATOR = Thread(ThreadKind.EMULATOR)
 
 
+@lru_cache(maxsize=8192)
 def vcpu(number: int) -> Thread:
     """The thread of a vCPU."""
     return Thread(ThreadKind.VCPU, number)
@@ -56,7 +58,8 @@ def iothread(number: int) -> Thread:
     return Thread(ThreadKind.IOTHREAD, number)
 
 
-def threads_of(vcpus: int, iothread_ids: Sequence[int]) -> tuple[Thread, ...]:
+@lru_cache(maxsize=16)
+def threads_of(vcpus: int, iothread_ids: tuple[int, ...]) -> tuple[Thread, ...]:
     """Everything that can be pinned, in the order of the table."""
     return (*(vcpu(number) for number in range(vcpus)), EMULATOR, *(iothread(number) for number in iothread_ids))
 

@@ -23,6 +23,7 @@ from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 if TYPE_CHECKING:
     from hpconsole.core.model.snapshot import ClusterSnapshot
     from hpconsole.ui.vm_editor.presenter import VmEditorPresenter
+    from hpconsole.ui.vm_editor.survey import Answer
 
 _ABOUT = {
     CpuPinningPolicy.NONE: "Its vCPUs may use any CPU.",
@@ -32,6 +33,10 @@ _ABOUT = {
     CpuPinningPolicy.ISOLATE_THREADS: "A whole core for each vCPU, found anew on each host.",
     CpuPinningPolicy.KEEP_SHAPE: "The same structure on each host, on CPUs of its own.",
 }
+
+
+_OTHERS = ("numa_nodes", "numa_tune", "per_host", "cpu_pinning_policy")
+_TEXTS = ("pinning_text", "emulator_text", "iothread_texts")
 
 
 class NumaPage(QWidget):
@@ -46,6 +51,7 @@ class NumaPage(QWidget):
         self.setObjectName("page_pinning")
         self._pinning = PinningPresenter()
         self._hosts: object = None
+        self._answer: Answer | None = None
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 10, 4)
         layout.setSpacing(6)
@@ -115,14 +121,18 @@ class NumaPage(QWidget):
             if draft.numa_nodes
             else "The VM has no virtual NUMA nodes yet: give it some first"
         )
-        tell_remark(self._problem, remark_text(view, "numa_nodes", "numa_tune", "per_host", "cpu_pinning_policy"))
         numbers = tuple(range(1, draft.iothreads + 1))
         self._pinning.set_vm(draft.vcpus, numbers, draft.cpu_pinning_policy)
         self._pinning.set_texts(texts_of(draft))
         self._set_hosts(presenter.snapshot, draft, presenter.host)
-        if presenter.answer is not None:
-            self._pinning.set_preview(presenter.answer.previews)
+        if presenter.answer is not None and presenter.answer is not self._answer:
+            self._answer = presenter.answer
+            obstacles = {verdict.host: verdict.sentence for verdict in presenter.answer.verdicts if verdict.reasons}
+            self._pinning.set_preview(presenter.answer.previews, obstacles)
         self.editor.show_state()
+        # What the editor says itself, at every key, is not said twice.
+        fields = _OTHERS if self.editor.has_problem else (*_TEXTS, *_OTHERS)
+        tell_remark(self._problem, remark_text(view, *fields))
 
     def _set_hosts(self, snapshot: ClusterSnapshot, draft: VmDraft, home: str) -> None:
         key = (snapshot.serial, draft.allowed_hosts, home)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _UNDO_STEPS = 300
 
 _EDITS: Mapping[str, Callable[[VmDraft, Any], VmDraft]] = {
+    "name": editing.with_name,
     "optimized_for": with_type,
     "memory_kib": editing.with_memory,
     "topology": editing.with_topology,
