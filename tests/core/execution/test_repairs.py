@@ -107,6 +107,43 @@ class TestLettingItGoOn:
         assert one.vm_on("a", "web-1").state is VmState.PAUSED
 
 
+class TestABrokenPostCopy:
+    """Both halves are there, and the job was broken off (as libvirt does when it sees the link break)."""
+
+    def broken(self, console: ConsoleMaker) -> tuple[Console, Repairs]:
+        one = console(a_cluster(a_guest(), link_mib_s=30))
+        one.cluster.stall_next_migration("web-1")
+        one.ready()
+        plan = one.plan("web-1", to="b")
+        options = MigrationOptions(post_copy=True)
+        one.executor.submit(replace(plan, steps=(replace(plan.steps[0], options=options),)))
+        one.wait_for_progress(lambda progress: progress.share > 0)
+        source = one.pool.hypervisor("a")
+        source.start_post_copy(WEB)
+        source.abort_job(WEB, post_copy=True)
+        end = one.log.wait(StepFinished)
+        assert end.end_state == EndState.BROKEN_POST_COPY.value, end
+        return one, Repairs(one.pool, one.journal, deadline_s=2)
+
+    def test_it_is_resumed_where_its_memory_is(self, console: ConsoleMaker) -> None:
+        one, repairs = self.broken(console)
+        assert one.vm_on("b", "web-1").state is VmState.PAUSED
+        repairs.recover(WEB)
+        one.wait_for(lambda _: repairs.situation(WEB).state is EndState.ON_DESTINATION)
+        assert one.vm_on("b", "web-1").state is VmState.RUNNING
+        assert "web-1" not in one.names_on("a")
+
+    def test_not_while_the_hosts_do_not_reach_each_other(self, console: ConsoleMaker) -> None:
+        one, repairs = self.broken(console)
+        one.cluster.cut_between("a", "b")
+        with pytest.raises(ExecutionError, match=r"could not be recovered yet.*Nothing is lost"):
+            repairs.recover(WEB)
+        assert repairs.situation(WEB).state is EndState.BROKEN_POST_COPY
+        one.cluster.heal_between("a", "b")
+        repairs.recover(WEB)
+        one.wait_for(lambda _: repairs.situation(WEB).state is EndState.ON_DESTINATION)
+
+
 class TestWhatIsLost:
     def lost(self, console: ConsoleMaker) -> tuple[Console, Repairs]:
         """A post-copy whose source crashed and came back: half of the memory is gone, both hosts have a definition."""

@@ -69,12 +69,21 @@ def _wanted(options: argparse.Namespace) -> tuple[Row, ...]:
 
 
 def _one_after_the_other(rows: tuple[Row, ...], results: Path) -> None:
+    commit = _commit()
     with Lab.start(HOSTS) as lab, tempfile.TemporaryDirectory(prefix="hpconsole-matrix-") as folder:
         for number, row in enumerate(rows):
             outcome = RowRun(lab, row, Path(folder) / str(number)).run()
+            outcome.commit = commit
             save(results, outcome)
             _say(summary([outcome]))
             lab.clear()
+
+
+def _commit() -> str:
+    """What is played; with a plus sign where files of the program differ from it."""
+    git = ("git", "-C", str(ROOT))
+    changed = run(*git, "status", "--porcelain", "--untracked-files=no", "--", "hpconsole", "tests/lab").stdout.strip()
+    return run(*git, "rev-parse", "--short", "HEAD").stdout.strip() + ("+" if changed else "")
 
 
 def _side_by_side(rows: tuple[Row, ...], options: argparse.Namespace) -> None:

@@ -51,6 +51,7 @@ class Outcome:
     then: str = ""  # moved on to c afterwards
     problems: list[str] = field(default_factory=list)
     took_s: float = 0.0
+    commit: str = ""  # of the code that was played
 
     @property
     def is_good(self) -> bool:

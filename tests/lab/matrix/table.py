@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -48,7 +49,7 @@ the destination does what it was told once it is back. QEMU then cannot take the
 of its own did run twice for some seconds; after such an end the console looks at the destination as soon as it is back,
 removes what is left there, and warns if it runs twice.
 
-**{good} of {real} rows hold every invariant.** {rest}
+**{good} of {real} rows hold every invariant**, played on {commits}. {rest}
 """
 
 
@@ -59,7 +60,9 @@ def render(results: dict[str, Outcome], *, libvirt: str) -> str:
     good = sum(row.key in results and results[row.key].is_good for row in real)
     missing = [row.key for row in real if row.key not in results]
     rest = f"Not run: {', '.join(missing)}." if missing else ""
-    lines = [_HEAD.format(libvirt=libvirt, good=good, real=len(real), rest=rest).rstrip()]
+    played = Counter(results[row.key].commit or "an unknown one" for row in real if row.key in results)
+    commits = "commit " + ", ".join(f"{name} ({count})" if len(played) > 1 else name for name, count in played.items())
+    lines = [_HEAD.format(libvirt=libvirt, good=good, real=len(real), rest=rest, commits=commits).rstrip()]
     for title in dict.fromkeys(_title(row) for row in rows):
         lines += ["", f"## {title}", "", "| fault | ended | ran on | what the console said |", "|---|---|---|---|"]
         lines += [_line(row, results.get(row.key)) for row in rows if _title(row) == title]

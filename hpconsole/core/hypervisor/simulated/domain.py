@@ -32,6 +32,7 @@ class Domain:
     reason: int = Shutoff.UNKNOWN
     autostart: bool = False
     migration: Migration | None = None  # the one it takes part in, on either side
+    broken: Migration | None = None  # the one whose post-copy broke, on the source
     completed: JobStats | None = None
     dirty_rate_from_s: float | None = None  # when its dirty rate was last measured, and for how long
     dirty_rate_period_s: int = 0

@@ -284,6 +284,17 @@ class Migration:
         self._finish()
         left, domain = (self.destination, self.incoming) if where is self.source else (self.source, self.domain)
         left.pause(domain, Paused.POSTCOPY_FAILED, 8)
+        self.domain.broken = self
+
+    def go_on(self) -> None:
+        """Resume after the post-copy broke: the rest of the memory follows."""
+        self.error, self.is_over = None, False
+        self.domain.broken = None
+        self.domain.migration = self.incoming.migration = self
+        self.world.migrations.append(self)
+        self.source.pause(self.domain, Paused.POSTCOPY, 7)
+        self.destination.run(self.incoming, Running.POSTCOPY, 3)
+        self.world.lock.notify_all()
 
 
 def begin(world: World, source: Daemon, uuid: str, request: MigrationRequest, destination: Daemon | None) -> Migration:
@@ -296,12 +307,21 @@ def begin(world: World, source: Daemon, uuid: str, request: MigrationRequest, de
         VmNotFound: the source has no such VM.
         OperationRefused: nothing was changed on either host.
     """
-    if request.resume_post_copy:
-        words = "a simulated post-copy that broke cannot be resumed"
-        raise refused(source.name, Err.OPERATION_UNSUPPORTED, words, vm=uuid)
     domain = source.changeable(uuid)
+    if request.resume_post_copy:
+        return _resume(source, domain, _reached(world, source, domain, request, destination))
     if domain.state not in (State.RUNNING, State.PAUSED):
         raise refused(source.name, Err.OPERATION_INVALID, "domain is not running", vm=domain.name)
+    there = _reached(world, source, domain, request, destination)
+    if there is source:
+        words = f"Attempt to migrate guest to the same host {source.uuid}"
+        raise refused(source.name, Err.INTERNAL_ERROR, words, vm=domain.name)
+    return Migration(world, source, there, domain, request)
+
+
+def _reached(
+    world: World, source: Daemon, domain: Domain, request: MigrationRequest, destination: Daemon | None
+) -> Daemon:
     is_cut = destination is not None and frozenset((source.name, destination.name)) in world.cuts
     if (
         destination is None
@@ -311,7 +331,16 @@ def begin(world: World, source: Daemon, uuid: str, request: MigrationRequest, de
         place = request.destination_uri.partition("://")[2].partition("/")[0]
         words = f"unable to connect to server at '{place}:16509': No route to host"
         raise refused(source.name, Err.SYSTEM_ERROR, words, vm=domain.name)
-    if destination is source:
-        words = f"Attempt to migrate guest to the same host {source.uuid}"
-        raise refused(source.name, Err.INTERNAL_ERROR, words, vm=domain.name)
-    return Migration(world, source, destination, domain, request)
+    return destination
+
+
+def _resume(source: Daemon, domain: Domain, there: Daemon) -> Migration:
+    """Go on with the one whose post-copy broke, where both halves of the guest are still there."""
+    broken = domain.broken
+    halves = (domain, broken.incoming) if broken is not None else ()
+    is_whole = all((half.state, half.reason) == (State.PAUSED, Paused.POSTCOPY_FAILED) for half in halves)
+    if broken is None or not is_whole or broken.destination is not there:
+        words = "QEMU reports migration is not in the failed post-copy state"
+        raise refused(source.name, Err.OPERATION_INVALID, words, vm=domain.name)
+    broken.go_on()
+    return broken
