@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from xml.sax.saxutils import escape
 
 import libvirt
 
@@ -30,6 +29,7 @@ from hpconsole.core.hypervisor.port import (
     MigrationTransport,
 )
 from hpconsole.core.hypervisor.uri import parse_uri
+from hpconsole.core.hypervisor.xml_editing import escaped_text
 from hpconsole.core.model.cpuset import CpuSet
 
 _log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class LibvirtHost(MachineCalls):
             )
             return {
                 "network": self._descriptions(networks),
-                "pool": [f"<pool><name>{escape(pool.name())}</name></pool>" for pool in pools or ()],
+                "pool": [f"<pool><name>{escaped_text(pool.name())}</name></pool>" for pool in pools or ()],
                 "interface": self._descriptions(interfaces),
                 "nodedev": self._node_device_xml(connection),
             }

@@ -7,13 +7,12 @@ The secret has no value; its description says who holds it. It is private to nob
 
 from __future__ import annotations
 
-from xml.sax.saxutils import escape
-
 import libvirt
 
 from hpconsole.core.errors import InvalidXml
 from hpconsole.core.hypervisor.port import LeaseRecord
 from hpconsole.core.hypervisor.safe_xml import parse
+from hpconsole.core.hypervisor.xml_editing import escaped_text
 
 USE = "hpconsole leadership"
 _LONGEST = 500
@@ -46,7 +45,7 @@ def read_lease(connection: libvirt.virConnect) -> LeaseRecord | None:
 
 def take_lease(connection: libvirt.virConnect, uuid: str, text: str) -> bool:
     """Take the lease, or renew it under the same UUID; False if somebody else holds it."""
-    xml = _XML.format(uuid=escape(uuid), text=escape(text[:_LONGEST]), use=escape(USE))
+    xml = _XML.format(uuid=escaped_text(uuid), text=escaped_text(text[:_LONGEST]), use=escaped_text(USE))
     try:
         connection.secretDefineXML(xml, 0)
     except libvirt.libvirtError:
