@@ -144,6 +144,10 @@ ALL = (
     ActionSpec("templates", "Temp&lates…", "Make VMs from templates, and edit, export or import them", "vm"),
     ActionSpec("pools", "P&ools…", "Keep so many VMs of a template", "vm"),
     ActionSpec(
+        "balancing", "Load &Balancing…", "What should move to even out load or keep rules, who acts, and why nothing",
+        "chart",
+    ),
+    ActionSpec(
         "policies", "&Scheduling Policies…", "Which hosts VMs may run on, and which are best; with the effect on a VM",
         "edit",
     ),

@@ -11,6 +11,7 @@ from hpconsole.core.store import Store
 if TYPE_CHECKING:
     from hpconsole.core.availability.availability import Availability
     from hpconsole.core.cluster_rules import ClusterRules
+    from hpconsole.core.balancing.watch import Watch
     from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.maintenance import Maintenance
@@ -137,6 +138,9 @@ class Console(Protocol):
     @property
     def availability(self) -> Availability:
         """Hosts that fail: settings, fence devices, the proof before the day. Reads a disk."""
+
+    def start_watching(self) -> Watch:
+        """What looks after hosts that fail, rules and load in this console, started if it was not. Reads a disk."""
 
     @property
     def hosts(self) -> Mapping[str, str]:

@@ -111,5 +111,8 @@ class FakeConsole:
             raise self.failure
         self.calls.append(call)
 
+    def start_watching(self) -> Any:
+        raise HpconsoleError("There is nothing to watch.")
+
     def reservations(self) -> Sequence[Any]:
         return ()

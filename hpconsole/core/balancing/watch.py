@@ -18,7 +18,15 @@ from hpconsole.core.availability.health import HealthState
 from hpconsole.core.availability.leadership import Leader, Leadership
 from hpconsole.core.availability.settings import Documents
 from hpconsole.core.balancing.mode import Mode, read_mode, save_mode
-from hpconsole.core.balancing.moves_log import BY_HAND, BY_ITSELF, REST_KIND, REST_NAME, remember_move
+from hpconsole.core.balancing.moves_log import (
+    BY_HAND,
+    BY_ITSELF,
+    REST_KIND,
+    REST_NAME,
+    MoveLine,
+    read_log,
+    remember_move,
+)
 from hpconsole.core.balancing.report import RoundReport
 from hpconsole.core.balancing.resting import REST_S, Rests, rests_from_json
 from hpconsole.core.balancing.rounds import run_round
@@ -129,6 +137,10 @@ class Watch:
     def last(self) -> RoundReport | None:
         """The newest round: its move, or why there was none."""
         return self._last
+
+    def moves(self) -> tuple[MoveLine, ...]:
+        """What was moved so far, newest first. Reads a disk; raises StorageError."""
+        return read_log(self._documents)
 
     def start(self) -> None:
         """Begin. Returns at once; the first round comes after one interval."""

@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Signal
+
 from hpconsole.ui.main_window.topic import Topic
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QWidget
 
+    from hpconsole.core.balancing.watch import Watch
     from hpconsole.core.scheduler.policy_book import PolicyBook
 
 
 class PolicyActions(Topic):
     """Belongs to one window."""
+
+    policies_changed = Signal()  # what is kept of scheduling policies, or which is in force
 
     def _open(self, dialog: QWidget) -> None:
         self._themes.changed.connect(dialog.set_theme)  # type: ignore[attr-defined]  # every dialog here has it
@@ -46,6 +51,27 @@ class PolicyActions(Topic):
                 parent=self._frame,
             )
             dialog.chosen.connect(lambda name: self._messages.status(f"The scheduling policy {name} is in force."))
+            dialog.kept.connect(self.policies_changed)
+            self._open(dialog)
+
+        self._background.run(load, show, self._messages.error)
+
+    def on_balancing(self) -> None:
+        """Open Load Balancing."""
+
+        def load() -> tuple[PolicyBook, Watch]:
+            import hpconsole.ui.balancing.dialog  # noqa: F401 - loaded here, not on the window's thread
+
+            console = self._console
+            console.policies.reload()
+            return console.policies, console.start_watching()
+
+        def show(parts: tuple[PolicyBook, Watch]) -> None:
+            from hpconsole.ui.balancing.dialog import BalancingDialog
+
+            dialog = BalancingDialog(*parts, self._themes.theme, self._frame)
+            dialog.policies_wanted.connect(self.on_policies)
+            self.policies_changed.connect(dialog.reload)
             self._open(dialog)
 
         self._background.run(load, show, self._messages.error)

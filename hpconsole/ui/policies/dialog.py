@@ -50,6 +50,7 @@ class PoliciesDialog(QDialog):
     """
 
     chosen = Signal(str)  # another policy is in force
+    kept = Signal()  # what is kept, or which is in force, changed
 
     def __init__(
         self,
@@ -186,6 +187,7 @@ class PoliciesDialog(QDialog):
         def done(made: Policy) -> None:
             self._presenter.saved(old, made)
             self._say(f"{made.name} was saved.")
+            self.kept.emit()
             self._reload()
 
         if not self._presenter.why_not_save:
@@ -200,6 +202,7 @@ class PoliciesDialog(QDialog):
         def done(made: Policy) -> None:
             self._presenter.select(made.name)
             self._say(f"{made.name} is your own: change what you like, name it, and save.")
+            self.kept.emit()
             self._reload()
 
         self._background.run(self._presenter.copying(), done, self._on_failure)
@@ -210,6 +213,7 @@ class PoliciesDialog(QDialog):
         def done(_: None) -> None:
             self._say(f"{name} is in force: decisions follow it from now on.")
             self.chosen.emit(name)
+            self.kept.emit()
             self._reload()
 
         self._background.run(self._presenter.choosing(), done, self._on_failure)
@@ -227,6 +231,7 @@ class PoliciesDialog(QDialog):
         def done(_: None) -> None:
             self._presenter.removed(name)
             self._say(f"{name} was deleted.")
+            self.kept.emit()
             self._reload()
 
         self._background.run(self._presenter.removing(), done, self._on_failure)
@@ -250,6 +255,7 @@ class PoliciesDialog(QDialog):
             made, sentence = outcome
             self._presenter.select(made.name)
             self._say(sentence)
+            self.kept.emit()
             self._reload()
 
         self._background.run(self._presenter.importing(path), done, self._on_failure)
