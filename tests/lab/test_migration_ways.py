@@ -102,6 +102,7 @@ def seen_limits(lab: Lab, guest: Guest) -> Witness:
     return Witness(lambda: asked(lab, guest, "migrate-getmaxdowntime"))
 
 
+@pytest.mark.long
 def test_the_post_copy_preset_switches_a_guest_that_never_converges(lab: Lab, stubborn: Guest, tmp_path: Path) -> None:
     ticks = lab.heartbeat("a", stubborn)
     with lifecycle(lab, "b") as told, running_app(lab.uris(), tmp_path) as app:
@@ -286,7 +287,7 @@ def counting_arrivals(lab: Lab, host: str) -> Iterator[list[int]]:
         yield most
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [5, pytest.param(40, marks=pytest.mark.long)])
 def test_many_guests_go_through_the_queue_within_the_limits(lab: Lab, tmp_path: Path, count: int) -> None:
     guests = [lab.guest("a", f"small-{n}", vcpus=1, memory_mib=16, dirty_mib=0) for n in range(count)]
     with running_app(lab.uris(), tmp_path) as app:

@@ -45,20 +45,20 @@ def _attempts(entry: Entry) -> str:
 
 
 ENTRY_COLUMNS: tuple[Column[Entry], ...] = (
-    Column("Began", lambda r: r.began_at, lambda r: when(r.began_at, datetime.now(UTC)), width=112,
+    Column("Began", lambda r: r.began_at, lambda r: when(r.began_at, datetime.now(UTC)), width=104,
            tone=lambda _: Tone.MUTED),
-    Column("VM", lambda r: fmt.natural(r.last.vm_name), lambda r: r.last.vm_name, icon=lambda r: r.mark, width=190),
-    Column("From", lambda r: fmt.natural(r.last.source), lambda r: r.last.source, width=110),
-    Column("To", lambda r: fmt.natural(r.last.destination), lambda r: r.last.destination, width=110),
-    Column("Ended", lambda r: r.outcome_text, lambda r: r.outcome_text, tone=lambda r: r.mark[1], width=104,
+    Column("VM", lambda r: fmt.natural(r.last.vm_name), lambda r: r.last.vm_name, icon=lambda r: r.mark, width=150),
+    Column("From", lambda r: fmt.natural(r.last.source), lambda r: r.last.source, width=90),
+    Column("To", lambda r: fmt.natural(r.last.destination), lambda r: r.last.destination, width=90),
+    Column("Ended", lambda r: r.outcome_text, lambda r: r.outcome_text, tone=lambda r: r.mark[1], width=92,
            is_toned_when_selected=True),
     Column("Attempts", lambda r: len(r.attempts), _attempts, align=Align.RIGHT, width=84),
     Column("Took", lambda r: r.total_s, lambda r: fmt.seconds(r.total_s), align=Align.RIGHT, width=92),
     Column("Pause", lambda r: r.downtime_ms, lambda r: fmt.milliseconds(r.downtime_ms), align=Align.RIGHT, width=82),
-    Column("Against forecast", lambda r: r.forecast_error, _error_text, align=Align.RIGHT, width=120,
+    Column("Against forecast", lambda r: r.forecast_error, _error_text, align=Align.RIGHT, width=138,
            tooltip=lambda _: "How much longer (+) or shorter (-) it took than was foreseen"),
     Column("What came of it", lambda r: r.last.sentence, lambda r: r.last.sentence, tone=lambda _: Tone.MUTED,
-           width=200),
+           width=150),
 )  # fmt: skip
 _MEASURE_COLUMNS: tuple[Column[tuple[int, Measure]], ...] = (
     Column("", lambda r: r[0], lambda r: r[1].what, width=118, tone=lambda _: Tone.MUTED),

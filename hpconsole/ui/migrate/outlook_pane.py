@@ -42,13 +42,13 @@ def _is_sure(row: _Row) -> bool:
 
 
 _COLUMNS: tuple[Column[_Row], ...] = (
-    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=170,
+    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=160,
            icon=lambda r: (_VERDICT_MARKS[r[1].verdict], VERDICT_TONES[r[1].verdict]),
            tooltip=lambda r: r[1].sentence),
     Column("To", lambda r: fmt.natural(r[0].destination), lambda r: r[0].destination, width=84),
-    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=140,
+    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=156,
            tone=lambda r: VERDICT_TONES[r[1].verdict]),
-    Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=150),
+    Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=140),
     Column("Passes", lambda r: r[1].passes, lambda r: str(r[1].passes) if _is_sure(r) else fmt.UNKNOWN,
            align=Align.RIGHT, width=72),
     Column("Pause", lambda r: r[1].downtime_ms,
@@ -58,7 +58,7 @@ _COLUMNS: tuple[Column[_Row], ...] = (
     Column("Writes to", lambda r: r[1].dirty_mib_s, lambda r: fmt.mib_s(r[1].dirty_mib_s), align=Align.RIGHT,
            width=92, tooltip=lambda _: "Memory written to within a second: each page counts once"),
     Column("Path carries", lambda r: r[1].bandwidth_mib_s, lambda r: fmt.mib_s(r[1].bandwidth_mib_s),
-           align=Align.RIGHT, width=98),
+           align=Align.RIGHT, width=112),
     Column("Known from", _basis, _basis, tone=lambda _: Tone.MUTED, width=160,
            tooltip=lambda r: "\n".join(r[1].basis)),
 )  # fmt: skip

@@ -26,6 +26,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _STEPS = 1000
+_MOST_BESIDE = 2  # buttons beside the title; more of them stand in a row below, so that the VM's name can be read
 
 
 class TaskCard(QFrame):
@@ -70,6 +71,7 @@ class TaskCard(QFrame):
         self._unfold.toggled.connect(self._on_unfolded)
         self._buttons: dict[str, QPushButton] = {}
         self._button_row = QHBoxLayout()
+        self._are_below = False
         self._build()
 
     @property
@@ -119,7 +121,7 @@ class TaskCard(QFrame):
         is_shown = self.is_unfolded and task is not None and bool(task.course.samples)
         if is_shown and self._course is None:
             self._course = CourseView(self._theme)
-            self._grid.addWidget(self._course, 3, 1, 1, 2)
+            self._grid.addWidget(self._course, 4, 1, 1, 2)
         if self._course is not None:
             self._course.setVisible(is_shown)
             if is_shown and task is not None:
@@ -134,6 +136,17 @@ class TaskCard(QFrame):
             button.setVisible(name in wanted)
             button.setEnabled(not (name == "cancel" and task.is_cancelling))
             button.setAccessibleName(f"{button.text().removesuffix('…')}: {task.title}")
+        self._place_buttons(is_below=len(wanted) > _MOST_BESIDE)
+
+    def _place_buttons(self, *, is_below: bool) -> None:
+        if is_below == self._are_below:
+            return
+        self._are_below = is_below
+        self._grid.removeItem(self._button_row)
+        if is_below:
+            self._grid.addLayout(self._button_row, 3, 1, 1, 2, Qt.AlignmentFlag.AlignLeft)
+        else:
+            self._grid.addLayout(self._button_row, 0, 2, 2, 1, Qt.AlignmentFlag.AlignTop)
 
     def _button(self, action: TaskAction) -> QPushButton:
         button = QPushButton(action.text)
