@@ -211,3 +211,21 @@ def test_4096_vcpus_and_cpu_numbers_beyond_all_bounds_are_quick(opened: Opener, 
     field.textEdited.emit(field.text())
     type_text(field, "_0#1000000000")
     assert "no CPU number" in child(editor, TextLabel, "pinning_problem").text()
+
+
+def test_a_key_makes_anew_only_what_it_changes() -> None:
+    presenter = a_presenter(vcpus=4096)
+    presenter.type_vcpus("_".join(f"{vcpu}#{vcpu % 32}" for vcpu in range(4095)))
+    before = presenter.view()
+    assert presenter.view() is before, "asked again, nothing is computed again"
+    presenter.type_vcpus(presenter.texts.vcpus + "_4095#")
+    half = presenter.view()
+    assert half.vcpu_problem
+    assert half.board is before.board, "half a rule: the map is what it was"
+    presenter.type_vcpus(presenter.texts.vcpus + "7")
+    after = presenter.view()
+    changed = [row for row, line in enumerate(after.lines) if line is not half.lines[row]]
+    assert changed == [4095]
+    assert after.lines[4095].cpus == "7"
+    presenter.show_host("host-b")
+    assert presenter.view() is not after

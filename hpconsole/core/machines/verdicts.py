@@ -70,9 +70,10 @@ def host_verdicts(draft: VmDraft, around: Surroundings, hosts: Sequence[str] = (
     names = tuple(hosts) or draft.allowed_hosts or tuple(around.snapshot.hosts)
     try:
         present = around.present(draft)
-        vm = replace(meant_vm(draft), host=around.shape_host(draft))
+        meant = meant_vm(draft)
     except HpconsoleError as error:
         return tuple(HostVerdict(name, (Refusal("Definition", error.sentence),)) for name in names)
+    vm = replace(meant, host=around.shape_host(draft))
     ranking = rank(Request((vm.uuid,), may_stay=True), around.with_vm(vm), around.policy, around.reservations)
     verdicts = []
     for name in names:
@@ -84,7 +85,7 @@ def host_verdicts(draft: VmDraft, around: Surroundings, hosts: Sequence[str] = (
         taken = taken_on(draft, around, host)
         if present is not None and present.is_running_somewhere and present.host == name:
             reasons = tuple(reason for reason in reasons if reason.unit not in _ROOM_FILTERS)
-        placed = _place_on(draft, around, host, taken)
+        placed = _place_on(draft, around, host, taken, meant)
         if isinstance(placed, Misfit) and not any(reason.unit in _ROOM_FILTERS for reason in reasons):
             reasons = (*reasons, Refusal("Placement", placed.sentence, placed.kind, placed.shortages))
         placement = placed if isinstance(placed, Placement) else None
@@ -120,10 +121,14 @@ def memory_only(draft: VmDraft) -> VmDraft:
     )
 
 
-def _place_on(draft: VmDraft, around: Surroundings, host: Host, taken: Occupancy) -> Placement | Misfit:
+def _place_on(
+    draft: VmDraft, around: Surroundings, host: Host, taken: Occupancy, meant: Vm | None = None
+) -> Placement | Misfit:
+    """`meant`: the VM of the draft where hosts make no difference to it; written and read again it costs the most."""
     try:
         sized = resized(draft, host)  # judged as large as it will be there
-        vm = meant_vm(sized, host=host.name)
+        is_same = meant is not None and sized is draft and not draft.per_host
+        vm = meant if meant is not None and is_same else meant_vm(sized, host=host.name)
     except HpconsoleError as error:
         return Misfit(draft.uuid, host.name, error.sentence)
     placed = place(vm, taken, source=around.shape_topology(draft))

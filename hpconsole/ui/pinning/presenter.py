@@ -262,7 +262,8 @@ class PinningPresenter:
             rules = pinning_text.as_map(pinning_text.parse(self._vcpu_text()))
         except InvalidPinning:
             return known.vcpus
-        return tuple(dict(rules).items())
+        by_vcpu = dict(rules)
+        return rules if len(by_vcpu) == len(rules) else tuple(by_vcpu.items())
 
     def _iothread_map(self, known: CpuPinning) -> list[tuple[int, CpuSet]]:
         found = []
