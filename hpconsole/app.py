@@ -199,6 +199,7 @@ class App:
                 timings=self._timings,
                 refresh=self.poller.refresh,
                 how=self._policies.effective,
+                fill=self._policies.filled,
                 limits=self._kept_limits(database),
                 foresee=self._advice.with_forecast,
             )
@@ -234,9 +235,15 @@ class App:
 
     @property
     def availability(self) -> Availability:
-        """Settings, fence devices and proofs about hosts that fail; kept in the database, if there is one."""
+        """Settings, fence devices and proofs about hosts that fail; kept in the database, if there is one.
+
+        Raises:
+            HpconsoleError: the console is still starting.
+        """
         from hpconsole.core.availability.availability import Availability
 
+        if self._data is not None and not self._ready.wait(30):  # before that, what is saved would be lost
+            raise HpconsoleError("The console is still starting. Try again in a moment.")
         documents = self.documents
         with self._lock:
             if self._availability is None:

@@ -155,6 +155,10 @@ ALL = (
         "affinity", "&Affinity Groups…", "Which VMs run together, apart, or on which hosts; pinning suggests some",
         "vm", "Ctrl+G",
     ),
+    ActionSpec(
+        "availability", "&High Availability…", "What the loss of each host would mean now, fencing, and what is done",
+        "host", "Ctrl+Shift+H",
+    ),
     ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),
     ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),
     ActionSpec("show_tasks", "&Tasks", "Running and past migrations", "tasks", "Ctrl+T", is_checkable=True),

@@ -105,6 +105,17 @@ def find_agent(device: FenceDevice, environment: Mapping[str, str] = os.environ)
     return Path(found)
 
 
+def installed_agents(environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The names of the agents on this machine. Reads folders."""
+    found: set[str] = set()
+    for folder in (environment.get(FOLDERS_VARIABLE) or FOLDERS).split(os.pathsep):
+        try:
+            found.update(path.name for path in Path(folder).glob("fence_*") if os.access(path, os.X_OK))
+        except OSError as error:
+            _log.info("%s cannot be looked into: %s", folder, error)
+    return tuple(sorted(found))
+
+
 def _run(device: FenceDevice, action: str) -> subprocess.CompletedProcess[str] | None:
     """Start the agent once; None where it did not end in time (it is killed then)."""
     agent = find_agent(device)

@@ -23,6 +23,7 @@ from hpconsole.ui.bridge import Background, EventBridge, StoreBridge
 from hpconsole.ui.console import Console
 from hpconsole.ui.main_window import menus
 from hpconsole.ui.main_window.affinity_actions import AffinityActions
+from hpconsole.ui.main_window.availability_actions import AvailabilityActions
 from hpconsole.ui.main_window.docks import Docks
 from hpconsole.ui.main_window.empty_state import EmptyState
 from hpconsole.ui.main_window.frame import Frame
@@ -118,7 +119,8 @@ class MainWindow(QObject):
         self.maintenance = MaintenanceActions(parts)
         self.policies = PolicyActions(parts)
         self.affinity = AffinityActions(parts)
-        self._topics = (self.migrations, self.machines, self.templates, self.maintenance, self.policies, self.affinity)
+        self.availability = AvailabilityActions(parts)
+        self._topics = (self.migrations, self.machines, self.templates, self.maintenance, self.policies, self.affinity, self.availability)
 
     def _slot(self, action: str) -> Callable[..., None]:
         """What an action does: a method `on_<action>` of the window, or of one of its topics."""
@@ -156,6 +158,7 @@ class MainWindow(QObject):
         frame.setCentralWidget(central)
         self._summary = TextLabel(name="cluster_summary", tone=Tone.MUTED)
         self._summary.setContentsMargins(0, 0, 8, 0)
+        frame.statusBar().addPermanentWidget(self.availability.indicator)
         frame.statusBar().addPermanentWidget(self._summary)
         frame.statusBar().setSizeGripEnabled(False)
         self._connect()
