@@ -20,7 +20,9 @@ from tests.conformance.shapes import (
     group_of,
     kib,
     level,
+    listed,
     load_of,
+    name_of,
     question_of,
     vm_of,
     wherever_preferred,
@@ -45,28 +47,38 @@ def verdict(name: str, question: Question, asked: Sequence[str]) -> Answer:
 
 
 def _ids(case: Case) -> list[str]:
-    return [host["id"] if isinstance(host, dict) else host for host in case["hosts"]]
+    return [name_of(host) for host in listed(case, "hosts")]
+
+
+def given_vms(case: Case) -> Sequence[Case]:
+    """The VMs a case is about: one, or several together."""
+    return listed(case, "vms") or [case.get("vm") or {}]
+
+
+def facts(hosts: Sequence[Any]) -> list[Case]:
+    """Hosts with their facts, where a case may give their names alone."""
+    return [host if isinstance(host, dict) else {"id": name_of(host)} for host in hosts]
 
 
 def of(name: str) -> Adapter:
     """A filter asked about one VM (or `vms`) and these hosts."""
 
     def adapter(case: Case) -> Answer:
-        given = case.get("vms") or [case["vm"]]
+        given = given_vms(case)
         vms = [wherever_preferred(vm_of(vm)) for vm in given]
         loads = {vm["id"]: load_of(vm) for vm in given if "id" in vm}
-        return verdict(name, question_of(case, vms, case["hosts"], loads=loads), _ids(case))
+        return verdict(name, question_of(case, vms, facts(listed(case, "hosts")), loads=loads), _ids(case))
 
     return adapter
 
 
 def _with_source(case: Case, source: Case, vm: Vm, name: str) -> Answer:
-    hosts = [*case["hosts"], {**source, "id": SOURCE}]
+    hosts = [*facts(listed(case, "hosts")), {**source, "id": SOURCE}]
     return verdict(name, question_of(case, [vm], hosts), _ids(case))
 
 
 def tsc_frequency(case: Case) -> Answer:
-    return _with_source(case, case.get("source_host") or {}, vm_of(case["vm"]), "Migration-Tsc-Frequency")
+    return _with_source(case, case.get("source_host") or {}, vm_of(case.get("vm") or {}), "Migration-Tsc-Frequency")
 
 
 def in_cluster_upgrade(case: Case) -> Answer:
@@ -75,16 +87,16 @@ def in_cluster_upgrade(case: Case) -> Answer:
 
 
 def mediated_device(case: Case) -> Answer:
-    vm = Vm(uuid="vm", name="vm", devices=VmDevices(mediated_types=tuple(case.get("requested_mdev_types") or ())))
-    return verdict("MDevice", question_of(case, [vm], case["hosts"]), _ids(case))
+    vm = Vm(uuid="vm", name="vm", devices=VmDevices(mediated_types=tuple(listed(case, "requested_mdev_types"))))
+    return verdict("MDevice", question_of(case, [vm], facts(listed(case, "hosts"))), _ids(case))
 
 
 def affinity_question(case: Case) -> Question:
-    scheduled = case.get("scheduled_vms") or [case["scheduled_vm"]]
-    vms = [vm_of({"id": uuid}) for uuid in scheduled]
-    others = [vm_of(vm) for vm in case.get("other_vms") or ()]
-    groups = [group_of(group, i) for i, group in enumerate(case.get("affinity_groups") or ())]
-    return question_of(case, vms, [{"id": host} for host in case["hosts"]], known=others, groups=groups)
+    scheduled = listed(case, "scheduled_vms") or [case.get("scheduled_vm") or case.get("vm") or "vm"]
+    vms = [vm_of(vm if isinstance(vm, dict) else {"id": vm}) for vm in scheduled]
+    others = [vm_of(vm) for vm in listed(case, "other_vms")]
+    groups = [group_of(group, i) for i, group in enumerate(listed(case, "affinity_groups"))]
+    return question_of(case, vms, [{"id": host} for host in _ids(case)], known=others, groups=groups)
 
 
 def vm_affinity(case: Case) -> Answer:
@@ -95,19 +107,22 @@ def label_groups(case: Case) -> tuple[AffinityGroup, ...]:
     labels = [
         AffinityLabel(
             name=label.get("name") or f"label {i}",
-            vms=tuple(label.get("vms") or ()),
-            hosts=tuple(label.get("hosts") or ()),
+            vms=tuple(name_of(vm) for vm in listed(label, "vms")),
+            hosts=tuple(name_of(host) for host in listed(label, "hosts")),
             is_implicit_group=bool(label.get("implicit_affinity_group")),
         )
-        for i, label in enumerate(case.get("labels") or ())
+        for i, label in enumerate(listed(case, "labels"))
     ]
     return groups_of_labels(labels, level(case.get("cluster_compatibility")))
 
 
 def host_affinity_question(case: Case) -> Question:
-    vm = vm_of({"id": case["vm"], "running_on": case.get("running_on")})
-    groups = [group_of(group, i, [case["vm"]]) for i, group in enumerate(case.get("affinity_groups") or ())]
-    hosts = [{"id": host} for host in case["hosts"]]
+    given = case.get("vm") or "vm"
+    vm = vm_of(
+        {"id": name_of(given), "running_on": case.get("running_on")} | (given if isinstance(given, dict) else {})
+    )
+    groups = [group_of(group, i, [vm.uuid]) for i, group in enumerate(listed(case, "affinity_groups"))]
+    hosts = [{"id": host} for host in _ids(case)]
     return question_of(case, [vm], hosts, groups=[*groups, *label_groups(case)])
 
 
@@ -116,11 +131,11 @@ def host_affinity(case: Case) -> Answer:
 
 
 def memory_admission(case: Case) -> Answer:
-    vm, host = case["vm"], account_of({**case["host"], "id": "host"})
+    vm, host = case.get("vm") or {}, account_of({**(case.get("host") or {}), "id": "host"})
     memory = 0 if vm.get("huge_page_size_kib") else vm.get("memory_mb") or 0
     static, possible = vm.get("static_overhead_mb") or 0, vm.get("possible_overhead_mb") or 0
     dynamic = kib(case.get("dynamic_huge_page_memory_mb") or 0) or 0
-    if case["check"] == "physical":
+    if (case.get("check") or "physical") == "physical":
         free = host.memory_free_kib
         fits: Any = admission.fits_physically(
             (memory + static) * MIB,
@@ -130,7 +145,7 @@ def memory_admission(case: Case) -> Answer:
             dynamic_pages_kib=dynamic,
         )
     else:
-        columns = question_of(case, [vm_of({"id": "vm"})], [{**case["host"], "id": "host"}]).columns
+        columns = question_of(case, [vm_of({"id": "vm"})], [{**(case.get("host") or {}), "id": "host"}]).columns
         fits = admission.fits_promises(
             (memory + static + possible) * MIB,
             scheduling_kib=float(columns.scheduling_kib[0]),

@@ -21,6 +21,8 @@ from tests.conformance.shapes import (
     MIB,
     Case,
     group_of,
+    listed,
+    name_of,
     node_account,
     page_size,
     pending_record,
@@ -38,7 +40,7 @@ def _valid(problem: Any) -> Answer:
 
 
 def cpu_pinning_validation(case: Case) -> Answer:
-    vm = case["vm"]
+    vm = case.get("vm") or {}
     try:
         validate(
             case.get("cpu_pinning") or "",
@@ -64,14 +66,14 @@ def cpu_pinning_parse(case: Case) -> Answer:
 
 def find_numa_assignment(case: Case) -> Answer:
     wishes, names = [], []
-    for given in case["vms"]:
+    for given in listed(case, "vms"):
         vm = vm_of(given)
         pinned = case.get("consider_cpu_pinning")
-        for node, wish in zip(given.get("vnuma_nodes") or (), wishes_of(vm), strict=True):
+        for i, (node, wish) in enumerate(zip(listed(given, "vnuma_nodes"), wishes_of(vm), strict=True)):
             wishes.append(wish if pinned else wish.without_cpus())
-            names.append((given["id"], str(node["index"])))
-    found = find_assignment(wishes, [node_account(node) for node in case["host_numa_nodes"]])
-    maps: dict[str, dict[str, int]] = {given["id"]: {} for given in case["vms"]}
+            names.append((vm.uuid, str(_number(node, i))))
+    found = find_assignment(wishes, [node_account(node) for node in listed(case, "host_numa_nodes")])
+    maps: dict[str, dict[str, int]] = {vm: {} for vm, _ in names}
     for position, host_node in (found or {}).items():
         vm_id, index = names[position]
         maps[vm_id][index] = host_node
@@ -79,13 +81,13 @@ def find_numa_assignment(case: Case) -> Answer:
 
 
 def resize_and_pin(case: Case) -> Answer:
-    host = case["host"]
+    host = case.get("host") or {}
     pinning = virtual_numa.resize_and_pin(
-        topology(case["vm"]).vcpus,
-        sockets=host["cpu_sockets"] or 0,
-        cores=host["cpu_cores"] or 0,
-        threads=host["cpu_threads"] or 0,
-        nodes=[CpuSet.of(node["cpus"]) for node in host["numa_nodes"]],
+        topology(case.get("vm") or {}).vcpus,
+        sockets=host.get("cpu_sockets") or 0,
+        cores=host.get("cpu_cores") or 0,
+        threads=host.get("cpu_threads") or 0,
+        nodes=[CpuSet.of(listed(node, "cpus")) for node in listed(host, "numa_nodes")],
     )
     # The reference lists CPUs one by one, hpconsole in ranges; they are compared as it writes them.
     text = "_".join(f"{vcpu}#{','.join(map(str, cpus))}" for vcpu, cpus in pinning)
@@ -93,15 +95,19 @@ def resize_and_pin(case: Case) -> Answer:
     return {"cpu_pinning": text or None}
 
 
-def node_draft(node: Case) -> numa_rules.NodeDraft:
+def node_draft(node: Case, position: int = 0) -> numa_rules.NodeDraft:
     return numa_rules.NodeDraft(
-        index=node["index"],
-        memory_kib=int(node["memory_mb"] * MIB),
+        index=_number(node, position),
+        memory_kib=int((node.get("memory_mb") or 0) * MIB),
         host_nodes=tuple(node.get("pinned_host_nodes") or ()),
         vcpus=tuple(node.get("vcpus") or ()),
         mode=NumaMode(node.get("tune_mode") or "interleave"),
         key=node.get("key"),
     )
+
+
+def _drafts(case: Case, name: str) -> list[numa_rules.NodeDraft]:
+    return [node_draft(node, i) for i, node in enumerate(listed(case, name))]
 
 
 def _numa_vm(vm: Case) -> numa_rules.VmFacts:
@@ -115,32 +121,33 @@ def _numa_vm(vm: Case) -> numa_rules.VmFacts:
 
 def _numa_hosts(case: Case) -> dict[str, dict[int, int]]:
     return {
-        host["id"]: {
-            node["index"]: int((node.get("total_memory_mb") or 0) * MIB) for node in host.get("numa_nodes") or ()
+        name_of(host, i): {
+            _number(node, k): int((node.get("total_memory_mb") or 0) * MIB)
+            for k, node in enumerate(listed(host, "numa_nodes") if isinstance(host, dict) else ())
         }
-        for host in case.get("dedicated_hosts") or ()
+        for i, host in enumerate(listed(case, "dedicated_hosts"))
     }
 
 
 def numa_validation(case: Case) -> Answer:
-    nodes, vm, hosts = [node_draft(node) for node in case["vnuma_nodes"]], _numa_vm(case["vm"]), _numa_hosts(case)
+    nodes, vm, hosts = _drafts(case, "vnuma_nodes"), _numa_vm(case.get("vm") or {}), _numa_hosts(case)
     if case.get("scope") == "host_compatibility_only":
         return _valid(numa_rules.check_hosts(nodes, vm, hosts))
     return _valid(numa_rules.check(nodes, vm, hosts))
 
 
 def vnuma_edit(case: Case) -> Answer:
-    vm = _numa_vm(case["vm"]) if case["vm"].get("exists", True) else None
-    existing = [node_draft(node) for node in case.get("existing_vnuma_nodes") or ()]
-    requested = [node_draft(node) for node in case.get("requested_vnuma_nodes") or ()]
+    given = case.get("vm")
+    vm = _numa_vm(given) if given is not None and given.get("exists") is not False else None
+    existing, requested = _drafts(case, "existing_vnuma_nodes"), _drafts(case, "requested_vnuma_nodes")
     return _valid(numa_rules.check_edit(case["operation"], existing, requested, vm, _numa_hosts(case)))
 
 
 def vnuma_split(case: Case) -> Answer:
     shares = virtual_numa.split(
         case["node_count"],
-        memory_kib=int(case["memory_mb"] * MIB),
-        vcpus=case["vcpus"],
+        memory_kib=int((case.get("memory_mb") or 0) * MIB),
+        vcpus=case.get("vcpus") or 0,
         threads_per_core=case.get("threads_per_core") or 1,
         huge_page_kib=case.get("huge_page_size_kib"),
         is_exclusive=bool(case.get("exclusive_pinning")),
@@ -153,11 +160,11 @@ def vnuma_split(case: Case) -> Answer:
 
 
 def numa_derived(case: Case) -> Answer:
-    nodes = [virtual_node(node, _number(node, i)) for i, node in enumerate(case.get("vnuma_nodes") or ())]
+    nodes = [virtual_node(node, _number(node, i)) for i, node in enumerate(listed(case, "vnuma_nodes"))]
     if case["operation"] == "memory_tuning":
         return {"tuned_nodes": [tuned_node(node) for node in virtual_numa.tuned_nodes(nodes)]}
     host_nodes = {
-        _number(node, i): CpuSet.of(node.get("cpus") or ()) for i, node in enumerate(case.get("host_numa_nodes") or ())
+        _number(node, i): CpuSet.of(listed(node, "cpus")) for i, node in enumerate(listed(case, "host_numa_nodes"))
     }
     pinning = virtual_numa.cpus_from_numa(nodes, host_nodes)
     return {
@@ -189,13 +196,13 @@ def tuned_node(node: Any) -> dict[str, Any]:
 
 def pinning_demand_order(case: Case) -> Answer:
     if "vms" in case:
-        return {"order": [vm.uuid for vm in most_demanding_first(vm_of(vm) for vm in case["vms"])]}
-    first, second = pinning_demand(vm_of(case["vm1"])), pinning_demand(vm_of(case["vm2"]))
+        return {"order": [vm.uuid for vm in most_demanding_first(vm_of(vm) for vm in listed(case, "vms"))]}
+    first, second = (pinning_demand(vm_of(case.get(name) or {})) for name in ("vm1", "vm2"))
     return {"sign": (first > second) - (first < second)}
 
 
 def huge_page_facts(case: Case) -> Answer:
-    vm = vm_of(case["vm"])
+    vm = vm_of(case.get("vm") or {})
     return {"backed_by_huge_pages": vm.huge_page_kib is not None, "required_pages": required_pages(vm)}
 
 
@@ -204,9 +211,9 @@ def convergence(case: Case) -> Answer:
         return migration_policy.Action(item["action"], tuple(item.get("params") or ()))
 
     schedule = migration_policy.Schedule(
-        initial=tuple(action(item) for item in case.get("initial_items") or ()),
-        stalling=tuple(migration_policy.StallStep(i["limit"], action(i)) for i in case.get("stalling_items") or ()),
-        last=tuple(action(item) for item in case.get("last_items") or ()),
+        initial=tuple(action(item) for item in listed(case, "initial_items")),
+        stalling=tuple(migration_policy.StallStep(i["limit"], action(i)) for i in listed(case, "stalling_items")),
+        last=tuple(action(item) for item in listed(case, "last_items")),
     )
     return schedule.as_map()
 
@@ -217,29 +224,29 @@ def policy_lookup(case: Case) -> Answer:
 
 
 def migrate_one(case: Case) -> Answer:
-    vm = case["vm"]
+    vm = case.get("vm") or {}
     return _valid(
         migration_checks.check_one(
             migration_checks.VmFacts(
-                exists=vm.get("exists", True),
+                exists=vm.get("exists") is not False,
                 is_in_backup=bool(vm.get("during_backup")),
                 uses_scsi_reservation=bool(vm.get("scsi_reservation_disk_plugged")),
                 migrate_error=vm.get("can_migrate_error"),
-                has_possible_host=vm.get("has_possible_host", True),
+                has_possible_host=vm.get("has_possible_host") is not False,
             )
         )
     )
 
 
 def migrate_several(case: Case) -> Answer:
-    known = {vm["id"]: vm for vm in case["vms"]}
-    requested = case.get("requested_vms") or []
+    known = {name_of(vm): vm for vm in listed(case, "vms")}
+    requested = [name_of(vm) for vm in listed(case, "requested_vms")]
     facts = [
         migration_checks.VmFacts(
-            exists=known[uuid].get("exists", True) if uuid in known else False,
+            exists=uuid in known and known[uuid].get("exists") is not False,
             cluster=known.get(uuid, {}).get("cluster") or "",
             migrate_error=known.get(uuid, {}).get("can_migrate_error"),
-            has_possible_host=known.get(uuid, {}).get("has_possible_host", True),
+            has_possible_host=known.get(uuid, {}).get("has_possible_host") is not False,
         )
         for uuid in requested
     ]
@@ -247,12 +254,12 @@ def migrate_several(case: Case) -> Answer:
 
 
 def upgrade_readiness(case: Case) -> Answer:
-    vm = case["vm"]
+    vm = case.get("vm") or {}
     problems = migration_checks.upgrade_problems(
         mode=MigrationMode(vm.get("migration_mode") or "automatic"),
         is_suspended=vm.get("status") == "suspended",
         has_cpu_pinning=bool(vm.get("cpu_pinning")),
-        has_numa_pinning=any(node.get("pinned_host_nodes") for node in vm.get("vnuma_nodes") or ()),
+        has_numa_pinning=any(node.get("pinned_host_nodes") for node in listed(vm, "vnuma_nodes")),
         needs_passthrough=bool(vm.get("needs_direct_passthrough")),
     )
     return {"problems": [problem.kind for problem in problems]}
@@ -261,18 +268,18 @@ def upgrade_readiness(case: Case) -> Answer:
 def affinity_group(case: Case) -> Answer:
     draft = affinity_rules.Draft(
         group_of({**case, "vm_rule": case.get("vm_rule") or "positive"}, 0),
-        tuple(case.get("vm_labels") or ()),
-        tuple(case.get("host_labels") or ()),
+        tuple(listed(case, "vm_labels")),
+        tuple(listed(case, "host_labels")),
     )
     around = affinity_rules.Surroundings(
         is_name_taken=bool(case.get("name_already_used")),
-        cluster_exists=case.get("cluster_exists", True),
+        cluster_exists=case.get("cluster_exists") is not False,
         known_vms=case.get("known_vms") or (),
-        known_hosts=case.get("known_hosts") or case.get("hosts") or (),
+        known_hosts=listed(case, "known_hosts", "hosts"),
         known_labels=case.get("known_labels") or (),
-        vms_are_in_cluster=case.get("vm_in_cluster", True),
-        hosts_are_in_cluster=case.get("host_in_cluster", True),
-        group_exists=case.get("group_exists", True),
+        vms_are_in_cluster=case.get("vm_in_cluster") is not False,
+        hosts_are_in_cluster=case.get("host_in_cluster") is not False,
+        group_exists=case.get("group_exists") is not False,
         cluster_changed=bool(case.get("cluster_changed")),
     )
     check = affinity_rules.check_edit if case.get("operation") == "edit" else affinity_rules.check_new
@@ -284,7 +291,8 @@ def affinity_group(case: Case) -> Answer:
 
 def pending_resources(case: Case) -> Answer:
     ledger, seen = NOTHING_PENDING, []
-    for step in case["operations"]:
+    steps = listed(case, "operations")
+    for step in steps:
         seen += [step["host"]] if step.get("host") else []
         if step["op"] == "add":
             ledger = ledger.add(pending_record(step))
@@ -295,7 +303,7 @@ def pending_resources(case: Case) -> Answer:
         else:
             raise ValueError(f"unknown operation {step['op']}")
     host = case.get("host") or (seen[0] if seen else "")
-    vms = {step["vm"] for step in case["operations"] if step.get("vm")}
+    vms = {step["vm"] for step in steps if step.get("vm")}
     return {
         "host": host,
         "pending_vms": ledger.vms_on(host),
@@ -318,22 +326,29 @@ def _cpu_ids(item: Case) -> list[int]:
 
 
 def exclusive_cpu_allocation(case: Case) -> Answer:
-    vm = case["vm"]
+    vm = case.get("vm") or {}
     units = [
-        allocation.CpuUnit(u["numa"], u["socket"], u["core"], u["cpu"], _policy(u), tuple(u.get("pinned_vms") or ()))
-        for u in case["host_cpu_topology"]
+        allocation.CpuUnit(
+            u.get("numa") or 0,
+            u.get("socket") or 0,
+            u.get("core") or 0,
+            u.get("cpu") or 0,
+            _policy(u),
+            tuple(listed(u, "pinned_vms")),
+        )
+        for u in listed(case, "host_cpu_topology")
     ]
-    for pending in case.get("pending_cpu_pinnings") or ():
+    for pending in listed(case, "pending_cpu_pinnings"):
         units = allocation.pin(units, pending.get("vm", "pending"), _policy(pending), _cpu_ids(pending))
     request = allocation.AllocationRequest(
         vm=vm.get("id", "vm"),
         topology=topology(vm),
         policy=_policy(vm),
-        node_memory_kib=tuple(int(node["memory_mb"] * MIB) for node in vm.get("vnuma_nodes") or ()),
+        node_memory_kib=tuple(int((node.get("memory_mb") or 0) * MIB) for node in listed(vm, "vnuma_nodes")),
         pinned_cpus=tuple(dict.fromkeys(_cpu_ids(vm))) if vm.get("cpu_pinning") else (),
     )
-    host_nodes = case.get("host_numa_nodes") or case.get("numa_nodes") or ()
-    free = {node["index"]: int(node["free_memory_mb"] * MIB) for node in host_nodes}
+    host_nodes = listed(case, "host_numa_nodes", "numa_nodes")
+    free = {_number(node, i): int((node.get("free_memory_mb") or 0) * MIB) for i, node in enumerate(host_nodes)}
     found = allocation.allocate(request, units, free)
     taken = [units[position] for position in found.positions] if found is not None else []
     after = allocation.pin_positions(units, request, found) if found is not None else units

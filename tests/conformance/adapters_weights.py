@@ -10,9 +10,16 @@ from hpconsole.core.scheduler.affinity_enforcement import Enforcement
 from hpconsole.core.scheduler.balancers import BY_NAME as BALANCERS
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.weights import BY_NAME
-from tests.conformance.adapters_filters import Adapter, affinity_question, host_affinity_question, label_groups
+from tests.conformance.adapters_filters import (
+    Adapter,
+    affinity_question,
+    facts,
+    given_vms,
+    host_affinity_question,
+    label_groups,
+)
 from tests.conformance.expectations import Answer
-from tests.conformance.shapes import SOURCE, Case, group_of, load_of, question_of, vm_of
+from tests.conformance.shapes import SOURCE, Case, group_of, listed, load_of, name_of, question_of, vm_of
 
 
 def weigh(name: str, question: Question) -> Answer:
@@ -29,16 +36,17 @@ def of(name: str) -> Adapter:
     """A weight asked about one VM (or `vms`) and these hosts."""
 
     def adapter(case: Case) -> Answer:
-        given = case.get("vms") or [case["vm"]]
-        loads = {vm.get("id", "vm"): load_of(vm) for vm in given}
-        return weigh(name, question_of(case, [vm_of(vm) for vm in given], case["hosts"], loads=loads))
+        given = given_vms(case)
+        loads = {vm.get("id") or "vm": load_of(vm) for vm in given}
+        hosts = facts(listed(case, "hosts"))
+        return weigh(name, question_of(case, [vm_of(vm) for vm in given], hosts, loads=loads))
 
     return adapter
 
 
 def in_cluster_upgrade(case: Case) -> Answer:
     vm = vm_of({"id": "vm", "running": case.get("vm_running")})
-    whole = question_of(case, [vm], [*case["hosts"], {"id": SOURCE, "os": case.get("source_host_os")}])
+    whole = question_of(case, [vm], [*facts(listed(case, "hosts")), {"id": SOURCE, "os": case.get("source_host_os")}])
     return weigh("InClusterUpgrade", _without_source(whole))
 
 
@@ -49,12 +57,16 @@ def _without_source(question: Question) -> Question:
 
 def _selector(selector: selectors.Selector) -> Adapter:
     def adapter(case: Case) -> Answer:
-        records = [(record.get("unit"), record["host"], float(record["weight"])) for record in case["records"]]
+        records = [
+            (record.get("unit"), name_of(record["host"]), float(record.get("weight") or 0))
+            for record in listed(case, "records")
+        ]
+        hosts = [name_of(host) for host in listed(case, "hosts")] or list(dict.fromkeys(host for _, host, _ in records))
         return {
             "best_host": selectors.best(
                 selector,
                 records,
-                case["hosts"],
+                hosts,
                 {unit: factor for unit, factor in (case.get("factors") or {}).items() if factor is not None},
             )
         }
@@ -63,25 +75,26 @@ def _selector(selector: selectors.Selector) -> Adapter:
 
 
 def ranking_helper(case: Case) -> Answer:
-    if case["operation"] == "lexicographic_sort":
-        lists = [tuple(value) for value in case["values"]]
-        placed = sorted(zip(scores(lists), case["values"], strict=True), key=lambda pair: pair[0])
+    values, operation = listed(case, "values"), case.get("operation") or ""
+    is_descending = case.get("order") == "descending"
+    if operation == "lexicographic_sort":
+        places = scores([tuple(value) for value in values])
+        placed = sorted(zip(places, values, strict=True), key=lambda pair: pair[0], reverse=is_descending)
         return {"sorted": [value for _, value in placed]}
-    values = case["values"]
-    if "compare" in case["operation"]:
+    if "compare" in operation:
         first, second = scores([tuple(value) for value in values])
         return {"sign": (first > second) - (first < second)}
     if values and isinstance(values[0], list):
         values = [tuple(value) for value in values]
-    better = sorted(values, reverse=case.get("order") == "descending")
+    better = sorted(values, reverse=is_descending)
     return {"ranks": [better.index(value) for value in values]}
 
 
 def _balance(name: str) -> Adapter:
     def adapter(case: Case) -> Answer:
-        vms = [vm_of(vm) for vm in case["vms"]]
-        loads = {vm["id"]: load_of(vm) for vm in case["vms"]}
-        question = question_of(case, vms, case["hosts"], loads=loads)
+        given = listed(case, "vms")
+        loads = {vm.get("id") or "vm": load_of(vm) for vm in given}
+        question = question_of(case, [vm_of(vm) for vm in given], facts(listed(case, "hosts")), loads=loads)
         found = BALANCERS[name].proposals(question)
         return {"ordered_results": [{"vm": item.vm_uuid, "candidate_hosts": list(item.hosts)} for item in found]}
 
@@ -89,10 +102,11 @@ def _balance(name: str) -> Adapter:
 
 
 def enforcement(case: Case) -> Answer:
-    vms = {vm["id"]: vm_of(vm) for vm in case["vms"]}
-    can_move = {vm["id"]: bool(vm.get("can_be_scheduled", True)) for vm in case["vms"]}
+    given = listed(case, "vms")
+    vms = {vm.uuid: vm for vm in map(vm_of, given)}
+    can_move = {name_of(vm): vm.get("can_be_scheduled") is not False for vm in given}
     numbers: dict[str, Any] = case.get("vm_sort_ids") or {}
-    groups = [group_of(group, i) for i, group in enumerate(case.get("affinity_groups") or ())]
+    groups = [group_of(group, i) for i, group in enumerate(listed(case, "affinity_groups"))]
     rules = Enforcement(
         vms=vms,
         groups=[*groups, *label_groups(case)],

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests.conformance import adapters_filters, adapters_planning, adapters_weights
 from tests.conformance.expectations import problems
+from tests.conformance.shapes import plain
 
 ADAPTERS = {**adapters_filters.UNITS, **adapters_weights.UNITS, **adapters_planning.UNITS}
 UNSUPPORTED = {
@@ -57,13 +58,13 @@ def check(case: Mapping[str, Any]) -> list[str] | None:
         return None
     # Which host's numbers are asked for stands beside the answer in these cases; it is part of the question.
     asked = {"host": case["expected"]["host"]} if "host" in case["expected"] else {}
-    return problems(case["expected"], adapter({**case["input"], **asked}))
+    return problems(case["expected"], adapter(plain({**case["input"], **asked})))
 
 
 def run(cases: Iterable[Mapping[str, Any]]) -> Report:
     """Every case; one that raises counts as failed."""
     report = Report()
-    for case in cases:
+    for number, case in enumerate(cases, start=1):
         try:
             found = check(case)
         except Exception as error:  # noqa: BLE001 - a case that cannot be run must not hide the others
@@ -71,7 +72,8 @@ def run(cases: Iterable[Mapping[str, Any]]) -> Report:
         if found is None:
             report.unsupported[case["unit"]] += 1
         elif found:
-            report.failures.append(f"{case['id']}: {'; '.join(found)}")
+            name = case.get("id") if isinstance(case, Mapping) else None
+            report.failures.append(f"{name or f'(case {number})'}: {'; '.join(found)}")
         else:
             report.passed += 1
     return report

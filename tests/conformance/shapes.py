@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from hpconsole.core.model.affinity import AffinityGroup, AffinityRule, ClusterSettings
-from hpconsole.core.model.cpuset import EMPTY, CpuSet
+from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.vm import (
     CpuPinning,
     CpuPinningPolicy,
@@ -52,6 +53,36 @@ PARAMETERS = {
 }
 
 
+_NUMBERS = ("_mb", "_kib", "_percent", "index", "_cores", "_threads", "_sockets", "_per_socket", "_per_core", "_count")
+_COUNTS = ("vcpus", "free", "weight", "priority", "limit", "numa", "socket", "core", "cpu", "cpus", "cores", "count")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+def plain(value: Any, key: str = "") -> Any:
+    """The input with numbers as numbers, where a file gives them as text ("1024") in a place for numbers."""
+    if isinstance(value, Mapping):
+        return {name: plain(item, name) for name, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    is_number = key.endswith(_NUMBERS) or key in _COUNTS
+    if is_number and isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return float(value) if "." in value else int(value)
+    return value
+
+
+def listed(case: Case, *names: str) -> Sequence[Any]:
+    """The first of these lists that is there; missing and null are empty, and so is null inside."""
+    found = next((case[name] for name in names if case.get(name) is not None), ())
+    return [item for item in found if item is not None]
+
+
+def name_of(item: Any, position: int = 0) -> str:
+    """What a VM or host is called: cases give its name alone, or its facts with an `id`."""
+    if isinstance(item, Mapping):
+        return str(item.get("id") or item.get("name") or f"({position})")
+    return str(item)
+
+
 def kib(megabytes: float | None) -> float | None:
     return None if megabytes is None else megabytes * MIB
 
@@ -76,9 +107,9 @@ def virtual_node(node: Case, position: int, page_kib: int | None = None) -> Virt
     """Numbered by position: upstream fixtures repeat indexes and mean different nodes."""
     return VirtualNumaNode(
         node_id=position,
-        vcpus=CpuSet.of(node["vcpus"]) if node.get("vcpus") else EMPTY,
+        vcpus=CpuSet.of(listed(node, "vcpus")),
         memory_kib=int((node.get("memory_mb") or 0) * MIB),
-        host_nodes=tuple(node.get("pinned_host_nodes") or ()),
+        host_nodes=tuple(listed(node, "pinned_host_nodes")),
         mode=NumaMode(node.get("tune_mode") or "interleave"),
         page_kib=page_kib,
     )
@@ -90,11 +121,11 @@ def numa_pins(vm: Case) -> tuple[NumaPin, ...]:
     The reference places interleaved nodes as strict ones (A5.2), so that is what the word means in its cases; and where
     one node of a VM is preferred, none is bound.
     """
-    nodes = vm.get("vnuma_nodes") or ()
+    nodes = listed(vm, "vnuma_nodes")
     is_preferred = any(node.get("tune_mode") == "preferred" for node in nodes)
     mode = NumaMode.PREFERRED if is_preferred else NumaMode.STRICT
     return tuple(
-        NumaPin(i, tuple(node["pinned_host_nodes"]), mode)
+        NumaPin(i, tuple(listed(node, "pinned_host_nodes")), mode)
         for i, node in enumerate(nodes)
         if node.get("pinned_host_nodes")
     )
@@ -126,8 +157,8 @@ def vm_of(vm: Case) -> Vm:
     if vm.get("hosted_engine"):
         mode = MigrationMode.DO_NOT_MIGRATE  # what the reference makes of it wherever these cases look
     return Vm(
-        uuid=vm.get("id", "vm"),
-        name=vm.get("id", "vm"),
+        uuid=vm.get("id") or "vm",
+        name=vm.get("id") or "vm",
         host=host,
         state=_STATES.get(vm.get("status") or "", VmState.RUNNING) if host is not None else VmState.SHUT_OFF,
         vcpus=vm.get("vcpus") or shape.vcpus,
@@ -135,7 +166,7 @@ def vm_of(vm: Case) -> Vm:
         memory_kib=int((vm.get("memory_mb") or 0) * MIB),
         virtual_nodes=tuple(
             virtual_node({**node, "pinned_host_nodes": ()}, i, pages)
-            for i, node in enumerate(vm.get("vnuma_nodes") or ())
+            for i, node in enumerate(listed(vm, "vnuma_nodes"))
         ),
         huge_page_kib=pages,
         pinning=CpuPinning(vcpus=() if policy is CpuPinningPolicy.MANUAL else pinning),
@@ -143,7 +174,7 @@ def vm_of(vm: Case) -> Vm:
         intent=VmIntent(
             optimized_for=OptimizedFor(vm.get("vm_type") or "server"),
             migration_mode=mode,
-            allowed_hosts=tuple(vm.get("dedicated_hosts") or ()),
+            allowed_hosts=tuple(name_of(host) for host in listed(vm, "dedicated_hosts")),
             cpu_pinning_policy=policy,
             cpu_pinning=pinning if policy is CpuPinningPolicy.MANUAL else (),
             high_availability=bool(vm.get("high_availability")),
@@ -155,20 +186,20 @@ def vm_of(vm: Case) -> Vm:
 
 def node_account(node: Case) -> NodeAccount:
     return NodeAccount(
-        node_id=node["index"],
+        node_id=node.get("index") or 0,
         free_kib=int((node.get("free_memory_mb") or 0) * MIB),
         total_kib=int((node.get("total_memory_mb") or 0) * MIB),
-        cpu_bits=CpuSet.of(node.get("cpus") or ()).bits,
-        pages=tuple((page["size_kib"], page.get("free") or 0) for page in node.get("huge_pages") or ()),
+        cpu_bits=CpuSet.of(listed(node, "cpus")).bits,
+        pages=tuple((page["size_kib"], page.get("free") or 0) for page in listed(node, "huge_pages")),
     )
 
 
 def account_of(host: Case, pending: PendingResources = NOTHING_PENDING) -> HostAccount:
-    name = host["id"]
-    online = CpuSet.of(host.get("online_cpus") or ()).bits
-    free_pages = {page["size_kib"]: page.get("free") or 0 for page in host.get("huge_pages") or ()}
-    frequency = host.get("tsc_frequency_integral", host.get("tsc_frequency"))
-    devices = [pair for device in host.get("devices") or () for pair in device.items()]
+    name = name_of(host)
+    online = CpuSet.of(listed(host, "online_cpus")).bits
+    free_pages = {page["size_kib"]: page.get("free") or 0 for page in listed(host, "huge_pages")}
+    frequency = host.get("tsc_frequency_integral") or host.get("tsc_frequency") or None
+    devices = [(kind, free or 0) for device in listed(host, "devices") for kind, free in device.items()]
     return HostAccount(
         name=name,
         os_release=host.get("os"),
@@ -195,7 +226,7 @@ def account_of(host: Case, pending: PendingResources = NOTHING_PENDING) -> HostA
         swap_free_kib=kib(host.get("swap_free_mb")),
         pages=pages_left(free_pages, pending.pages_on(name)),
         supports_numa=bool(host.get("numa_supported", host.get("numa_nodes"))),
-        nodes=tuple(node_account(node) for node in host.get("numa_nodes") or ()),
+        nodes=tuple(node_account(node) for node in listed(host, "numa_nodes")),
         vm_count=host.get("vm_count") or 0,
         pending_vm_count=len(pending.vms_on(name)),
         is_manager=bool(host.get("spm")),
@@ -206,7 +237,7 @@ def pending_record(record: Case) -> PendingRecord:
     return PendingRecord(
         kind=PendingKind(record["type"]),
         host=record["host"],
-        vm_uuid=record["vm"],
+        vm_uuid=record.get("vm") or "(some VM)",
         cpus=record.get("cpus") or 0 if not isinstance(record.get("cpus"), list) else 0,
         cores=record.get("cores") or 0,
         memory_kib=int((record.get("memory_mb") or 0) * MIB),
@@ -243,7 +274,7 @@ def question_of(
     loads: Mapping[str, VmLoad] | None = None,
 ) -> Question:
     """A question about these VMs and hosts. Hosts keep their order."""
-    pending = NOTHING_PENDING.add(*(pending_record(record) for record in case.get("pending") or ()))
+    pending = NOTHING_PENDING.add(*(pending_record(record) for record in listed(case, "pending")))
     columns = HostColumns([account_of(_with_guests(host, case), pending) for host in hosts])
     overhead_mb = case.get("vm_memory_overhead_mb") or 0
     parameters = {
@@ -267,7 +298,7 @@ def question_of(
 
 def _with_guests(host: Case, case: Case) -> Case:
     """A host with the vCPUs of its shared VMs, where the case lists all VMs and not the sum."""
-    guests = [vm for vm in case.get("vms") or () if vm.get("running_on") == host["id"]]
+    guests = [vm for vm in listed(case, "vms") if vm.get("running_on") == name_of(host)]
     shared = [vm for vm in guests if not CpuPinningPolicy(vm.get("cpu_pinning_policy") or "none").is_exclusive]
     return {"shared_vcpus": sum(vm.get("vcpus") or topology(vm).vcpus for vm in shared), **host}
 
@@ -284,8 +315,8 @@ def group_of(group: Case, index: int, vms: Sequence[str] = ()) -> AffinityGroup:
         is_vm_rule_enforced=bool(group.get("vm_enforcing")),
         host_rule=AffinityRule(group.get("host_rule") or "disabled"),
         is_host_rule_enforced=bool(group.get("host_enforcing")),
-        vms=tuple(group.get("vms") or vms),
-        hosts=tuple(group.get("hosts") or ()),
+        vms=tuple(name_of(vm) for vm in listed(group, "vms")) or tuple(vms),
+        hosts=tuple(name_of(host) for host in listed(group, "hosts")),
     )
 
 

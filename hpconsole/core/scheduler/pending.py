@@ -1,7 +1,8 @@
 """Pending resources: what scheduled VMs will take on their hosts until they are seen running there.
 
-One record for each kind, VM, host (and page size or node); adding the same again replaces it. The kinds and what
-each is worth are the reference's (behaviour.md A3). A ledger is a value: every change gives a new one.
+One record for each kind and VM (huge pages: and host and page size; node memory: and host and node); adding the same
+again replaces it. The kinds and what each is worth are the reference's (behaviour.md A3). A ledger is a value: every
+change gives a new one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class PendingKind(StrEnum):
     HUGE_PAGES = "huge_pages"
 
 
+_SEVERAL = (PendingKind.NUMA_MEMORY, PendingKind.HUGE_PAGES)
+
+
 @dataclass(frozen=True, slots=True)
 class PendingRecord:
     """One record. Only the fields of its kind are set; memory in KiB, load in percent of one CPU."""
@@ -47,8 +51,9 @@ class PendingRecord:
 
     @property
     def key(self) -> tuple[str, str, str, int | None, int | None]:
-        """What makes two records the same."""
-        return (self.kind, self.host, self.vm_uuid, self.node_id, self.page_kib)
+        """What makes two records the same: a VM has one of each kind, of pages and node memory several on a host."""
+        host = self.host if self.kind in _SEVERAL else ""
+        return (self.kind, host, self.vm_uuid, self.node_id, self.page_kib)
 
 
 @dataclass(frozen=True, slots=True)

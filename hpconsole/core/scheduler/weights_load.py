@@ -85,21 +85,22 @@ def _free_after_mib(question: Question) -> tuple[Floats, Floats]:
 
 def _even_memory(question: Question) -> Floats:
     before, after = _free_after_mib(question)
-    most = float(before.max(initial=2))
+    most = float(known(before, 0).max(initial=2))
     worst = question.config.max_weight
-    return worst - rounded((after - 1) * (worst - 1) / (most - 1))
+    return known(worst - rounded((after - 1) * (worst - 1) / (most - 1)), worst)
 
 
 def _saving_memory(question: Question) -> Floats:
     before, free = _free_after_mib(question)
-    scale = 1.1 * float(before.max(initial=0))
+    scale = 1.1 * float(known(before, 0).max(initial=0))
     if scale <= 0:
         return np.ones(question.size)
     low = question.parameter(LOW_FREE_MEMORY.name) or 0
     high = question.parameter(HIGH_FREE_MEMORY.name)
     over = np.minimum(scale, (np.inf if high is None else high) + (low - free))
     free = np.where(free < low, over, free)
-    return np.trunc(free / scale * (question.config.max_weight - 1)) + 1
+    worst = question.config.max_weight
+    return known(np.trunc(free / scale * (worst - 1)) + 1, worst)
 
 
 def _guests(question: Question) -> Floats:
