@@ -148,6 +148,10 @@ ALL = (
         "chart",
     ),
     ActionSpec(
+        "migration_policies", "&Migration Policies…", "How hard migrations try, and what they do when they stall",
+        "migrate",
+    ),
+    ActionSpec(
         "policies", "&Scheduling Policies…", "Which hosts VMs may run on, and which are best; with the effect on a VM",
         "edit",
     ),

@@ -20,6 +20,7 @@ from hpconsole.core.planning.migration_options import (
     DEFAULT_OPTIONS,
     MigrationOptions,
     effective_policy,
+    filled,
     may_post_copy,
 )
 from hpconsole.core.planning.migration_policy import BUILT_IN, MINIMAL_DOWNTIME, MigrationPolicy
@@ -97,6 +98,16 @@ class MigrationPolicies:
         """What is followed for these options."""
         return effective_policy(options, self.all(), self.default_id)
 
+    def filled(self, options: MigrationOptions) -> MigrationOptions:
+        """The options with what their policy says of bandwidth, connections and TLS."""
+        return filled(options, self.effective(options))
+
+    def free_id(self, name: str) -> str:
+        """An id nobody has yet, made of a name."""
+        stem = "".join(letter if letter.isalnum() else "_" for letter in name.lower())[:60].strip("_") or "policy"
+        taken = {policy.policy_id for policy in self.all()}
+        return next(one for one in (stem, *(f"{stem}_{n}" for n in range(2, 10_000))) if one not in taken)
+
     def _load(self, database: Database) -> None:
         for document in database.documents.all(KIND).values():
             try:
@@ -163,7 +174,7 @@ class MigrationAdvice:
             self._store.snapshot,
             policy=self._policy(),
             reservations=self._reservations(),
-            options=options,
+            options=self.policies.filled(options),
         )
 
     def with_forecast(self, step: Step) -> Step:
@@ -177,6 +188,7 @@ class MigrationAdvice:
         self._forecaster.close()
 
     def _question(self, vm_uuid: str, destination: str, options: MigrationOptions, shared_by: int) -> Question:
+        options = self.policies.filled(options)
         policy = self.policies.effective(options)
         return Question(
             vm_uuid,

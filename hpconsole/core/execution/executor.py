@@ -62,6 +62,7 @@ class Executor:
         timings: How often and how long hosts are asked.
         refresh: Asks for a new poll of a host, when a VM left or reached it.
         how: The migration policy that these options mean.
+        fill: Adds to options what their policy says of bandwidth, connections and TLS.
         foresee: Adds what is known to expect of a step, at once.
 
     Threads: public methods from any thread; they return at once, except `close`. One thread `hpc-executor` starts
@@ -80,6 +81,7 @@ class Executor:
         refresh: Callable[[str], None] = lambda _host: None,
         console: ConsoleIdentity | None = None,
         how: Callable[[MigrationOptions], MigrationPolicy] = preset,
+        fill: Callable[[MigrationOptions], MigrationOptions] = lambda options: options,
         foresee: Callable[[Step], Step] = lambda step: step,
     ) -> None:
         self._pool = pool
@@ -89,6 +91,7 @@ class Executor:
         self._with = Surroundings(pool, store, self._writer, policy, timings or Timings(), how)
         self._policy = policy
         self._foresee = foresee
+        self._fill = fill
         self._refresh = refresh
         self._console = console or this_console()
         self._queue = StepQueue(limits or Limits())
@@ -131,7 +134,8 @@ class Executor:
                         f"{step.vm_name} is being migrated by another plan already; nothing was changed.",
                         subject=step.vm_name,
                     )
-            for index, step in enumerate(plan.steps):
+            for index, planned in enumerate(plan.steps):
+                step = replace(planned, options=self._fill(planned.options))
                 entry = QueuedStep(plan, index, step, vms.get(step.vm_uuid), uuid.uuid4().hex)
                 entry.most = most_at_once(step.options, self._with.how(step.options))
                 self._queue.add(entry)

@@ -94,6 +94,24 @@ def effective_policy(
     )
 
 
+def filled(options: MigrationOptions, policy: MigrationPolicy) -> MigrationOptions:
+    """The options with what the policy says of bandwidth, connections and TLS, where the user wants nothing else.
+
+    Whoever wants post-copy or compression cannot have the policy's parallel connections, and gets one.
+    """
+    excludes = options.post_copy or options.compressed is True
+    connections_wanted = options.parallel_connections
+    if connections_wanted is None and not excludes:
+        connections_wanted = policy.parallel_connections
+    made = replace(
+        options,
+        bandwidth_mib_s=policy.bandwidth_mib_s if options.bandwidth_mib_s is None else options.bandwidth_mib_s,
+        parallel_connections=connections_wanted,
+        tls=options.tls or policy.tls,
+    )
+    return options if made == options else made
+
+
 def may_post_copy(options: MigrationOptions, policy: MigrationPolicy) -> bool:
     """Whether the migration is begun so that it can be switched: the user wants it, or the policy ends in it."""
     if options.parallel_connections is not None:

@@ -70,6 +70,9 @@ class MigrationPolicy:
     guest_events: bool = True
     zero_copy: bool = False
     description: str = ""
+    bandwidth_mib_s: int | None = None  # None: as much as there is
+    parallel_connections: int | None = None  # as in `MigrationOptions`; None: one
+    tls: bool = False
 
 
 def downtime(milliseconds: int) -> Action:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpconsole.core.errors import InvalidEdit
+from hpconsole.core.planning.migration_options import AUTO_CONNECTIONS, MOST_CONNECTIONS
 from hpconsole.core.planning.migration_policy import (
     ABORT,
     BUILT_IN,
@@ -20,6 +21,7 @@ from hpconsole.core.planning.migration_policy import (
 FORMAT = "hpconsole-migration-policy/1"
 _LONGEST_MS = 2_000_000  # libvirt's own limit
 _MOST_STEPS = 50
+_MOST_MIB_S = 1_000_000
 _LAST = {"abort": ABORT, "post_copy": POST_COPY}
 
 
@@ -41,6 +43,9 @@ def to_json(policy: MigrationPolicy) -> dict[str, Any]:
         "max_migrations": policy.max_migrations,
         "auto_converge": policy.auto_converge,
         "compressed": policy.compressed,
+        "bandwidth_mib_s": policy.bandwidth_mib_s,
+        "parallel_connections": policy.parallel_connections,
+        "tls": policy.tls,
     }
 
 
@@ -64,7 +69,7 @@ def from_json(document: Mapping[str, Any]) -> MigrationPolicy:
     steps = tuple(_step(one, name) for one in stalling)
     if [step.limit for step in steps] != sorted({step.limit for step in steps}):
         raise InvalidEdit("policy", f"The stalling steps of policy {name} must each come after more stalls.")
-    return MigrationPolicy(
+    made = MigrationPolicy(
         policy_id=policy_id,
         name=name,
         description=str(document.get("description", "")),
@@ -76,7 +81,26 @@ def from_json(document: Mapping[str, Any]) -> MigrationPolicy:
         max_migrations=_count(document.get("max_migrations", 2), name),
         auto_converge=document.get("auto_converge") is True,
         compressed=document.get("compressed") is True,
+        bandwidth_mib_s=_optional(document.get("bandwidth_mib_s"), 1, _MOST_MIB_S, "bandwidth_mib_s", name),
+        parallel_connections=_optional(
+            document.get("parallel_connections"), AUTO_CONNECTIONS, MOST_CONNECTIONS, "parallel_connections", name
+        ),
+        tls=document.get("tls") is True,
     )
+    if problem := conflict_of(made):
+        raise InvalidEdit("policy", f"{name}: {problem}")
+    return made
+
+
+def conflict_of(policy: MigrationPolicy) -> str:
+    """What of a policy excludes each other, in a sentence; empty if nothing does."""
+    if policy.parallel_connections is None:
+        return ""
+    if policy.schedule != policy.schedule.without_post_copy():
+        return "Post-copy cannot be had over parallel connections: choose one of the two."
+    if policy.compressed:
+        return "Compression cannot be had over parallel connections: choose one of the two."
+    return ""
 
 
 def _last(action: Action) -> str | dict[str, int]:
@@ -101,6 +125,12 @@ def _step(value: object, name: str) -> StallStep:
 def _pause(value: object, name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LONGEST_MS:
         raise InvalidEdit("policy", f"A pause of policy {name} is between 1 and {_LONGEST_MS} ms.")
+    return value
+
+
+def _optional(value: object, least: int, most: int, what: str, name: str) -> int | None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most):
+        raise InvalidEdit("policy", f"{what} of policy {name} is a number from {least} to {most}, or null.")
     return value
 
 

@@ -18,7 +18,7 @@ VM_MENU = (
     *("migrate", "cancel_migration", "", "new_vm", "edit_vm", "numa_vm", ""),
     *("start_vm", "shut_down", "force_off", "", "make_template", "", "history"),
 )
-CLUSTER_MENU = ("affinity", "availability", "balancing", "", "policies")
+CLUSTER_MENU = ("affinity", "availability", "balancing", "", "policies", "migration_policies")
 
 
 class SearchBox(QLineEdit):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QWidget
 
+from hpconsole.core.errors import HpconsoleError
 from hpconsole.ui.main_window.topic import Topic
 
 if TYPE_CHECKING:
-    from PySide6.QtWidgets import QWidget
-
     from hpconsole.core.balancing.watch import Watch
+    from hpconsole.core.execution.advice import MigrationPolicies
     from hpconsole.core.scheduler.policy_book import PolicyBook
 
 
@@ -75,3 +76,28 @@ class PolicyActions(Topic):
             self._open(dialog)
 
         self._background.run(load, show, self._messages.error)
+
+    def on_migration_policies(self) -> None:
+        """Open Migration Policies."""
+
+        def load() -> MigrationPolicies:
+            import hpconsole.ui.migration_policies.dialog  # noqa: F401 - loaded here, not on the window's thread
+
+            advice = self._console.advice
+            if advice is None:
+                raise HpconsoleError("The console is still starting. Try again in a moment.")
+            return advice.policies
+
+        def show(ways: MigrationPolicies) -> None:
+            from hpconsole.ui.migration_policies.dialog import MigrationPoliciesDialog
+
+            dialog = MigrationPoliciesDialog(ways, self._themes.theme, self._frame)
+            dialog.kept.connect(lambda: self._offer(ways))
+            self._open(dialog)
+
+        self._background.run(load, show, self._messages.error)
+
+    def _offer(self, ways: MigrationPolicies) -> None:
+        """Migrate dialogs that are open offer what is kept now."""
+        for dialog in self._frame.findChildren(QWidget, "migrate_dialog"):
+            dialog.offer_policies(ways.all(), ways.default_id)  # type: ignore[attr-defined]  # not loaded for its type

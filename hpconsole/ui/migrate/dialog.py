@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, QTimer, Signal
@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from hpconsole.core.errors import HpconsoleError, PlanningError
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions
-from hpconsole.core.planning.migration_policy import BUILT_IN, MINIMAL_DOWNTIME
+from hpconsole.core.planning.migration_policy import BUILT_IN, MINIMAL_DOWNTIME, MigrationPolicy
 from hpconsole.core.planning.preflight_findings import Severity
 from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background
@@ -100,6 +100,10 @@ class MigrateDialog(QDialog):
         self._presenter.refresh(snapshot)
         if not self._next_survey.isActive():
             self._next_survey.start()
+
+    def offer_policies(self, policies: Sequence[MigrationPolicy], default_id: str) -> None:
+        """Other migration policies can be chosen from now on."""
+        self._how.offer(policies, default_id)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""

@@ -24,6 +24,7 @@ from hpconsole.core.planning.migration_options import (
     DEFAULT_OPTIONS,
     MOST_CONNECTIONS,
     MigrationOptions,
+    filled,
 )
 from hpconsole.core.planning.migration_policy import MigrationPolicy
 from hpconsole.ui.migrate.options_text import in_words
@@ -59,7 +60,9 @@ class OptionsBox(QWidget):
         self._policies = tuple(policies)
         self._default_id = default_id
         self._build()
+        self._tips = {box: box.toolTip() for box in (self._is_limited, self._is_parallel, self._tls)}
         self._show(options)
+        self._shown_policy = self._policy
         self._connect()
         self._on_changed()
 
@@ -79,11 +82,25 @@ class OptionsBox(QWidget):
             post_copy=self._post_copy.isChecked(),
         )
 
+    def offer(self, policies: Sequence[MigrationPolicy], default_id: str) -> None:
+        """Other policies can be chosen from now on; what is wanted stays, as far as it is still there."""
+        wanted, chosen = self.options, self._policy.policy_id
+        is_gone = all(policy.policy_id != chosen for policy in policies)
+        self._policies, self._default_id = tuple(policies), default_id
+        with QSignalBlocker(self), QSignalBlocker(self._choice):
+            self._choice.clear()
+            for policy in self._policies:
+                self._choice.addItem(policy.name)
+            self._show(replace(wanted, policy_id=default_id if is_gone else chosen))
+            self._shown_policy = self._policy
+        self._on_changed()
+
     def want(self, **values: object) -> None:
         """Change some of it, as a remedy asks."""
         options = replace(self.options, **values)  # type: ignore[arg-type]  # names and types are the remedies'
         with QSignalBlocker(self):
             self._show(options)
+            self._shown_policy = self._policy
         self._on_changed()
 
     # Building
@@ -179,6 +196,7 @@ class OptionsBox(QWidget):
         places = [place for place, policy in enumerate(self._policies) if policy.policy_id == wanted]
         self._choice.setCurrentIndex(places[0] if places else 0)
         policy = self._policy
+        options = filled(options, policy)
         for box, spin, value in (
             (self._is_limited, self._bandwidth, options.bandwidth_mib_s),
             (self._is_pause_set, self._pause, options.downtime_ms),
@@ -195,9 +213,22 @@ class OptionsBox(QWidget):
 
     def _on_policy(self) -> None:
         """What the policy decides is as the new policy has it; what the user wants besides stays."""
-        with QSignalBlocker(self._compressed), QSignalBlocker(self._auto_converge):
-            self._compressed.setChecked(self._policy.compressed)
-            self._auto_converge.setChecked(self._policy.auto_converge)
+        before, policy = self._shown_policy, self._policy
+        self._shown_policy = policy
+        with QSignalBlocker(self._compressed), QSignalBlocker(self._auto_converge), QSignalBlocker(self._tls):
+            self._compressed.setChecked(policy.compressed)
+            self._auto_converge.setChecked(policy.auto_converge)
+            if policy.tls or before.tls:
+                self._tls.setChecked(policy.tls)
+        for box, spin, value, old in (
+            (self._is_limited, self._bandwidth, policy.bandwidth_mib_s, before.bandwidth_mib_s),
+            (self._is_parallel, self._connections, policy.parallel_connections, before.parallel_connections),
+        ):
+            with QSignalBlocker(box), QSignalBlocker(spin):
+                if value is not None:
+                    spin.setValue(value)
+                if value is not None or old is not None:
+                    box.setChecked(value is not None)
         self._on_changed()
 
     def _on_changed(self) -> None:
@@ -208,6 +239,13 @@ class OptionsBox(QWidget):
             (self._is_parallel, self._connections),
         ):
             spin.setEnabled(box.isChecked())
+        for box, is_asked, what in (
+            (self._is_limited, policy.bandwidth_mib_s is not None, "a limit"),
+            (self._is_parallel, policy.parallel_connections is not None, "parallel connections"),
+            (self._tls, policy.tls, "TLS"),
+        ):
+            box.setEnabled(not is_asked)
+            box.setToolTip(f"The policy {policy.name} asks for {what}" if is_asked else self._tips[box])
         problem = options.problem()
         self._problem.setText(problem)
         said = in_words(options, policy)

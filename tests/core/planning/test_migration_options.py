@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hpconsole.core.planning.migration_options import (
     MigrationOptions,
     connections,
     effective_policy,
+    filled,
     may_post_copy,
     most_at_once,
     options_from_json,
@@ -175,3 +177,45 @@ def test_the_queue_s_limits_are_kept_and_hostile_ones_are_the_reference_s(tmp_pa
     database.settings.set(KEY, {"outgoing": "many", "incoming": 0, "total": True, "else": 1})
     assert kept_limits(database) == Limits()
     database.close()
+
+
+class TestFilled:
+    """What a policy says of bandwidth, connections and TLS counts where the user wants nothing else."""
+
+    POLICY = replace(MINIMAL_DOWNTIME, policy_id="own", bandwidth_mib_s=300, parallel_connections=4, tls=True)
+
+    def test_the_policy_fills_what_is_open(self) -> None:
+        made = filled(MigrationOptions(policy_id="own"), self.POLICY)
+        assert (made.bandwidth_mib_s, made.parallel_connections, made.tls) == (300, 4, True)
+
+    def test_the_user_wins(self) -> None:
+        made = filled(MigrationOptions(bandwidth_mib_s=50, parallel_connections=2), self.POLICY)
+        assert (made.bandwidth_mib_s, made.parallel_connections, made.tls) == (50, 2, True)
+
+    @pytest.mark.parametrize("wanted", [MigrationOptions(post_copy=True), MigrationOptions(compressed=True)])
+    def test_what_excludes_parallel_connections_gets_one(self, wanted: MigrationOptions) -> None:
+        made = filled(wanted, self.POLICY)
+        assert made.parallel_connections is None
+        assert made.problem() == ""
+
+    def test_presets_change_nothing(self) -> None:
+        options = MigrationOptions()
+        assert all(filled(options, policy) is options for policy in BUILT_IN)
+
+    def test_they_are_kept_and_read(self) -> None:
+        assert from_json(to_json(self.POLICY)) == replace(self.POLICY, guest_events=True)
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"bandwidth_mib_s": 0},
+            {"bandwidth_mib_s": True},
+            {"parallel_connections": 256},
+            {"parallel_connections": "many"},
+            {"parallel_connections": 2, "compressed": True},
+            {"parallel_connections": 2, "last": ["post_copy", "abort"]},
+        ],
+    )
+    def test_what_cannot_be_had_is_refused(self, wrong: dict[str, object]) -> None:
+        with pytest.raises(InvalidEdit):
+            from_json({**to_json(self.POLICY), "parallel_connections": None, **wrong})
