@@ -223,9 +223,17 @@ class App:
 
     @property
     def documents(self) -> Documents:
-        """Where templates, pools and the like are kept: the database, or this run's memory where there is none."""
+        """Where templates, pools and the like are kept: the database, or this run's memory where there is none.
+
+        Waits until it is known which: worker threads only.
+
+        Raises:
+            HpconsoleError: the console is still starting.
+        """
         from hpconsole.core.availability.memory_documents import MemoryDocuments
 
+        if self._data is not None and not self._ready.wait(30):  # before that, what is saved would be lost
+            raise HpconsoleError("The console is still starting. Try again in a moment.")
         with self._lock:
             if self.database is not None:
                 return self.database.documents
@@ -242,8 +250,6 @@ class App:
         """
         from hpconsole.core.availability.availability import Availability
 
-        if self._data is not None and not self._ready.wait(30):  # before that, what is saved would be lost
-            raise HpconsoleError("The console is still starting. Try again in a moment.")
         documents = self.documents
         with self._lock:
             if self._availability is None:

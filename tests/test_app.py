@@ -194,3 +194,24 @@ def test_a_host_that_a_vm_is_on_its_way_from_or_to_stays(console: Callable[..., 
     one.wait(lambda: one.app.executor is not None and one.app.executor.running() == ())
     one.app.remove_host(step.destination)
     assert step.destination not in one.app.hosts
+
+
+def test_what_is_saved_while_the_console_starts_is_not_lost(tmp_path: Path) -> None:
+    cluster = SimulatedCluster.demo()
+    app = App(cluster.uris(), opener=cluster.open, data=tmp_path)
+    asked = threading.Event()
+
+    def save() -> None:
+        asked.set()
+        app.documents.save("template", "early", {"name": "early"})
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    assert asked.wait(20)
+    app.start()
+    saver.join(20)
+    assert not saver.is_alive()
+    assert app.database is not None
+    assert app.database.documents.get("template", "early") == {"name": "early"}, "kept, not in this run's memory"
+    app.close()
+    cluster.close()
