@@ -2,121 +2,17 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 
 import pytest
 
-from hpconsole.app import App
 from hpconsole.core.availability.definitions import KIND, stored_definitions
-from hpconsole.core.availability.guard import Guard, Means
 from hpconsole.core.availability.restarting import CLAIM_KIND
 from hpconsole.core.availability.settings import AvailabilitySettings, Evacuation
 from hpconsole.core.errors import InvalidEdit
-from hpconsole.core.hypervisor.intent_xml import format_intent
-from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
-from hpconsole.core.hypervisor.simulated.guests import GuestModel
-from hpconsole.core.hypervisor.simulated.large import hosts as some_hosts
 from hpconsole.core.model.host import HostStatus, LinkState
 from hpconsole.core.model.vm import MigrationMode, VmIntent
-from hpconsole.core.planning.plan import Plan
-
-HA = VmIntent(high_availability=True)
-A, B, C = "host-01", "host-02", "host-03"
-UUIDS = {name: f"00000000-0000-4000-8000-00000000000{number}" for number, name in enumerate(("bank", "shop", "toy"))}
-
-
-def guest(name: str, intent: VmIntent = HA, **changes: object) -> GuestModel:
-    model = GuestModel(
-        name, UUIDS[name], 2, 2 * 1024 * 1024, metadata=format_intent(intent), cpu_model="qemu64", networks=()
-    )
-    return replace(model, **changes)  # type: ignore[arg-type]  # a builder
-
-
-class Site:
-    """Three simulated hosts, a console that polls them, and a guard that the test lets look."""
-
-    def __init__(self, guests: dict[str, list[GuestModel]]) -> None:
-        self.cluster = SimulatedCluster(hosts=some_hosts(3), guests=guests)
-        self.app = App(self.cluster.uris(), opener=self.cluster.open, interval_s=0.05)
-        self.told: list[str] = []
-        self.submitted: list[Plan] = []
-        self.may_act = True
-        self.now_s = 0.0
-        self._changed = threading.Condition()
-        self.app.store.subscribe(lambda _snapshot: self._wake())
-        self.app.start()
-        assert self.app.wait_ready(20)
-        self.documents = self.app.availability.documents
-        self.guard = Guard(
-            Means(
-                pool=self.app.pool,
-                availability=self.app.availability,
-                snapshot=lambda: self.app.store.snapshot,
-                policy=lambda: self.app.policy,
-                reservations=lambda: (),
-                submit=self.submitted.append,
-                decisions=self.app.statuses.all,
-                decide=self.app.set_host_status,
-                tell=lambda _severity, sentence, _subject: self.told.append(sentence),
-                may_act=lambda: self.may_act,
-                refresh=self.app.poller.refresh,
-            ),
-            clock=lambda: self.now_s,
-            now=lambda: datetime.now(UTC) + timedelta(seconds=self.now_s),
-        )
-        self.until(lambda: all(self.link(name) is LinkState.CONNECTED for name in self.cluster.uris()))
-        self.guard.look()
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def until(self, is_wanted: Callable[[], bool]) -> None:
-        with self._changed:
-            assert self._changed.wait_for(is_wanted, 20), (self.told, self.app.store.snapshot.hosts)
-
-    def link(self, name: str) -> LinkState | None:
-        host = self.app.store.snapshot.hosts.get(name)
-        return host.link.state if host is not None else None
-
-    def crash(self, name: str) -> None:
-        self.cluster.crash(name)
-        self.until(lambda: self.link(name) is LinkState.DISCONNECTED)
-
-    def running(self, name: str) -> list[str]:
-        """Where it runs, as the hosts themselves say."""
-        found = []
-        for host, uri in self.cluster.uris().items():
-            if self.link(host) is LinkState.CONNECTED:
-                connection = self.cluster.open(uri)
-                records = {record.name: record.state for record in connection.sample().domains}
-                connection.close()
-                found += [host] if records.get(name) == 1 else []
-        return found
-
-    def look(self, after_s: float = 0.0) -> None:
-        self.now_s += after_s
-        self.guard.look()
-
-    def close(self) -> None:
-        self.app.close()
-        self.cluster.close()
-
-
-@pytest.fixture
-def site() -> Iterator[Callable[..., Site]]:
-    made: list[Site] = []
-
-    def make(**guests: list[GuestModel]) -> Site:
-        made.append(Site({name.replace("_", "-"): models for name, models in guests.items()}))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+from tests.core.availability.site import UUIDS, A, B, C, Site, guest
 
 
 def test_a_confirmed_loss_brings_back_the_highly_available_ones_once(site: Callable[..., Site]) -> None:
