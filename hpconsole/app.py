@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError, StorageError
@@ -23,7 +23,8 @@ from hpconsole.core.host_status import HostStatuses
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.hypervisor.uri import parse_uri
-from hpconsole.core.model.host import HostLink, HostStatus, LinkState
+from hpconsole.core.link_notices import LinkNotices
+from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.polling import Poller
 from hpconsole.core.scheduler.policy_book import PolicyBook
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.step_queue import Limits
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
+
+_Part = TypeVar("_Part")
 
 _log = logging.getLogger(__name__)
 
@@ -106,8 +109,7 @@ class App:
         self.statuses = HostStatuses(self.store.report)
         self.history = LoadHistory()
         self.store.subscribe(self.history.record)
-        self._links: dict[str, LinkState] = {}
-        self.pool = ConnectionPool(opener, on_change=self._on_link)
+        self.pool = ConnectionPool(opener, on_change=LinkNotices(self.notify))
         self.poller = Poller(
             self.pool,
             self.store,
@@ -135,9 +137,7 @@ class App:
         """
         from hpconsole.core.execution.repairs import Repairs
 
-        if not self._ready.wait(30) or self.journal is None:
-            raise HpconsoleError("The console is still starting. Try again in a moment.")
-        return Repairs(self.pool, self.journal)
+        return Repairs(self.pool, self._built(lambda: self.journal))
 
     @property
     def hosts(self) -> Mapping[str, str]:
@@ -161,6 +161,12 @@ class App:
     def wait_ready(self, timeout_s: float) -> bool:
         """Wait until everything is built (hosts need not have answered yet)."""
         return self._ready.wait(timeout_s)
+
+    def _built(self, part: Callable[[], _Part | None]) -> _Part:
+        """What `start` builds, once it has."""
+        if not self._ready.wait(30) or (built := part()) is None:
+            raise HpconsoleError("The console is still starting; nothing was changed. Try again in a moment.")
+        return built
 
     def _start(self) -> None:
         self.connect()
@@ -217,9 +223,7 @@ class App:
         Raises:
             HpconsoleError: the console is still starting.
         """
-        if not self._ready.wait(30) or self._maintenance is None:
-            raise HpconsoleError("The console is still starting. Try again in a moment.")
-        return self._maintenance
+        return self._built(lambda: self._maintenance)
 
     @property
     def documents(self) -> Documents:
@@ -232,8 +236,8 @@ class App:
         """
         from hpconsole.core.availability.memory_documents import MemoryDocuments
 
-        if self._data is not None and not self._ready.wait(30):  # before that, what is saved would be lost
-            raise HpconsoleError("The console is still starting. Try again in a moment.")
+        if self._data is not None:  # before it is open, what is saved would be lost
+            self._built(lambda: self.journal)
         with self._lock:
             if self.database is not None:
                 return self.database.documents
@@ -317,18 +321,6 @@ class App:
         """Tell the user something that belongs to no plan."""
         self.store.report(Notice(datetime.now(UTC), severity, sentence, subject))
 
-    def _on_link(self, name: str, link: HostLink) -> None:
-        """Say when a host is lost and when it is back; a host that never answered says so in its row."""
-        before = self._links.get(name)
-        self._links[name] = link.state
-        if link.state in (before, LinkState.CONNECTING):
-            # on the way back: what it was before is what the next state is compared with
-            self._links[name] = before or link.state
-        elif link.state is not LinkState.CONNECTED and before is LinkState.CONNECTED:
-            self.notify("info", f"{name} is {link.state.value}. {link.problem}".strip(), name)
-        elif link.state is LinkState.CONNECTED and before not in (None, LinkState.CONNECTING):
-            self.notify("info", f"{name} answers again.", name)
-
     def add_host(self, name: str, uri: str) -> None:
         """Add a host to this run and remember it.
 
@@ -373,9 +365,7 @@ class App:
         Raises:
             HpconsoleError: the console is not ready, or is closing.
         """
-        if not self._ready.wait(30) or self._executor is None:
-            raise HpconsoleError("The console is still starting; nothing was changed. Try again in a moment.")
-        self._executor.submit(plan)
+        self._built(lambda: self._executor).submit(plan)
 
     @property
     def advice(self) -> MigrationAdvice:
@@ -384,9 +374,7 @@ class App:
         Raises:
             HpconsoleError: the console is still starting.
         """
-        if not self._ready.wait(30) or self._advice is None:
-            raise HpconsoleError("The console is still starting. Try again in a moment.")
-        return self._advice
+        return self._built(lambda: self._advice)
 
     def set_queue_limits(self, limits: Limits) -> None:
         """How many migrations may run at once, from now on and in the next runs.
@@ -396,9 +384,7 @@ class App:
         """
         from hpconsole.core.execution.queue_limits import keep_limits
 
-        if not self._ready.wait(30) or self._executor is None:
-            raise HpconsoleError("The console is still starting. Try again in a moment.")
-        self._executor.control.set_limits(limits)
+        self._built(lambda: self._executor).control.set_limits(limits)
         keep_limits(self.database, limits)
 
     def _kept_limits(self, database: Database | None) -> Limits:
