@@ -244,13 +244,7 @@ def save(pool: ConnectionPool, host: str, before: VmDraft, after: VmDraft, aroun
     around = replace(around, host=host)
     refuse_errors(after, around)
     uuid = before.uuid
-    now = pool.call(host, lambda h: h.definition(uuid), deadline_s=DEADLINE_S)
-    if now != before.xml:
-        raise PlanOutOfDate(
-            f"The definition of {before.name} on {host} was changed by somebody else since it was opened. Nothing was "
-            "saved: open the VM again and repeat the change.",
-            subject=before.name,
-        )
+    now = refuse_stale(pool, host, before)
     after, made = _with_volumes(pool, host, after)
     try:
         xml = render(after, host=host)
@@ -268,6 +262,23 @@ def save(pool: ConnectionPool, host: str, before: VmDraft, after: VmDraft, aroun
         for edit in live_edits(before, after, vm, cpus):
             notes += _retune(pool, host, uuid, edit)
     return Saved(uuid, after.name, host, tuple(notes))
+
+
+def refuse_stale(pool: ConnectionPool, host: str, before: VmDraft) -> str:
+    """The definition as it is now, which is the one that was opened.
+
+    Raises:
+        PlanOutOfDate: somebody else changed it.
+        HypervisorError: the host cannot tell.
+    """
+    now = pool.call(host, lambda h: h.definition(before.uuid), deadline_s=DEADLINE_S)
+    if now != before.xml:
+        raise PlanOutOfDate(
+            f"The definition of {before.name} on {host} was changed by somebody else since it was opened. Nothing was "
+            "saved: open the VM again and repeat the change.",
+            subject=before.name,
+        )
+    return now
 
 
 def _retune(pool: ConnectionPool, host: str, uuid: str, edit: LiveEdit) -> list[str]:

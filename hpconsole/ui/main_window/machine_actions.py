@@ -18,6 +18,7 @@ from hpconsole.ui.main_window.topic import Topic
 if TYPE_CHECKING:
     from hpconsole.core.machines.applying import Saved
     from hpconsole.core.machines.draft import VmDraft
+    from hpconsole.ui.numa.survey import Changed, Written
     from hpconsole.ui.vm_editor.machines import HostMachines, Machines
 
 _FORCE = "Its guest is not asked: what it has not written to its disks is lost."
@@ -141,8 +142,10 @@ class MachineActions(Topic):
 
             return tuple(machines.open_vm(vm.host or "", vm.uuid) for vm in vms if vm.host)
 
-        def write(changed: Sequence[tuple[VmDraft, VmDraft]]) -> tuple[Saved, ...]:
-            return tuple(machines.save(places[before.uuid], before, after) for before, after in changed)
+        def write(changed: Changed) -> Written:
+            from hpconsole.ui.numa.survey import written
+
+            return written(changed, machines, places)
 
         def show(drafts: tuple[VmDraft, ...]) -> None:
             from hpconsole.ui.numa.dialog import NumaDialog

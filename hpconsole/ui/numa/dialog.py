@@ -29,7 +29,7 @@ from hpconsole.ui.numa.host_strip import HostStrip
 from hpconsole.ui.numa.node_editor import NodeEditor
 from hpconsole.ui.numa.picture import NumaPicture, style
 from hpconsole.ui.numa.presenter import NumaPresenter
-from hpconsole.ui.numa.survey import NumaAnswer, assigned
+from hpconsole.ui.numa.survey import Changed, NumaAnswer, Written, assigned, several
 from hpconsole.ui.numa.view import Key, NumaView
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
@@ -44,7 +44,8 @@ class NumaDialog(QDialog):
     """Emits `drafts_accepted(changed)`, pairs of (before, now), when the user is done.
 
     Args:
-        write: Writes them to the hosts, on a worker thread; None: whoever listens keeps them.
+        write: Writes them to the hosts, on a worker thread; None: whoever listens keeps them. Several VMs are written
+            in one step, after one question.
     """
 
     drafts_accepted = Signal(object)
@@ -55,7 +56,7 @@ class NumaDialog(QDialog):
         theme: Theme,
         parent: QWidget | None = None,
         *,
-        write: Callable[[tuple[tuple[VmDraft, VmDraft], ...]], object] | None = None,
+        write: Callable[[Changed], Written] | None = None,
     ) -> None:
         super().__init__(parent)
         self.setObjectName("numa_dialog")
@@ -192,15 +193,43 @@ class NumaDialog(QDialog):
         changed = self._presenter.changed
         if not self._presenter.view().can_save or self._is_writing:
             return
-        write = self._write
-        if write is None:
+        if self._write is None:
             self._finish(changed)
+        elif len(changed) == 1:
+            self._write_now(changed)
+        else:
+            self._writing.run(lambda: several(changed), lambda told: self._confirm(changed, told), self._on_failure)
+
+    def _confirm(self, changed: Changed, told: tuple[tuple[ChangeLine, ...], str]) -> None:
+        """One question about everything that will be written."""
+        lines, difference = told
+        title = f"{len(changed)} VMs will be changed in one step:"
+        dialog = ChangesDialog(title, lines, difference, self._theme, accept_text="&Save All", parent=self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowModality(Qt.WindowModality.WindowModal)
+        dialog.accepted.connect(lambda: self._write_now(changed))
+        dialog.open()
+
+    def _write_now(self, changed: Changed) -> None:
+        write = self._write
+        if write is None or self._is_writing or changed != self._presenter.changed:
             return
         self._is_writing = True
+        self._failure = ""
         self._show()
-        self._writing.run(lambda: write(changed), lambda _: self._finish(changed), self._on_failure)
+        self._writing.run(lambda: write(changed), lambda written: self._on_written(changed, written), self._on_failure)
 
-    def _finish(self, changed: tuple[tuple[VmDraft, VmDraft], ...]) -> None:
+    def _on_written(self, changed: Changed, written: Written) -> None:
+        self._is_writing = False
+        if not written.problem:
+            self._finish(changed)
+            return
+        self._presenter.take_written(written.drafts)
+        self._failure = written.problem
+        self._show()
+        self._ask()
+
+    def _finish(self, changed: Changed) -> None:
         self.drafts_accepted.emit(changed)
         super().accept()
 

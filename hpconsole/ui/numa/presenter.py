@@ -175,6 +175,15 @@ class NumaPresenter:
         """The draft with an assignment that was shown and accepted."""
         self._change(tuple(draft if old.uuid == draft.uuid else old for old in self._drafts))
 
+    def take_written(self, drafts: Sequence[VmDraft]) -> None:
+        """These were written, and are so now; what was not is still to be saved. There is no way back behind it."""
+        written = {draft.uuid: draft for draft in drafts}
+        self.before = tuple(written.get(draft.uuid, draft) for draft in self.before)
+        self._drafts = tuple(written.get(draft.uuid, draft) for draft in self._drafts)
+        self._past.clear()
+        self._future.clear()
+        self._after_change()
+
     def undo(self) -> None:
         """Back by one change."""
         if self._past:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hpconsole.core.machines.checking_pinning import nodes_on
@@ -12,12 +12,26 @@ from hpconsole.core.machines.editing import host_map
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.numa_rules import check_host
+from hpconsole.ui.vm_editor.survey import compared, xml_difference
+from hpconsole.ui.vm_editor.view import ChangeLine
 
 if TYPE_CHECKING:
     from hpconsole.core.machines.checking import Problem
     from hpconsole.core.machines.verdicts import HostVerdict
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
+    from hpconsole.ui.vm_editor.machines import HostMachines
+
+
+Changed = tuple[tuple[VmDraft, VmDraft], ...]  # (as opened, as it is to be) of each VM
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a save. `problem`: empty, or what was and what was not written; `drafts`: those written, anew."""
+
+    problem: str = ""
+    drafts: tuple[VmDraft, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,30 @@ def _broken_rule(draft: VmDraft, host: Host) -> list[str]:
         return []
     problem = check_host(nodes, host.name, {node.node_id: node.memory_kib for node in host.topology.nodes})
     return [problem.sentence] if problem is not None else []
+
+
+def several(changed: Changed) -> tuple[tuple[ChangeLine, ...], str]:
+    """What saving several VMs together changes: field by field, and as a difference of the XML."""
+    lines: list[ChangeLine] = []
+    differences = []
+    for before, after in changed:
+        lines += [replace(line, label=f"{before.name}: {line.label}") for line in compared(before, after, None)]
+        differences.append(xml_difference(before, after))
+    return tuple(lines), "\n".join(differences)
+
+
+def written(changed: Changed, machines: HostMachines, places: Mapping[str, str]) -> Written:
+    """Write these VMs in one step. `places`: where each is defined, by UUID.
+
+    Raises:
+        HpconsoleError: nothing was written.
+    """
+    from hpconsole.core.machines.saving_several import VmEdit
+
+    done = machines.save_all([VmEdit(places[before.uuid], before, after) for before, after in changed])
+    if not done.problem:
+        return Written()
+    return Written(done.problem, tuple(machines.open_vm(one.host, one.uuid) for one in done.saved))
 
 
 def assigned(

@@ -15,6 +15,7 @@ from hpconsole.core.model.vm import Vm
 if TYPE_CHECKING:
     from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.machines.applying import Saved
+    from hpconsole.core.machines.saving_several import SavedSeveral, VmEdit
     from hpconsole.core.machines.surroundings import Surroundings
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
@@ -84,6 +85,12 @@ class HostMachines:
         from hpconsole.core.machines.applying import save
 
         return save(self._pool, host, before, after, self.around(host))
+
+    def save_all(self, edits: Sequence[VmEdit]) -> SavedSeveral:
+        """Write several VMs in one step."""
+        from hpconsole.core.machines.saving_several import save_all
+
+        return save_all(self._pool, edits, self.around())
 
     def start(self, vm: Vm) -> Saved:
         """Start a VM where it is defined."""

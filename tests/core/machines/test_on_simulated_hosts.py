@@ -21,6 +21,7 @@ from hpconsole.core.machines.pool_filling import fill
 from hpconsole.core.machines.pools import PoolStore, VmPool, members, needs_of
 from hpconsole.core.machines.profile import with_type
 from hpconsole.core.machines.recommending import fill_all, recommend
+from hpconsole.core.machines.saving_several import VmEdit, save_all
 from hpconsole.core.machines.surroundings import Surroundings
 from hpconsole.core.machines.templates import (
     Template,
@@ -294,3 +295,23 @@ def test_resize_and_pin_makes_the_vm_as_large_as_its_host(console: Console) -> N
     first = {min(node.cpus) for node in host.topology.nodes}  # the first core of each node is the host's
     assert vm.pinning.all_vcpu_cpus.isdisjoint(CpuSet.of(first))
     assert all(len(cpus) == 2 for _, cpus in vm.pinning.vcpus)
+
+
+def test_several_vms_are_checked_before_any_is_written_and_what_was_written_is_told(console: Console) -> None:
+    host = console.app.store.snapshot.hosts["h1"]
+    vms = [console.make(replace(new_draft(name, host=host), disks=()), start=False) for name in ("one", "two", "three")]
+    opened = [applying.open_vm(console.app.pool, "h1", vm.uuid) for vm in vms]
+    wrong = [VmEdit("h1", d, replace(d, title="new")) for d in opened[:2]]
+    wrong.append(VmEdit("h1", opened[2], replace(opened[2], memory_kib=1 << 44)))
+    with pytest.raises(InvalidEdit, match=r"three: .* No VM was changed"):
+        save_all(console.app.pool, wrong, console.around())
+    assert [applying.open_vm(console.app.pool, "h1", vm.uuid).title for vm in vms] == ["", "", ""]
+
+    same = [VmEdit("h1", d, replace(d, name="same")) for d in opened[:2]]  # each alone is possible
+    done = save_all(
+        console.app.pool, [*same, VmEdit("h1", opened[2], replace(opened[2], title="new"))], console.around()
+    )
+    assert [saved.name for saved in done.saved] == ["same"]
+    assert done.problem.startswith("Saved: same. Not saved: two on h1. ")
+    assert done.problem.endswith("Not tried: three.")
+    assert [applying.open_vm(console.app.pool, "h1", vm.uuid).name for vm in vms] == ["same", "two", "three"]
