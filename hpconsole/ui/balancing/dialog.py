@@ -47,8 +47,8 @@ COLUMNS: tuple[Column[LogRow], ...] = (
     Column("VM", lambda r: r.line.vm_name, lambda r: r.line.vm_name, width=120),
     Column("Move", lambda r: r.move, lambda r: r.move, width=150),
     Column("For", lambda r: r.cause, lambda r: r.cause, width=90),
-    Column("By", lambda r: r.line.by, lambda r: r.line.by, width=132),
-    Column("Pays", lambda r: r.line.gain, lambda r: r.pays, align=Align.RIGHT, width=104),
+    Column("By", lambda r: r.line.by, lambda r: r.line.by, width=150),
+    Column("Pays", lambda r: r.line.gain, lambda r: r.pays, align=Align.RIGHT, width=124),
     Column("Reason", lambda r: r.line.reason, lambda r: r.line.reason, tooltip=lambda r: r.line.reason, width=400),
 )
 
@@ -117,7 +117,7 @@ class BalancingDialog(QDialog):
     def _build_mode(self) -> QVBoxLayout:
         self._mode = QComboBox()
         self._mode.setObjectName("balancing_mode")
-        self._mode.setToolTip("For load and for affinity rules; consoles and `hpconsole watch` follow it")
+        self._mode.setToolTip("For load and for affinity rules; consoles and “hpconsole watch” follow it")
         for mode, text, tip in presenter.MODES:
             self._mode.addItem(text, mode)
             self._mode.setItemData(self._mode.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)

@@ -65,7 +65,7 @@ def who_acts(leadership: Leadership, mode: Mode, balancer: str) -> tuple[str, To
     if mode is Mode.OFF:
         return "Nobody moves VMs by itself: balancing is off.", Tone.MUTED
     if mode is Mode.RECOMMEND:
-        return "Nobody moves VMs by itself: consoles and `hpconsole watch` only recommend.", Tone.MUTED
+        return "Nobody moves VMs by itself: consoles and “hpconsole watch” only recommend.", Tone.MUTED
     if leadership.is_mine:
         return leadership.sentence, Tone.GOOD
     if balancer == "None" and "Nothing in this cluster asks" in leadership.sentence:

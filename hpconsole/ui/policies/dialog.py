@@ -31,7 +31,7 @@ from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
 
 COLUMNS: tuple[Column[PolicyRow], ...] = (
-    Column("Policy", lambda r: "", lambda r: r.text, width=172, tooltip=lambda r: r.text,
+    Column("Policy", lambda r: "", lambda r: r.text, width=190, tooltip=lambda r: r.text,
            tone=lambda r: Tone.ACCENT if r.is_changed else Tone.NORMAL, is_toned_when_selected=True),
     Column("", lambda r: "", lambda r: r.kind, width=110, tooltip=lambda r: r.kind,
            tone=lambda r: Tone.GOOD if r.is_in_force else Tone.MUTED, is_toned_when_selected=True),
@@ -87,7 +87,7 @@ class PoliciesDialog(QDialog):
         splitter.addWidget(self._build_list())
         splitter.addWidget(self._editor)
         splitter.addWidget(self._effect)
-        splitter.setSizes([290, 550, 375])
+        splitter.setSizes([308, 545, 365])
         splitter.setStretchFactor(1, 2)
         splitter.setStretchFactor(2, 1)
         self._locked = TextLabel(name="policy_locked", tone=Tone.WARNING, wraps=True)
@@ -145,7 +145,7 @@ class PoliciesDialog(QDialog):
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
-        self.setStyleSheet(form_style(theme))
+        self.setStyleSheet(f"{form_style(theme)}{_tabs_style(theme)}")
         set_view_theme(self._view, theme)
         self._model.set_theme(theme)
         self._effect.set_theme(theme)
@@ -312,3 +312,11 @@ class PoliciesDialog(QDialog):
     def _say(self, sentence: str, tone: Tone = Tone.MUTED) -> None:
         self._remark.setText(sentence)
         self._remark.set_tone(tone)
+
+
+def _tabs_style(theme: Theme) -> str:
+    """Fusion lightens the pages of tabs on a dark ground until grey text fades."""
+    return f"""
+    QTabWidget::pane {{ background: {theme.base}; border: 1px solid {theme.border}; border-radius: 4px; }}
+    QTabWidget > QStackedWidget {{ background: {theme.base}; }}
+    """
