@@ -15,10 +15,9 @@ from hpconsole.cli.session import find_vm, session
 from hpconsole.cli.terminal import complain, say
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.execution.end_states import EndState
-from hpconsole.core.execution.homeward import finished_moves
+from hpconsole.core.execution.homeward import plan_home
 from hpconsole.core.execution.journal import MigrationRecord
 from hpconsole.core.planning.plan import Plan
-from hpconsole.core.planning.return_home import from_host, homes, return_home
 
 
 def _records(app: App, limit: int) -> tuple[MigrationRecord, ...]:
@@ -165,6 +164,9 @@ def _homeward(app: App, arguments: argparse.Namespace) -> Plan:
     if arguments.host is not None and arguments.host not in app.pool.names():
         raise UsageError(f"There is no host named {arguments.host}.", subject=arguments.host)
     since = datetime.now(UTC) - timedelta(hours=arguments.hours)
-    moves = finished_moves(_records(app, 100_000), since=since)
-    goals = homes(moves) if arguments.host is None else from_host(moves, arguments.host)
-    return return_home(app.store.snapshot, goals.values(), app.policy, app.reservations())
+    records = _records(app, 100_000)
+    hosts = () if arguments.host is None else (arguments.host,)
+    return plan_home(
+        records, app.store.snapshot, app.policy, app.reservations(), hosts=hosts, since=since,
+        forecaster=lambda vm, _source, host: app.advice.known_forecast(vm.uuid, host),
+    )  # fmt: skip

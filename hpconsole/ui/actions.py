@@ -122,6 +122,10 @@ ALL = (
     ActionSpec(
         "activate", "A&ctivate", "Let VMs be placed on the selected hosts again", "running", why_not=_why_not_host
     ),
+    ActionSpec(
+        "return_home", "Return VMs &Home…",
+        "Move VMs back to the hosts they left: the selected ones, or all", "migrate",
+    ),
     ActionSpec("new_vm", "&New VM…", "Make a VM, on the selected host or where it fits", "vm-add", "Ctrl+Shift+N"),
     ActionSpec("edit_vm", "&Edit VM…", "Change the selected VM", "edit", "Ctrl+E", why_not=_why_not_one_vm),
     ActionSpec("start_vm", "S&tart", "Start the selected VMs", "running", why_not=_why_not_start),

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,12 +107,19 @@ class Shop:
 
 
 @contextmanager
-def shop(qtbot: Waiter, data: Path | None = None) -> Iterator[Shop]:
-    """Open it, and close it."""
+def shop(
+    qtbot: Waiter,
+    data: Path | None = None,
+    *,
+    link_mib_s: int = 2_800,
+    before_start: Callable[[App], object] = lambda _app: None,
+) -> Iterator[Shop]:
+    """Open it, and close it. `link_mib_s`: how fast VMs move; tests that are not about that need not wait."""
     guests = {host: [guest for guest in demo.guests(1)[host] if guest.name in GUESTS] for host in HOSTS}
-    models = [model for model in demo.HOSTS if model.name in HOSTS]
+    models = [replace(model, link_mib_s=link_mib_s) for model in demo.HOSTS if model.name in HOSTS]
     cluster = SimulatedCluster(hosts=models, guests=guests)
     app = App(cluster.uris(), opener=cluster.open, data=data)
+    before_start(app)
     app.start()
 
     def is_polled() -> bool:

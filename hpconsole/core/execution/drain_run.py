@@ -14,17 +14,21 @@ from datetime import UTC, datetime, timedelta
 
 from hpconsole.core.errors import HpconsoleError, PlanningError
 from hpconsole.core.events import StepFinished, StepOutcome
+from hpconsole.core.execution.drain_incoming import IncomingMoves
 from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, DrainState, StuckVm
 from hpconsole.core.execution.drain_seeing import (
     are_empty,
-    arriving,
     is_gone,
+    is_seen_since,
+    next_moves,
     remaining,
     stuck_now,
     stuck_that_left,
     unseen_departures,
 )
+from hpconsole.core.execution.drain_silence import SilentDestinations
 from hpconsole.core.execution.drain_surroundings import DrainSurroundings, at_once
+from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem, DrainPlan, step_of
@@ -68,10 +72,14 @@ class DrainRun:
         self._ended: list[StepFinished] = []
         self._under_way: dict[str, _UnderWay] = {}  # by VM
         self._tries: dict[str, int] = {}
-        self._cancelled: set[str] = set()  # plans, and VMs that others were moving
+        self._incoming = IncomingMoves(surroundings, self._say)
+        self._unproven: set[str] = set()  # plans of VMs that left for a host which fell silent
+        self._silent = SilentDestinations()
         self._is_awake = True
         self._is_closing = False
         self._must_plan = plan is None
+        self._planned_at = datetime.now(UTC)  # from facts of that time
+        self._moved_at = self._planned_at  # when the last move ended
         self._stops = [
             surroundings.store.subscribe(lambda _snapshot: self._wake()),
             surroundings.store.subscribe_events(self._hear),
@@ -176,7 +184,7 @@ class DrainRun:
     def _step(self, snapshot: ClusterSnapshot) -> None:
         """Look at how things are, and do what is next."""
         self._notice_gone(snapshot)
-        if self._cancel_incoming(snapshot) or self._is_finished(snapshot):
+        if self._incoming.cancel(self.record, snapshot) or self._is_finished(snapshot):
             return
         if self.record.state is not DrainState.RUNNING:
             return
@@ -192,14 +200,21 @@ class DrainRun:
         with self._lock:
             ended, self._ended = self._ended, []
         for event in ended:
+            if event.plan_id in self._unproven:
+                self._unproven.discard(event.plan_id)
+                self._say(event.sentence)
             one = self._under_way.get(event.step.vm_uuid)
             if one is not None and one.plan_id == event.plan_id:
                 self._under_way.pop(event.step.vm_uuid)
+                self._moved_at = datetime.now(UTC)
                 self._take_end(event, one.item)
 
     def _take_end(self, event: StepFinished, item: DrainItem) -> None:
         if event.outcome is StepOutcome.DONE:
             self._has_left(item, event.step.destination, event.sentence)
+            return
+        if event.end_state == EndState.NOWHERE.value:
+            self._has_left(item, "", event.sentence)  # it ended on the way: nothing of it keeps the host
             return
         if event.outcome in (StepOutcome.CANCELLED, StepOutcome.UNKNOWN) or not self.record.intent.hosts:
             self._is_stuck(item, event.sentence)
@@ -242,9 +257,27 @@ class DrainRun:
                     f"{one.item.vm_name} was asked to shut down and still runs on {one.item.source}. Shut it down from "
                     "inside, or choose to switch it off.",
                 )
+        self._notice_unproven(snapshot)
         for stuck in stuck_that_left(self.record, snapshot):
             left = tuple(one for one in self.record.stuck if one.vm_uuid != stuck.vm_uuid)
             self._say(f"{stuck.vm_name} is not on {stuck.host} any more.", stuck=left)
+
+    def _notice_unproven(self, snapshot: ClusterSnapshot) -> None:
+        """VMs that are gone from their host while their destination does not answer: not waited for."""
+        moves = [
+            (uuid, one.item.source, one.item.destination or "") for uuid, one in self._under_way.items() if one.plan_id
+        ]
+        for uuid, destination in self._silent.left(moves, snapshot, datetime.now(UTC)):
+            one = self._under_way.pop(uuid)
+            item = one.item
+            self._unproven.add(one.plan_id)
+            self._has_left(
+                item,
+                destination,
+                f"{item.vm_name} left {item.source} for {destination}, which does not answer since: whether it runs "
+                f"there is not known. {destination} is asked as soon as it is back; start {item.vm_name} nowhere else "
+                "before that.",
+            )
 
     def _is_finished(self, snapshot: ClusterSnapshot) -> bool:
         """Whether every host is empty and was seen so; then they are in maintenance."""
@@ -272,7 +305,10 @@ class DrainRun:
             return True
         if not self.record.intent.hosts:
             return False  # room is made as confirmed or not at all
-        known = {item.vm_uuid for item in plan.items} | {one.vm_uuid for one in self.record.stuck}
+        # those on their way are not in a plan that was made meanwhile
+        known = (
+            {item.vm_uuid for item in plan.items} | {one.vm_uuid for one in self.record.stuck} | set(self._under_way)
+        )
         for item in self._waiting(plan):
             host = snapshot.hosts.get(item.destination or "")
             if host is None or not host.is_candidate:
@@ -307,59 +343,23 @@ class DrainRun:
             return
         with self._lock:
             self._plan = plan
+        self._planned_at = datetime.now(UTC)
         moves = ", ".join(f"{item.vm_name} to {item.destination}" for item in plan.moves)
         self._say(f"Planned again: {moves}." if moves else "Planned again: nothing more can be moved.")
 
     # doing
 
-    def _cancel_incoming(self, snapshot: ClusterSnapshot) -> bool:
-        """Migrations to hosts that are being emptied, this console's or anybody's: cancelled; whether there are any."""
-        hosts = set(self.record.intent.hosts)
-        own = [status for status in self._with.executor.running() if status.step.destination in hosts]
-        for status in own:
-            if self._is_first(status.plan_id):
-                self._say(f"{status.step.vm_name} was on its way to {status.step.destination}: cancelled.")
-                self._with.executor.cancel(status.plan_id, status.index)
-        mine = {status.step.vm_uuid for status in self._with.executor.running()}
-        for vm in arriving(hosts, snapshot):
-            if vm.uuid not in mine and vm.host is not None and self._is_first(vm.uuid):
-                self._say(f"{vm.name} was on its way here by somebody else's doing: {vm.host} is asked to cancel it.")
-                self._abort(vm.host, vm.uuid)
-        return bool(own)
-
-    def _is_first(self, key: str) -> bool:
-        is_first = key not in self._cancelled
-        self._cancelled.add(key)
-        return is_first
-
-    def _abort(self, source: str, vm_uuid: str) -> None:
-        try:
-            self._with.pool.call(source, lambda host: host.abort_job(vm_uuid), deadline_s=self._with.call_s)
-        except HpconsoleError as error:
-            self._say(f"It could not be cancelled: {error.sentence}")
-
     def _begin_what_may(self, snapshot: ClusterSnapshot) -> None:
         plan = self._plan
         if plan is None:
             return
-        busy: dict[str, int] = {}
-        outgoing = at_once(self._with.executor).outgoing
-        for one in self._under_way.values():
-            busy[one.item.source] = busy.get(one.item.source, 0) + 1
-        asides_left = [
-            i.wave for i in plan.moves if i.is_other and i.vm_uuid not in {d.vm_uuid for d in self.record.done}
-        ]
-        for item in self._waiting(plan):
-            if busy.get(item.source, 0) >= outgoing:
-                continue
-            if any(wave < item.wave for wave in asides_left):
-                continue  # room is not made yet
+        sources = [one.item.source for one in self._under_way.values()]
+        for item in next_moves(plan, self._waiting(plan), self.record, sources, at_once(self._with.executor).outgoing):
             vm = snapshot.vms.get(item.vm_uuid)
             if vm is None or vm.host != item.source or not vm.state.is_active:
                 self._is_stuck(item, f"{item.vm_name} does not run on {item.source} any more.")
-                continue
-            busy[item.source] = busy.get(item.source, 0) + 1
-            self._submit(item, plan)
+            else:
+                self._submit(item, plan)
 
     def _submit(self, item: DrainItem, plan: DrainPlan) -> None:
         ignores = plan.intent.options.ignores_vm_affinity
@@ -383,6 +383,11 @@ class DrainRun:
         if plan is None or self._waiting(plan) or any(vm.is_migrating for vm in remaining(self.record, snapshot)):
             return
         record = self.record
+        if any(item.action is DrainAction.NO_HOST for item in plan.open_items) and self._planned_at <= self._moved_at:
+            # who found no place while others were on their way may find one now; a host that failed may be back
+            if is_seen_since(self._moved_at, record, snapshot):
+                self._plan_again(snapshot)
+            return
         open_items = [item for item in plan.open_items if item.vm_uuid not in {one.vm_uuid for one in record.stuck}]
         done = {one.vm_uuid for one in record.done}
         stuck = {one.vm_uuid for one in record.stuck}

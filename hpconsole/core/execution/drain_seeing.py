@@ -5,6 +5,7 @@ Polls may lag behind what was just done, so a VM that has left counts as gone un
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -12,7 +13,7 @@ from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, StuckVm
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
-from hpconsole.core.planning.drain import DrainAction, DrainPlan
+from hpconsole.core.planning.drain import DrainAction, DrainItem, DrainPlan
 
 _MARGIN = timedelta(seconds=3)  # a poll that began before a VM left may end after it
 
@@ -37,6 +38,15 @@ def unseen_departures(record: DrainRecord, snapshot: ClusterSnapshot) -> list[st
         and vm.host == gone.source
         and gone.source in snapshot.hosts
         and _has_just_left(gone, gone.source, snapshot)
+    ]
+
+
+def just_left(record: DrainRecord, snapshot: ClusterSnapshot) -> list[str]:
+    """The VMs that have left, where no poll of their old host well after that is known yet."""
+    return [
+        gone.vm_uuid
+        for gone in record.done
+        if gone.source in snapshot.hosts and _has_just_left(gone, gone.source, snapshot)
     ]
 
 
@@ -73,6 +83,13 @@ def are_empty(record: DrainRecord, snapshot: ClusterSnapshot) -> bool:
     return bool(hosts) and all(
         host is not None and host.link.state is LinkState.CONNECTED and not snapshot.vms_on(host.name) for host in hosts
     )
+
+
+def is_seen_since(moment: datetime, record: DrainRecord, snapshot: ClusterSnapshot) -> bool:
+    """Whether every host that answers and can have to do with the drain was polled after this moment."""
+    hosts = [h for h in snapshot.hosts.values() if h.link.state is LinkState.CONNECTED]
+    concerned = [h for h in hosts if h.is_candidate or h.name in record.intent.hosts]
+    return all(h.usage.at is not None and h.usage.at > moment for h in concerned)
 
 
 def stuck_that_left(record: DrainRecord, snapshot: ClusterSnapshot) -> list[StuckVm]:
@@ -124,3 +141,23 @@ def _silent(record: DrainRecord, snapshot: ClusterSnapshot) -> tuple[tuple[Stuck
         "none does; until then nothing is placed on it."
     )
     return (), sentence
+
+
+def next_moves(
+    plan: DrainPlan, waiting: Iterable[DrainItem], record: DrainRecord, busy: Iterable[str], outgoing: int
+) -> list[DrainItem]:
+    """Which of the waiting moves may begin now: so many leave a host at a time, and those that make room go first.
+
+    Args:
+        busy: The source of each move that is under way.
+        outgoing: How many may leave one host at the same time.
+    """
+    leaving = Counter(busy)
+    done = {one.vm_uuid for one in record.done}
+    asides_left = [item.wave for item in plan.moves if item.is_other and item.vm_uuid not in done]
+    chosen: list[DrainItem] = []
+    for item in waiting:
+        if leaving[item.source] < outgoing and not any(wave < item.wave for wave in asides_left):
+            leaving[item.source] += 1
+            chosen.append(item)
+    return chosen

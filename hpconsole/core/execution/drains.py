@@ -61,32 +61,18 @@ class Drains:
         self._documents = documents
         self._console = console or this_console()
         self._lock = threading.RLock()
+        self._recovering = threading.Lock()  # so that nobody takes over the same drain twice
         self._runs: dict[str, DrainRun] = {}
         self._others: dict[str, DrainRecord] = {}  # over, or another console's
         self._was_told = False
 
     def recover(self) -> None:
-        """Take over the drains of consoles that ended: they are paused, and go on when somebody says so."""
-        if self._documents is None:
-            return
-        try:
-            bodies = self._documents.all(KIND)
-        except StorageError as error:
-            _log.warning("drains cannot be read: %s", error.detail or error.sentence)
-            return
-        for body in bodies.values():
-            record = record_from_json(body)
-            if record is None or record.drain_id in self._runs:
-                continue
-            if record.state.is_over or record.console.is_running:
-                with self._lock:
-                    self._others[record.drain_id] = record
-                continue
-            taken = record.owned_by(self._console)
-            if record.state is DrainState.RUNNING:
-                sentence = "The console ended in the middle of it. Paused; resume to go on."
-                taken = taken.with_line(sentence, state=DrainState.PAUSED)
-            self._run(taken, None)
+        """Take over the drains of consoles that ended: they are paused, and go on when somebody says so.
+
+        May be called again at any time, for those of consoles that have ended since. Reads a disk.
+        """
+        with self._recovering:
+            self._recover()
 
     def start(self, plan: DrainPlan) -> DrainRecord:
         """Run a confirmed plan; its hosts are "preparing for maintenance" from now on.
@@ -173,6 +159,31 @@ class Drains:
         for run in runs:
             run.close(timeout_s)
 
+    def _recover(self) -> None:
+        if self._documents is None:
+            return
+        try:
+            bodies = self._documents.all(KIND)
+        except StorageError as error:
+            _log.warning("drains cannot be read: %s", error.detail or error.sentence)
+            return
+        for body in bodies.values():
+            record = record_from_json(body)
+            if record is None or record.drain_id in self._runs:
+                continue
+            if record.state.is_over or record.console.is_running:
+                with self._lock:
+                    self._others[record.drain_id] = record
+                continue
+            taken = record.owned_by(self._console)
+            if record.state is DrainState.RUNNING:
+                sentence = "The console ended in the middle of it. Paused; resume to go on."
+                taken = taken.with_line(sentence, state=DrainState.PAUSED)
+            with self._lock:
+                self._others.pop(taken.drain_id, None)
+            self._run(taken, None)
+            self._tell(taken)
+
     def _mine(self, drain_id: str) -> DrainRun:
         run = self._runs.get(drain_id)
         if run is None:
@@ -194,5 +205,8 @@ class Drains:
             if not self._was_told:
                 self._was_told = True
                 _log.warning("a drain cannot be kept: %s", error.detail or error.sentence)
+        self._tell(record)
+
+    def _tell(self, record: DrainRecord) -> None:
         event = DrainChanged(datetime.now(UTC), record.drain_id, record.state.value, record.sentence)
         self._with.store.report(event)

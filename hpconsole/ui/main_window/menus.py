@@ -13,7 +13,17 @@ from hpconsole.ui.actions import Actions
 from hpconsole.ui.theme import Theme, ThemeChoice
 
 _THEMES = ((ThemeChoice.SYSTEM, "As the &System"), (ThemeChoice.LIGHT, "&Light"), (ThemeChoice.DARK, "&Dark"))
-HOST_MENU = ("show_vms_of_host", "numa_host", "", "maintenance", "activate", "", "refresh", "remove_host")
+HOST_MENU = (
+    "show_vms_of_host",
+    "numa_host",
+    "",
+    "maintenance",
+    "activate",
+    "return_home",
+    "",
+    "refresh",
+    "remove_host",
+)
 VM_MENU = (
     *("migrate", "cancel_migration", "", "new_vm", "edit_vm", "numa_vm", ""),
     *("start_vm", "shut_down", "force_off", "", "make_template", "", "history"),

@@ -120,7 +120,15 @@ class MainWindow(QObject):
         self.policies = PolicyActions(parts)
         self.affinity = AffinityActions(parts)
         self.availability = AvailabilityActions(parts)
-        self._topics = (self.migrations, self.machines, self.templates, self.maintenance, self.policies, self.affinity, self.availability)
+        self._topics = (
+            self.migrations,
+            self.machines,
+            self.templates,
+            self.maintenance,
+            self.policies,
+            self.affinity,
+            self.availability,
+        )
 
     def _slot(self, action: str) -> Callable[..., None]:
         """What an action does: a method `on_<action>` of the window, or of one of its topics."""
@@ -168,6 +176,7 @@ class MainWindow(QObject):
         self.search.left_downwards.connect(self.vms.focus_first)
         self.hosts.selection.changed.connect(self._on_selection)
         self.vms.selection.changed.connect(self._on_selection)
+        self.maintenance.offered.connect(self.notices.add)
         menus.attach_context_menu(self.hosts.view, self.actions_, menus.HOST_MENU, self)
         menus.attach_context_menu(self.vms.view, self.actions_, menus.VM_MENU, self)
 
@@ -233,6 +242,7 @@ class MainWindow(QObject):
         else:
             self.docks.hear(event)
             self.migrations.hear(event)
+            self.maintenance.hear(event)
         if isinstance(event, PlanSubmitted):
             self.actions_["show_tasks"].setChecked(True)
             self.docks.show_tasks()

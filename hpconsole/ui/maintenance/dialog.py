@@ -37,10 +37,10 @@ from hpconsole.core.store import Store
 from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background, EventBridge
 from hpconsole.ui.maintenance import presenter
+from hpconsole.ui.maintenance.columns import COLUMNS
 from hpconsole.ui.maintenance.presenter import Edit, ItemRow
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
-from hpconsole.ui.widgets.columns import Align, Column
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.table_model import TableModel
@@ -50,22 +50,6 @@ from hpconsole.ui.widgets.views import set_view_theme, table_view
 if TYPE_CHECKING:
     from hpconsole.core.execution.drain_record import DrainRecord
     from hpconsole.core.execution.maintenance import Maintenance
-
-COLUMNS: tuple[Column[ItemRow], ...] = (
-    Column("#", lambda r: r.place, lambda r: str(r.place), align=Align.RIGHT, width=46, tone=lambda _: Tone.MUTED),
-    Column("VM", lambda r: fmt.natural(r.item.vm_name), lambda r: r.item.vm_name, width=150),
-    Column("From", lambda r: fmt.natural(r.item.source), lambda r: r.item.source, width=80),
-    Column("What happens", lambda r: r.action[0], lambda r: r.action[0], tone=lambda r: r.action[1], width=122,
-           is_toned_when_selected=True),
-    Column("To", lambda r: fmt.natural(r.destination), lambda r: r.destination, width=100),
-    Column("Wave", lambda r: r.item.wave or None, lambda r: str(r.item.wave or ""), align=Align.RIGHT, width=62,
-           tooltip=lambda _: "VMs of one wave may move at the same time"),
-    Column("Performance", lambda r: r.performance[0], lambda r: r.performance[0],
-           tone=lambda r: r.performance[1], width=126, is_toned_when_selected=True),
-    Column("Takes about", lambda r: r.took, lambda r: r.took, width=186),
-    Column("Now", lambda r: r.state, lambda r: r.state, tone=lambda r: r.state_tone, width=120,
-           is_toned_when_selected=True),
-)  # fmt: skip
 
 
 class MaintenanceDialog(QDialog):
@@ -97,7 +81,8 @@ class MaintenanceDialog(QDialog):
         self._maintenance = maintenance
         self._destinations = destinations
         self._background = Background(self)
-        self._record: DrainRecord | None = maintenance.of_host(hosts[0]) if hosts else None
+        known = (maintenance.of_host(host) for host in hosts)
+        self._record: DrainRecord | None = next((record for record in known if record is not None), None)
         self._intent = self._record.intent if self._record is not None else DrainIntent(hosts)
         self._plan: DrainPlan | None = None
         self._asked = 0
@@ -109,6 +94,11 @@ class MaintenanceDialog(QDialog):
         self._show_state()
 
     # What others say
+
+    @property
+    def drain_id(self) -> str:
+        """The drain it shows; empty before one has begun."""
+        return self._record.drain_id if self._record is not None else ""
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""

@@ -1,0 +1,215 @@
+"""*Return VMs Home*: says which VM goes back where and with which pins, then hands the plan over. Not modal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from hpconsole.core.errors import HpconsoleError
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.planning.plan import Plan
+from hpconsole.ui.bridge import Background
+from hpconsole.ui.return_home import presenter
+from hpconsole.ui.theme import Theme
+from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.cell import literal
+from hpconsole.ui.widgets.form_style import form_style
+from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.widgets.views import row_height
+
+_WIDTHS = (22, 12, 14, 34)  # in characters; the last column takes what is left
+_MOST_DAYS = 365
+
+
+class ReturnHomeDialog(QDialog):
+    """Emits `plan_accepted(Plan)` with the chosen VMs.
+
+    Args:
+        hosts: Only VMs that left these; none: all that are not where they began.
+        plan: Called on a worker thread with the hosts and how many days back; the plan and its snapshot.
+    """
+
+    plan_accepted = Signal(object)
+
+    def __init__(
+        self,
+        hosts: tuple[str, ...],
+        plan: Callable[[tuple[str, ...], int], tuple[Plan, ClusterSnapshot]],
+        theme: Theme,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("return_home_dialog")
+        self.setWindowTitle("Return VMs Home")
+        self.resize(820, 420)
+        self._hosts = hosts
+        self._make = plan
+        self._plan: Plan | None = None
+        self._background = Background(self)
+        self._asked = 0
+        self._build()
+        self.set_theme(theme)
+        self._ask()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take colours from this theme."""
+        self.setStyleSheet(form_style(theme))
+
+    def done(self, result: int) -> None:
+        self._background.close()
+        super().done(result)
+
+    def accept(self) -> None:
+        """Hand over the plan of the VMs that are checked, if there are any."""
+        chosen = self.chosen
+        if self._plan is not None and chosen:
+            self.plan_accepted.emit(presenter.only(self._plan, chosen))
+            super().accept()
+
+    @property
+    def chosen(self) -> frozenset[str]:
+        """The VMs that are checked, by UUID."""
+        items = (self._table.item(row, 0) for row in range(self._table.rowCount()))
+        checked = (item for item in items if item is not None and item.checkState() is Qt.CheckState.Checked)
+        return frozenset(item.data(Qt.ItemDataRole.UserRole) for item in checked)
+
+    # Building
+
+    def _build(self) -> None:
+        self._consequence = TextLabel("Planning…", name="return_home_consequence", wraps=True)
+        self._stays = TextLabel(name="return_home_stays", tone=Tone.WARNING, wraps=True)
+        self._stays.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._stays.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 12, 14, 12)
+        layout.setSpacing(8)
+        question = presenter.question(self._hosts)
+        layout.addWidget(TextLabel(question, name="return_home_question", is_bold=True, wraps=True))
+        layout.addWidget(self._consequence)
+        layout.addWidget(self._build_table(), 1)
+        layout.addWidget(self._stays)
+        layout.addLayout(self._build_buttons())
+
+    def _build_table(self) -> QWidget:
+        self._table = table = QTableWidget(0, len(presenter.TITLES))
+        table.setObjectName("return_home_table")
+        table.setAccessibleName("VMs that can go back")
+        table.setHorizontalHeaderLabels(list(presenter.TITLES))
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setAlternatingRowColors(True)
+        table.setShowGrid(False)
+        table.setWordWrap(False)
+        table.setTabKeyNavigation(False)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(row_height(table))
+        header = table.horizontalHeader()
+        header.setStretchLastSection(True)
+        header.setHighlightSections(False)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for column, width in enumerate(_WIDTHS):
+            header.resizeSection(column, self.fontMetrics().averageCharWidth() * width)
+        table.itemChanged.connect(self._show_choice)
+        return framed(table)
+
+    def _build_buttons(self) -> QHBoxLayout:
+        self._days = QSpinBox(minimum=1, maximum=_MOST_DAYS, value=7, suffix=" days")
+        self._days.setObjectName("return_home_days")
+        self._days.setToolTip("Moves that are older do not count: who has been away so long is at home there")
+        self._days.valueChanged.connect(self._ask)
+        label = QLabel("Moved in the &last")
+        label.setBuddy(self._days)
+        self._check = QPushButton("Re-&check")
+        self._check.setObjectName("return_home_check")
+        self._check.setToolTip("Plan again, as things are now")
+        self._check.setAutoDefault(False)
+        self._check.clicked.connect(self._ask)
+        self._accept = QPushButton(presenter.accept_text(None, ()))
+        self._accept.setObjectName("return_home_accept")
+        self._accept.setDefault(True)
+        self._accept.clicked.connect(self.accept)
+        close = QPushButton("Cancel")
+        close.setObjectName("return_home_close")
+        close.setToolTip("Leave all VMs where they are")
+        close.setAutoDefault(False)
+        close.clicked.connect(self.reject)
+        row = QHBoxLayout()
+        for left in (label, self._days, self._check):
+            row.addWidget(left)
+        row.addStretch(1)
+        row.addWidget(self._accept)
+        row.addWidget(close)
+        return row
+
+    # Planning and showing
+
+    def _ask(self) -> None:
+        """Plan on a worker thread; the newest answer counts."""
+        self._asked += 1
+        number, hosts, days = self._asked, self._hosts, self._days.value()
+        self._plan = None
+        self._consequence.setText("Planning…")
+        self._show_buttons()
+
+        def done(answer: tuple[Plan, ClusterSnapshot]) -> None:
+            if number == self._asked:
+                self._on_plan(*answer)
+
+        def failed(error: HpconsoleError) -> None:
+            if number == self._asked:
+                self._consequence.setText(error.sentence)
+
+        self._background.run(lambda: self._make(hosts, days), done, failed)
+
+    def _on_plan(self, plan: Plan, snapshot: ClusterSnapshot) -> None:
+        self._plan = plan
+        was_left = self._unchecked()
+        with QSignalBlocker(self._table):
+            rows = presenter.rows(plan, snapshot)
+            self._table.setRowCount(len(rows))
+            for row, one in enumerate(rows):
+                for column, text in enumerate(one.cells):
+                    item = QTableWidgetItem(text)
+                    item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable)
+                    item.setToolTip(literal(one.sentence))
+                    if column == 0:
+                        is_left = one.vm_uuid in was_left
+                        item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
+                        item.setCheckState(Qt.CheckState.Unchecked if is_left else Qt.CheckState.Checked)
+                        item.setData(Qt.ItemDataRole.UserRole, one.vm_uuid)
+                    self._table.setItem(row, column, item)
+        self._stays.setText(presenter.stays(plan))
+        self._stays.setVisible(bool(plan.warnings))
+        self._show_choice()
+
+    def _unchecked(self) -> frozenset[str]:
+        items = (self._table.item(row, 0) for row in range(self._table.rowCount()))
+        left = (item for item in items if item is not None and item.checkState() is Qt.CheckState.Unchecked)
+        return frozenset(item.data(Qt.ItemDataRole.UserRole) for item in left)
+
+    def _show_choice(self) -> None:
+        if self._plan is not None:
+            self._consequence.setText(presenter.consequence(self._plan, self.chosen))
+        self._show_buttons()
+
+    def _show_buttons(self) -> None:
+        chosen = self.chosen if self._plan is not None else frozenset()
+        self._accept.setText(presenter.accept_text(self._plan, chosen))
+        self._accept.setEnabled(bool(chosen))
+        tip = "Migrate the checked VMs, while they run" if chosen else "No VM that can go back is checked"
+        self._accept.setToolTip(tip)
