@@ -40,6 +40,7 @@ __all__ = [
     "version",
 ]
 STALE_AFTER_S = 5.0  # the poll is every second: five missed rounds are worth a word
+NOW_S = 2.0  # data of the last poll is up to a second old, or a little more: what flickers says nothing
 
 _DIGITS = re.compile(r"\d+")
 
@@ -62,7 +63,7 @@ def age(answered_at: datetime | None, now: datetime) -> str:
         return "no data yet"
     if old_s > STALE_AFTER_S:
         return f"stale {seconds(old_s)}"
-    return "now" if old_s < 1 else f"{int(old_s)} s ago"
+    return "now" if old_s < NOW_S else f"{int(old_s)} s ago"
 
 
 def version(number_: int | None) -> str:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from hpconsole.ui import format as fmt
+from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.cell import SHARE_ROLE
 from hpconsole.ui.widgets.columns import Align, Column
@@ -267,3 +268,24 @@ def test_a_poll_draws_what_changed_and_is_in_sight(qtbot: QtBot, first: int) -> 
     assert drawn.left() >= view.columnViewportPosition(2), "a column that did not change was drawn"
     assert drawn.top() == max(0, view.rowViewportPosition(first))
     assert drawn.bottom() == view.viewport().rect().bottom()
+
+
+def test_a_poll_draws_only_the_cells_that_look_new(qtbot: QtBot) -> None:
+    rows = [Row((f"vm-{i:03}", i), 10.0) for i in range(500)]
+    model = a_model(rows)
+    view = table_view(model, "t", "t")
+    qtbot.addWidget(view)
+    view.resize(600, 300)
+    view.show()
+    qtbot.waitExposed(view)
+    qtbot.wait(50)
+    painted = _Painted(view.viewport())
+    little = [row._replace(load=10.2) for row in rows]
+    model.set_rows([row._replace(load=50.0) if i == 3 else row for i, row in enumerate(little)])
+    qtbot.wait(50)
+    drawn = painted.region.boundingRect()
+    assert (drawn.top(), drawn.height()) == (view.rowViewportPosition(3), view.rowHeight(3)), "10.2 % is shown as 10 %"
+    painted.region = QRegion()
+    model.set_theme(LIGHT)
+    qtbot.wait(50)
+    assert painted.region.boundingRect() == view.viewport().rect(), "a theme changes what does not change its values"

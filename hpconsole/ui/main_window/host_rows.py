@@ -230,7 +230,7 @@ def _age_text(row: HostRow) -> str:
         return "no data yet"
     if row.age_s > fmt.STALE_AFTER_S:
         return f"stale {fmt.seconds(row.age_s)}"
-    return "now" if row.age_s < 1 else f"{row.age_s} s ago"
+    return "now" if row.age_s < fmt.NOW_S else f"{row.age_s} s ago"
 
 
 def _number_tone(row: HostRow) -> Tone:

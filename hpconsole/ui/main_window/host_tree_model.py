@@ -77,6 +77,10 @@ class HostTreeModel(QAbstractItemModel):
         """Where a host is shown; None where it is not."""
         return self._arrangement.positions.get(key)
 
+    def looks_new(self, position: int, column: int) -> bool:
+        """Whether this cell of a top-level row has to be drawn, while views are told of changes."""
+        return self._rearranger.looks_new(position, column)
+
     @property
     def row_total(self) -> int:
         """How many hosts there are, hidden ones included."""
@@ -94,9 +98,11 @@ class HostTreeModel(QAbstractItemModel):
         return self.createIndex(row, column, self._numbers[self.key_at(parent.row())])
 
     def parent(self, index: Index = _NOWHERE) -> QModelIndex:  # type: ignore[override]  # QObject.parent() is another
-        number = index.internalId() if index.isValid() else 0
-        position = self.position_of(self._names[number]) if number else None
-        return QModelIndex() if position is None else self.createIndex(position, 0, 0)
+        number = index.internalId()
+        if not number:  # a host, or nothing; asked ten times for every cell that is drawn
+            return _NOWHERE
+        position = self.position_of(self._names[number])
+        return _NOWHERE if position is None else self.createIndex(position, 0, 0)
 
     def rowCount(self, parent: Index = _NOWHERE) -> int:
         if not parent.isValid():

@@ -93,11 +93,10 @@ class KeyedSelection(QObject):
 
     def _restore(self) -> None:
         if self._wanted and (missing := self._wanted.difference(self.keys)):
+            positions = (self._model.position_of(key) for key in missing)
             selection = QItemSelection()
-            for key in missing:
-                position = self._model.position_of(key)
-                if position is not None:
-                    selection.select(self._model.index(position, 0), self._model.index(position, 0))
+            for first, last in _spans(sorted(position for position in positions if position is not None)):
+                selection.select(self._model.index(first, 0), self._model.index(last, 0))
             flags = QItemSelectionModel.SelectionFlag
             self._view.selectionModel().select(selection, flags.Select | flags.Rows)
         if self._current is not None and not self._view.currentIndex().isValid():
@@ -120,3 +119,18 @@ class KeyedSelection(QObject):
         if keys != self._last:
             self._last = keys
             self.changed.emit()
+
+
+def _spans(positions: Sequence[int]) -> list[tuple[int, int]]:
+    """Ascending positions as (first, last) of each unbroken span: Qt looks at every span for each cell it draws.
+
+    >>> _spans([1, 2, 3, 7])
+    [(1, 3), (7, 7)]
+    """
+    spans: list[tuple[int, int]] = []
+    for position in positions:
+        if spans and spans[-1][1] == position - 1:
+            spans[-1] = (spans[-1][0], position)
+        else:
+            spans.append((position, position))
+    return spans

@@ -43,6 +43,7 @@ class Rearranger(Generic[Row]):
         self._facts = facts
         live = [i for i, column in enumerate(columns) if column.is_live]
         self._live = (live[0], live[-1]) if live else None
+        self._reported: tuple[Arrangement[Row], Arrangement[Row]] | None = None  # while views are told of changes
 
     def move(self, old: Arrangement[Row], new: Arrangement[Row]) -> bool:
         """Show `new` instead of `old`; returns whether it took a reset."""
@@ -117,7 +118,21 @@ class Rearranger(Generic[Row]):
             return
         first, last = self._live if is_live_only and self._live else (0, len(self._columns) - 1)
         model = self._model
+        self._reported = old, new
         model.dataChanged.emit(model.index(positions[0], first), model.index(positions[-1], last))
+        self._reported = None
+
+    def looks_new(self, position: int, column: int) -> bool:
+        """Whether a cell looks otherwise than before the change that views are being told of; True at other times.
+
+        For the few cells in sight: most values that a poll changes are drawn as before, since they are rounded.
+        """
+        if self._reported is None:
+            return True
+        old, new = self._reported
+        i = new.shown[position]
+        before = old.rows[i] if old.keys == new.keys else old.by_key.get(new.keys[i])
+        return before is None or look(self._columns[column], before) != look(self._columns[column], new.rows[i])
 
     def _compare(self, old: Arrangement[Row], new: Arrangement[Row]) -> tuple[set[int], bool]:
         """Which of the new rows differ from the old of the same key, and whether only in what is live."""
@@ -137,6 +152,17 @@ class Rearranger(Generic[Row]):
                 fact, now = facts(before), facts(after)
                 is_live_only = fact is now or fact == now
         return changed, is_live_only
+
+
+def look(column: Column[Row], row: Row) -> tuple[object, ...]:
+    """What of a cell is drawn: two cells of equal looks need not be drawn twice. Bars are drawn to the hundredth."""
+    share = column.share(row) if column.share is not None else None
+    return (
+        column.text(row),
+        column.tone(row) if column.tone is not None else None,
+        column.icon(row) if column.icon is not None else None,
+        None if share is None else round(share * 100),
+    )
 
 
 def _places(old: Arrangement[Row], new: Arrangement[Row], positions: Sequence[int]) -> list[int]:

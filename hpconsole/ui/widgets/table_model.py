@@ -79,6 +79,10 @@ class TableModel(QAbstractTableModel, Generic[Row]):
         """The rows that are shown, in order."""
         return (self._arrangement.rows[i] for i in self._arrangement.shown)
 
+    def looks_new(self, position: int, column: int) -> bool:
+        """Whether this cell of a top-level row has to be drawn, while views are told of changes."""
+        return self._rearranger.looks_new(position, column)
+
     @property
     def row_total(self) -> int:
         """How many rows there are, hidden ones included."""
