@@ -22,7 +22,7 @@ from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.scheduler import cpu_load
 from hpconsole.core.scheduler.balancers import BY_NAME as BALANCERS
-from hpconsole.core.scheduler.balancers import Proposal, settled
+from hpconsole.core.scheduler.balancers import SAVING, Proposal, settled
 from hpconsole.core.scheduler.columns import Bools
 from hpconsole.core.scheduler.engine import Request, question_about, rank
 from hpconsole.core.scheduler.policies import Policy
@@ -170,7 +170,20 @@ def _why_nothing(question: Question, policy: Policy, search: _Search) -> tuple[s
         manual = [vm.name for vm in question.vms if vm.intent.migration_mode is not MigrationMode.AUTOMATIC]
         if manual:
             found.append(f"{len(manual)} VMs never move by themselves (manual or no migration): {_some(manual)}.")
+    if policy.balancer == SAVING.name:
+        found += _empty(question, quiet)
     return tuple(found)
+
+
+def _empty(question: Question, quiet: Bools) -> list[str]:
+    """Which hosts could be switched off, by hand: never all of those in service."""
+    columns = question.columns
+    is_empty = quiet & (columns.number("vm_count") == 0)
+    names = [columns.names[row] for row in np.flatnonzero(is_empty).tolist()]
+    if not names or len(names) >= int(columns.flag("is_candidate").sum()):
+        return []
+    some, it = (f"{names[0]} runs", "it") if len(names) == 1 else (f"{_some(names)} run", "they")
+    return [f"{some} no VM: put into maintenance, {it} may be switched off by hand to save power."]
 
 
 def _calm(question: Question, policy: Policy, quiet: Bools) -> str:

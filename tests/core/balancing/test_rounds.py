@@ -76,6 +76,15 @@ def test_a_policy_without_balancer_says_so() -> None:
     assert "does not balance" in run_round(cluster(some()), policy("none"), rests=NOBODY).why_nothing[-1]
 
 
+def test_power_saving_names_the_hosts_that_run_nothing_but_never_all() -> None:
+    snapshot = cluster(some(), busy("host-a", 50), busy("host-b", 5), busy("host-c", 5))
+    *_, why = run_round(snapshot, policy("power_saving"), rests=NOBODY).why_nothing
+    assert why.startswith("host-b, host-c run no VM")
+    assert not any("run no VM" in why for why in run_round(snapshot, policy("none"), rests=NOBODY).why_nothing)
+    one = cluster([a_vm("vm", host="host-a")], busy("host-a", 50))
+    assert not any("no VM:" in why for why in run_round(one, policy("power_saving"), rests=NOBODY).why_nothing)
+
+
 def test_what_gains_little_is_left_alone() -> None:
     report = run_round(cluster(some(), vm_pct=10), policy("evenly_distributed"), rests=NOBODY)
     assert report.recommendation is None
