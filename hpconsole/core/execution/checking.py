@@ -15,9 +15,11 @@ from hpconsole.core.execution.reaching import ReachProbe
 from hpconsole.core.execution.routes import routes
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import MigrationTransport
+from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions
+from hpconsole.core.planning.migration_threads import UNCHANGED, thread_places
 from hpconsole.core.planning.preflight_findings import Finding, Preflight, Severity, findings_of, in_order
 from hpconsole.core.scheduler.engine import Request, rank
 from hpconsole.core.scheduler.policies import Policy
@@ -62,7 +64,9 @@ class Checker:
         will_help = ""
         if destination in ranking.refused:
             refusals, will_help = ranking.refusals(destination), ranking.would_help(destination)
-        found = list(findings_of(vm, destination, snapshot, refusals, options, will_help=will_help))
+        place = ranking.placement(destination, vm_uuid) if destination in ranking.accepted else None
+        threads = thread_places(vm, place, snapshot) if isinstance(place, Placement) else UNCHANGED
+        found = list(findings_of(vm, destination, snapshot, refusals, options, will_help=will_help, threads=threads))
         if options.problem():
             found.append(Finding("options", Severity.ERROR, options.problem(), "Change the options."))
         if vm.host is not None and destination in snapshot.hosts and vm.host in self._pool.names():

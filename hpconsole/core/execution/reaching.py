@@ -16,6 +16,8 @@ from hpconsole.core.planning.preflight_findings import Finding, Severity
 
 _log = logging.getLogger(__name__)
 
+# ssh ended without a complaint of its own: seen of busy hosts, on which the migration itself then went through
+_SILENT_END = "End of file while reading data: :"
 _KNOWN_FOR_S = 60.0  # what was reached just now is not tried again for each VM
 
 
@@ -39,6 +41,13 @@ class ReachProbe:
             return Finding("address", Severity.WARNING, words, f"Check the network from {source} to {destination}.")
         if isinstance(answer, HpconsoleError):
             words = f"Whether {source} reaches {destination} could not be asked: {answer.sentence}"
+            return Finding("address", Severity.NOTE, words, "Check again.")
+        if _SILENT_END in answer:
+            words = (
+                f"{source} reached {destination} at {route.destination_uri}, but the connection ended before libvirt "
+                "answered, as it may on busy hosts. Whether the hosts do it by themselves shows when the migration "
+                "begins; else this console carries it."
+            )
             return Finding("address", Severity.NOTE, words, "Check again.")
         if answer:
             words = (

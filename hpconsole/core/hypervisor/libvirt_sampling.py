@@ -52,12 +52,14 @@ class Sampler:
     Args:
         host: For sentences and thread names.
         connection: The connection to use now.
-        on_stuck: Called once when the statistics hang: the connection should be replaced.
+        on_stuck: Called while the statistics hang, until the connection has been replaced.
     """
 
     def __init__(self, host: str, connection: Callable[[], Connection], on_stuck: Callable[[], None]) -> None:
         self._connection = connection
         self._on_stuck = on_stuck
+        self._host = host
+        self._hung: Connection | None = None  # the one that the statistics' call hangs in
         self._lane = Lane(f"hpc-lane-{host}-stats", subject=host)
         self._layout: _Layout | None = None
         self._unsupported: set[str] = set()
@@ -118,7 +120,13 @@ class Sampler:
                 return self._lane.call(lambda: self._rows(connection, _FULL), deadline_s=_STATS_DEADLINE_S)
             except HostUnreachable:
                 if self._lane.stuck_s is not None:
-                    self._on_stuck()
+                    self._hung = connection
+        if connection is self._hung and self._lane.stuck_s is not None:
+            self._on_stuck()
+            if self._connection() is self._hung:
+                # The host itself is gone. One more call on this connection would only hang, too, and libvirt 9.0 was
+                # seen to crash when several threads wait in one whose keep-alive runs out.
+                raise HostUnreachable(f"Host {self._host} does not answer.", subject=self._host)
         return self._rows(self._connection(), _QUICK)
 
     @staticmethod

@@ -15,6 +15,7 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import MigrationMode, Vm
 from hpconsole.core.planning.migration_checks import VmFacts, check_one
 from hpconsole.core.planning.migration_options import MigrationOptions
+from hpconsole.core.planning.migration_threads import UNCHANGED, ThreadPlaces
 from hpconsole.core.scheduler.units import Refusal
 
 _SAFE_CACHE = ("", "default", "none", "directsync")
@@ -74,6 +75,7 @@ def findings_of(
     options: MigrationOptions | None = None,
     *,
     will_help: str = "",
+    threads: ThreadPlaces = UNCHANGED,
 ) -> tuple[Finding, ...]:
     """Everything the snapshot knows against moving this VM there.
 
@@ -81,6 +83,7 @@ def findings_of(
         refusals: why the scheduler refuses the destination: CPU, memory, huge pages, networks, devices, machine type,
             TSC frequency, pinning, rules.
         will_help: what would make it accept, in a sentence.
+        threads: where its migration threads would run.
     """
     there = snapshot.hosts.get(destination)
     if there is None:
@@ -96,7 +99,7 @@ def findings_of(
     found += [*_of_disks(vm), *_of_devices(vm)]
     if source is not None:
         found += _of_versions(source, there)
-    found += _of_threads(vm, options or MigrationOptions())
+    found += _of_threads(vm, there, options or MigrationOptions(), threads)
     return in_order(found)
 
 
@@ -239,20 +242,17 @@ def _of_versions(source: Host, there: Host) -> list[Finding]:
     return found
 
 
-def _of_threads(vm: Vm, options: MigrationOptions) -> list[Finding]:
-    """Migration threads run where the emulator's threads may: beside pinned vCPUs, unless those are pinned away."""
-    if not vm.pinning.vcpus or vm.pinning.emulator is not None:
-        return []
-    is_parallel = options.parallel_connections is not None
-    words = "Its parallel connections run" if is_parallel else "Its migration thread runs"
-    return [
-        Finding(
-            "migration_threads",
-            Severity.WARNING if is_parallel else Severity.NOTE,
-            f"The vCPUs of {vm.name} are pinned, its emulator threads are not. {words} on the CPUs of guests, too.",
-            "Pin its emulator threads to CPUs that no pinned guest uses.",
-        )
-    ]
+def _of_threads(vm: Vm, there: Host, options: MigrationOptions, threads: ThreadPlaces) -> list[Finding]:
+    """Migration threads run where the emulator's may: kept off guests' CPUs meanwhile, unless there are no others."""
+    kind, source = "migration_threads", vm.host or ""
+    if threads.is_crowded:
+        is_parallel = options.parallel_connections is not None
+        words = "its parallel connections take" if is_parallel else "its migration thread takes"
+        severity = Severity.WARNING if is_parallel else Severity.NOTE
+        words = f"Guests own every CPU of {source}: {words} time from them while {vm.name} moves."
+        return [Finding(kind, severity, words, f"Leave a core of each node of {source} to the host.")]
+    sentence = threads.sentence(source, there.name)
+    return [Finding(kind, Severity.NOTE, sentence)] if sentence else []
 
 
 def _version(number: int) -> str:

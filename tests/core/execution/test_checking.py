@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.clock_check import clock_findings
 from hpconsole.core.hypervisor.port import Hypervisor
+from hpconsole.core.hypervisor.simulated.guests import GuestModel
+from hpconsole.core.model.cpuset import CpuSet
+from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions
 from hpconsole.core.planning.preflight_findings import Finding, Severity
 from tests.builders import a_vm
 from tests.core.execution.conftest import ConsoleMaker
-from tests.core.execution.console import Console, a_cluster, a_guest, uuid_of
+from tests.core.execution.console import Console, a_cluster, a_guest, a_pinned_guest, uuid_of
 from tests.core.execution.test_advice import WEB, advice
 
 
@@ -65,6 +70,18 @@ class TestTheWay:
             never.set()
         assert "still tries" in found.sentence
 
+    def test_a_connection_that_ended_without_a_word_proves_nothing(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        asked = advice(one)
+
+        def ended(_uuid: str, _uri: str) -> str:
+            return "End of file while reading data: : Input/output error"
+
+        object.__setattr__(one.pool.hypervisor("a"), "why_no_way", ended)
+        (found,) = [finding for finding in asked.check(WEB, "b").findings if finding.kind == "address"]
+        assert found.severity is Severity.NOTE
+        assert "shows when the migration begins" in found.sentence
+
     def test_nothing_is_tried_where_something_forbids_it_anyway(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_guest()))
         found = advice(one).check(WEB, "a")
@@ -108,6 +125,31 @@ def test_clocks_are_compared_as_the_hosts_tell_them_now(
     found = clock_findings(a_vm(host="a"), "b", domain, here, there)
     assert [one.severity for one in found] == ([] if expected is None else [expected])
     assert all(one.remedy for one in found if one.severity is not Severity.NOTE)
+
+
+class TestMigrationThreads:
+    def found(
+        self, console: ConsoleMaker, *guests: GuestModel, options: MigrationOptions = DEFAULT_OPTIONS
+    ) -> list[Finding]:
+        asked = advice(console(a_cluster(*guests)))
+        checked = asked.check(uuid_of(guests[0].name), "c", options)
+        return [one for one in checked.findings if one.kind == "migration_threads"]
+
+    def test_where_they_are_kept_is_said_before(self, console: ConsoleMaker) -> None:
+        guest = replace(a_pinned_guest(), emulator_pin=CpuSet())
+        (found,) = self.found(console, guest)
+        assert found.severity is Severity.NOTE
+        assert "migration threads run on CPUs 0,3-8,11-31 of a" in found.sentence
+
+    def test_a_source_without_a_cpu_for_them_is_a_warning_where_they_are_many(self, console: ConsoleMaker) -> None:
+        halves = [tuple(CpuSet.of([cpu]) for cpu in range(first, first + 16)) for first in (0, 16)]
+        guests = [a_guest(f"big-{i}", vcpus=16, vcpu_pins=pins) for i, pins in enumerate(halves)]
+        (found,) = self.found(console, *guests, options=MigrationOptions(parallel_connections=4))
+        assert found.severity is Severity.WARNING
+        assert "Guests own every CPU of a: its parallel connections take time from them" in found.sentence
+
+    def test_an_emulator_that_is_pinned_away_is_no_finding(self, console: ConsoleMaker) -> None:
+        assert self.found(console, a_pinned_guest()) == []
 
 
 class TestUefi:
