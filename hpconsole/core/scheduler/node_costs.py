@@ -53,7 +53,13 @@ class NodeCosts:
     def floating(self, nodes: Sequence[NodeRoom], j: int) -> CoreCost:
         """What the floating vCPUs of need j cost on these nodes: sharing changes nothing for them."""
         need = self.prepared.demand.node_needs[j]
-        return float_cost(nodes, need, self.prepared.present.sets) if need.vcpus else NO_COST
+        if not need.vcpus:
+            return NO_COST
+        key = ("floating", j, *[node.cpus for node in nodes])
+        known = self.prepared.costs.get(key)
+        if known is None:
+            known = self.prepared.costs[key] = float_cost(nodes, need, self.prepared.present.sets)
+        return known
 
     def could_keep(self, node: NodeRoom, j: int) -> int:
         """At most so many vCPUs of need j stay if it goes to this node, whatever else that costs."""

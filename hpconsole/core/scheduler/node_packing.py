@@ -5,8 +5,10 @@ Node sets are tried in the documented order (fewest nodes, least distance); `set
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
+from operator import ge
 
 import numpy as np
 
@@ -37,8 +39,16 @@ class Packer:
         self.order = sorted(
             range(len(needs)), key=lambda j: (fits[j].bit_count(), *_bulk(needs[j]), costs.prepared.kinds[j])
         )
-        self.options = [list(self._options(j, fits[j], allowed[j])) for j in self.order]
+        # Alike needs with the same nodes to choose from share one list.
+        shared: dict[tuple[int, int, int], list[Option]] = {}
+        self.options: list[list[Option]] = []
+        for j in self.order:
+            key = (costs.prepared.kinds[j], fits[j], allowed[j])
+            if key not in shared:
+                shared[key] = list(self._options(j, fits[j], allowed[j]))
+            self.options.append(shared[key])
         self.capacities = [self._capacities(node) for node in ground.rooms]
+        self.resources = range(2 + len(self.sizes))
         self.wish_masks = [
             sum(1 << i for i, node in enumerate(ground.rooms) if costs.wish_masks[j] >> node.position & 1)
             for j in self.order
@@ -51,10 +61,11 @@ class Packer:
         """The nodes (a mask) of each seeker; None if they cannot be packed."""
         if not all(self.options):
             return None
-        self.banks = [
-            {option.nodes: self._banks_alone(place, option.nodes) for option in options}
-            for place, options in enumerate(self.options)
-        ]
+        alone: dict[int, dict[int, int]] = {}
+        for place, options in enumerate(self.options):
+            if id(options) not in alone:
+                alone[id(options)] = {option.nodes: self._banks_alone(place, option.nodes) for option in options}
+        self.banks = [alone[id(options)] for options in self.options]
         reach = {_union(option.nodes for option in options) for options in self.options}
         self.reach = reach
         # Nodes that must be in every set, and those that may be.
@@ -129,18 +140,26 @@ class Packer:
 
         Every resource as a sum; and for every need, so many needs that ask for at least as much of everything.
         """
-        least = [min(option.amounts for option in options) for options in self.options]
-        for resource in range(len(self.capacities[0])):
-            needed = sum(min(o.amounts[resource] * o.nodes.bit_count() for o in options) for options in self.options)
+        shared = {id(options): options for options in self.options}
+        count = Counter(map(id, self.options))
+        is_single = not any(option.nodes & option.nodes - 1 for options in shared.values() for option in options)
+        if is_single:  # then every option of a need asks for the same
+            amounts_of = {key: options[0].amounts for key, options in shared.items()}
+            totals = [sum(count[key] * own[r] for key, own in amounts_of.items()) for r in self.resources]
+        else:
+            totals = [
+                sum(count[key] * min(_in_all(option, r) for option in options) for key, options in shared.items())
+                for r in self.resources
+            ]
+        for resource, needed in enumerate(totals):
             if needed:
                 yield [capacity[resource] for capacity in self.capacities], needed
-        if any(option.nodes & option.nodes - 1 for options in self.options for option in options):
-            return
-        for amounts in set(least):
-            if any(amounts):
-                asked = [(r, amount) for r, amount in enumerate(amounts) if amount]
+        for amounts in set(amounts_of.values()) if is_single else ():
+            asked = [(r, amount) for r, amount in enumerate(amounts) if amount]
+            if asked:
                 offered = [min([capacity[r] // amount for r, amount in asked]) for capacity in self.capacities]
-                yield offered, sum(1 for own in least if all(a >= b for a, b in zip(own, amounts, strict=True)))
+                at_least = (key for key, own in amounts_of.items() if all(map(ge, own, amounts)))
+                yield offered, sum(count[key] for key in at_least)
 
     def _best_of(self, sets: Sets) -> list[int] | None:
         """The best packing in any of these equally near sets."""
@@ -209,6 +228,10 @@ class Packer:
 
     def _capacities(self, room: NodeRoom) -> tuple[int, ...]:
         return (room.capacity, room.free_kib, *(room.free_pages.get(size, 0) for size in self.sizes))
+
+
+def _in_all(option: Option, resource: int) -> int:
+    return option.amounts[resource] * option.nodes.bit_count()
 
 
 def _bulk(need: NodeNeed) -> tuple[int, int]:
