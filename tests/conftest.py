@@ -40,7 +40,7 @@ def no_leftover_threads() -> Iterator[None]:
     """Every thread a test starts must have ended soon after it."""
     before = set(threading.enumerate())
     yield
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + 20
 
     def left() -> list[threading.Thread]:
         return [t for t in threading.enumerate() if t not in before and not t.name.startswith(_PERMANENT)]

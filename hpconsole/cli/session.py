@@ -20,6 +20,9 @@ from hpconsole.core.model.vm import Vm
 # libvirt's other drivers (test, LXC ...) have no CPU statistics to wait for
 _TELL_THEIR_LOAD = ("QEMU", "Xen")
 
+# Opening the database and loading the program: long on a machine that is busy, and no host is waited for meanwhile.
+_START_S = 60.0
+
 
 def build_app(options: Options, *, watches: bool = False) -> App:
     """The app these options ask for, not yet started. `watches`: it looks after the cluster by itself (the window)."""
@@ -37,7 +40,7 @@ def session(options: Options) -> Iterator[App]:
     app = build_app(options)
     app.start()
     try:
-        if not app.wait_ready(options.timeout_s):
+        if not app.wait_ready(max(options.timeout_s, _START_S)):
             raise HpconsoleError("The console could not start in time; nothing was changed.")
         if not app.pool.names():
             raise UsageError("No hosts are configured: name some by --connect URI, or add them in the window.")

@@ -27,7 +27,8 @@ from tests.ui.gestures import child, click, click_row, press
 
 FROZEN_S = 12
 OLDEST_S = 3.0
-LONGEST_WORK_MS = 100.0
+# Drawing the first curves on a busy machine; an idle one is measured by tests.benchmarks.window_lateness.
+LONGEST_WORK_MS = 250.0
 # A call to the frozen daemon made on the window's thread would take longer than this.
 HUNG_MS = 2_000.0
 CELL_OF_VCPU = {0: 0, 1: 0, 2: 1, 3: 1}

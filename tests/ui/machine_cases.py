@@ -22,7 +22,7 @@ from hpconsole.ui.vm_editor.fields import Tab
 from hpconsole.ui.vm_editor.machines import HostMachines
 from hpconsole.ui.vm_editor.presenter import VmEditorPresenter
 
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 HOSTS = ("host-01", "host-02", "host-04", "host-05", "host-07", "host-10")
 GUESTS = frozenset(
     {"web-01", "trade-engine-1", "db-pg-01", "oracle-fin-1", "kafka-1", "trade-risk-1", "trade-engine-2"}

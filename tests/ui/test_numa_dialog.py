@@ -37,7 +37,7 @@ from hpconsole.ui.widgets.text_label import TextLabel
 from tests.builders import a_host, a_snapshot, a_topology, a_vm, virtual_nodes
 from tests.ui.gestures import child, click, press, type_text
 
-WAIT_MS = 15_000
+WAIT_MS = 30_000
 GIB = 1 << 20
 Opener = Callable[..., NumaDialog]
 

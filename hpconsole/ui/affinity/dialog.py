@@ -243,6 +243,7 @@ class AffinityDialog(QDialog):
         self._close.setText("Close")
         self._drafts.change(self._key, self._form.group(), self._kept())
         self._verdict = None
+        self._asked += 1  # what is being judged is out of date
         self._show_rows()
         self._show_state()
         self._judging.start()

@@ -36,7 +36,7 @@ SIX_CPUS = MachineShape(1, 1, 6, 1, gib_per_node=32)
 FOUR_NODES = MachineShape(2, 2, 4, 2, gib_per_node=8)
 QUIET = LoadCharacter(0.1, 0.1, 1, 0.05, resident_share=0.5)
 FAST = Timings(poll_s=0.02, call_s=1.0, settle_s=0.3, patience_s=1.0)
-WAIT_S = 20.0
+WAIT_S = 60.0
 _T = TypeVar("_T")
 
 
