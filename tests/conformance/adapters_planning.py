@@ -6,14 +6,22 @@ from typing import Any
 
 from hpconsole.core.errors import InvalidPinning
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.vm import CpuPinningPolicy, MigrationMode, NumaMode
-from hpconsole.core.planning import affinity_rules, migration_checks, migration_policy, numa_rules, virtual_numa
+from hpconsole.core.model.vm import CpuPinningPolicy, MigrationMode, NumaMode, VcpuTopology
+from hpconsole.core.planning import (
+    affinity_rules,
+    migration_checks,
+    migration_policy,
+    numa_rules,
+    vcpu_limits,
+    virtual_numa,
+)
 from hpconsole.core.planning.pinning_text import format_pinning, parse, validate
 from hpconsole.core.scheduler import exclusive_allocation as allocation
 from hpconsole.core.scheduler.grouping import most_demanding_first, pinning_demand
 from hpconsole.core.scheduler.needs import required_pages
 from hpconsole.core.scheduler.numa_assignment import find_assignment
 from hpconsole.core.scheduler.pending import NOTHING_PENDING
+from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT
 from hpconsole.core.scheduler.weights_pinning import wishes_of
 from tests.conformance.adapters_filters import Adapter
 from tests.conformance.expectations import Answer
@@ -191,6 +199,21 @@ def tuned_node(node: Any) -> dict[str, Any]:
     }
 
 
+def max_vcpus(case: Case) -> Answer:
+    """Cases without an architecture are about x86; only there CPU numbers are short, and not with q35."""
+    shape = VcpuTopology(
+        sockets=1, cores=max(1, case.get("cores_per_socket") or 1), threads=max(1, case.get("threads_per_core") or 1)
+    )
+    is_x86 = (case.get("architecture") or "x86").startswith("x86")
+    most = vcpu_limits.most_vcpus(
+        shape,
+        max_vcpus=case.get("max_vcpus") or 0,
+        max_sockets=case.get("max_sockets") or 0,
+        is_legacy_x86=is_x86 and "q35" not in (case.get("bios_type") or ""),
+    )
+    return {"max_vcpus": most}
+
+
 # Order, huge pages, migration
 
 
@@ -286,6 +309,11 @@ def affinity_group(case: Case) -> Answer:
     return _valid(check(draft, around))
 
 
+def policy_builder(_: Case) -> Answer:
+    """About the built-in policies: exactly one is what counts where nothing was chosen."""
+    return {"default_policy_count": sum(policy.name == DEFAULT for policy in BUILT_IN)}
+
+
 # Pending resources and CPU allocation
 
 
@@ -365,6 +393,8 @@ def exclusive_cpu_allocation(case: Case) -> Answer:
 
 
 UNITS: dict[str, Adapter] = {
+    "max_vcpus": max_vcpus,
+    "policy_builder": policy_builder,
     "cpu_pinning_validation": cpu_pinning_validation,
     "cpu_pinning_parse": cpu_pinning_parse,
     "find_numa_assignment": find_numa_assignment,

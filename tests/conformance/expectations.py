@@ -162,4 +162,6 @@ RULES: dict[str, Callable[[Any, Answer, Expected], bool]] = {
     "pending_cpus": _equal("pending_cpus"),
     "pending_memory_mb": _equal("pending_memory_mb"),
     "scheduled_host": _subset("scheduled_host"),
+    "max_vcpus": _equal("max_vcpus"),
+    "default_policy_count": _equal("default_policy_count"),
 }

@@ -17,8 +17,6 @@ ADAPTERS = {**adapters_filters.UNITS, **adapters_weights.UNITS, **adapters_plann
 UNSUPPORTED = {
     "hosted_engine_spares_filter": "a hosted engine is part of the reference system, not of libvirt hosts",
     "lease_ready_filter": "leases on storage domains are the reference system's own",
-    "policy_builder": "the reference's way of building its tables; the tables themselves are tested",
-    "max_vcpus": "limits of the reference's cluster levels; libvirt hosts tell their own",
 }
 
 

@@ -17,6 +17,7 @@ from hpconsole.core.machines.problem import Problem
 from hpconsole.core.machines.reading import read_draft
 from hpconsole.core.machines.surroundings import Surroundings, named
 from hpconsole.core.machines.writing import render
+from hpconsole.core.planning.vcpu_limits import LAST_APIC_ID, is_legacy_machine, most_vcpus
 
 __all__ = ["Problem", "Surroundings", "check", "first", "has_errors"]
 
@@ -130,6 +131,16 @@ def _vcpus(draft: VmDraft, around: Surroundings) -> Iterator[Problem]:
             )
     elif count > _MOST_VCPUS:
         yield Problem("topology", f"{count:,} vCPUs are too many: QEMU takes up to {_MOST_VCPUS}.")
+    if draft.arch in {"x86_64", "i686"} and is_legacy_machine(draft.machine):
+        shape, limit = draft.topology, LAST_APIC_ID + 1
+        most = most_vcpus(shape, max_vcpus=limit, max_sockets=limit, is_legacy_x86=True)
+        if count > most:
+            cores = shape.dies * shape.cores
+            yield Problem(
+                "topology",
+                f"Machine type {draft.machine[:60]} takes at most {most:,} vCPUs in sockets of {cores:,} cores with "
+                f"{shape.threads:,} threads each. Choose q35, or another shape.",
+            )
     if not 1 <= draft.vcpus_now <= count:
         yield Problem("vcpus_now", f"{draft.vcpus_now:,} vCPUs cannot be plugged in: 1 to {count:,}.")
 
