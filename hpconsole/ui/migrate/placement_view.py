@@ -29,6 +29,26 @@ class _Layout(NamedTuple):
     box_columns: int
 
 
+class _Boxes(NamedTuple):
+    """What of a host's NUMA nodes decides how large their boxes are."""
+
+    nodes: int
+    shapes: frozenset[tuple[int, int]]  # (cores, threads of each): few, for most nodes of a host are alike
+    header: float
+    title: float  # the widest, with its padding
+
+    def size(self, layout: _Layout) -> tuple[float, float]:
+        """Width and height of a box that holds any of them."""
+        width, height = self.title, 0.0
+        for cores, threads in self.shapes:
+            columns = min(layout.core_columns, max(1, cores))
+            rows = ceil(cores / columns)
+            core_height = threads * (layout.tile + _GAP) - _GAP
+            width = max(width, columns * (layout.tile + _CORE_GAP) - _CORE_GAP + 2 * _PADDING)
+            height = max(height, self.header + max(0, rows * (core_height + _CORE_GAP) - _CORE_GAP) + _PADDING)
+        return width, height
+
+
 class PlacementView(QWidget):
     """Shows one `HostPicture`."""
 
@@ -68,36 +88,34 @@ class PlacementView(QWidget):
     def _header(self) -> float:
         return self.fontMetrics().height() + 6.0
 
-    def _box_size(self, box: NodeBox, layout: _Layout) -> tuple[float, float]:
-        columns = min(layout.core_columns, max(1, len(box.cores)))
-        rows = ceil(len(box.cores) / columns) if box.cores else 0
-        threads = box.threads_per_core
-        width = columns * (layout.tile + _CORE_GAP) - _CORE_GAP + 2 * _PADDING
-        core_height = threads * (layout.tile + _GAP) - _GAP
-        height = self._header + max(0, rows * (core_height + _CORE_GAP) - _CORE_GAP) + _PADDING
-        title = QFontMetricsF(self.font()).horizontalAdvance(box.title) + 2 * _PADDING
-        return max(width, title), height
+    def _boxes(self, picture: HostPicture) -> _Boxes:
+        measure = QFontMetricsF(self.font()).horizontalAdvance
+        return _Boxes(
+            nodes=len(picture.nodes),
+            shapes=frozenset((len(box.cores), box.threads_per_core) for box in picture.nodes),
+            header=self._header,
+            title=max(measure(box.title) for box in picture.nodes) + 2 * _PADDING,
+        )
 
-    def _fits(self, picture: HostPicture, layout: _Layout) -> bool:
-        sizes = [self._box_size(box, layout) for box in picture.nodes]
-        rows = ceil(len(sizes) / layout.box_columns)
-        widest = max(width for width, _ in sizes)
-        tallest = max(height for _, height in sizes)
+    def _fits(self, boxes: _Boxes, layout: _Layout) -> bool:
+        widest, tallest = boxes.size(layout)
+        rows = ceil(boxes.nodes / layout.box_columns)
         width = layout.box_columns * (widest + _BOX_GAP) - _BOX_GAP
-        height = self._header + rows * (tallest + _BOX_GAP) - _BOX_GAP
+        height = boxes.header + rows * (tallest + _BOX_GAP) - _BOX_GAP
         return width <= self.width() - 1 and height <= self.height() - 1
 
     def _arrange(self) -> None:
         picture = self._picture
         if picture is None or not picture.nodes:
             return
+        boxes = self._boxes(picture)  # measured once: hundreds of layouts are tried
         most = max(len(box.cores) for box in picture.nodes)
         columns = sorted({c for c in (2, 4, 6, 8, 12, 16, 24, 32) if c <= max(2, most)}, key=lambda c: abs(c - 8))
         for tile in range(_LARGEST, _SMALLEST - 1, -1):
             for box_columns in range(len(picture.nodes), 0, -1):
                 for core_columns in columns:
                     layout = _Layout(tile, core_columns, box_columns)
-                    if self._fits(picture, layout):
+                    if self._fits(boxes, layout):
                         self._layout = layout
                         return
         self._layout = _Layout(_SMALLEST, 16, max(1, self.width() // 90))
@@ -119,9 +137,8 @@ class PlacementView(QWidget):
         caption = painter.fontMetrics().elidedText(picture.caption, Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(QRectF(0, 0, self.width(), self._header), _LEFT, caption)
         if picture.nodes:
-            sizes = [self._box_size(box, self._layout) for box in picture.nodes]
-            step_x = max(width for width, _ in sizes) + _BOX_GAP
-            step_y = max(height for _, height in sizes) + _BOX_GAP
+            widest, tallest = self._boxes(picture).size(self._layout)
+            step_x, step_y = widest + _BOX_GAP, tallest + _BOX_GAP
             for place, box in enumerate(picture.nodes):
                 row, column = divmod(place, self._layout.box_columns)
                 room = QRectF(column * step_x, self._header + row * step_y, step_x - _BOX_GAP, step_y - _BOX_GAP)

@@ -134,7 +134,6 @@ def _dress(
     view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
     header.setHighlightSections(False)
     header.setSectionsMovable(True)
-    header.setStretchLastSection(True)
     header.setSortIndicator(0, Qt.SortOrder.AscendingOrder)
     view.setSortingEnabled(True)
     scale = view.fontMetrics().height() / (_DESIGN_FONT_PX * 1.25)
@@ -144,6 +143,7 @@ def _dress(
             view.setItemDelegateForColumn(i, BarDelegate(column.widest, view))
         elif column.is_toned_when_selected:
             view.setItemDelegateForColumn(i, _TonedDelegate(row_height(view), view))
+    header.setStretchLastSection(True)  # last: it measures the last column again whenever another one is resized
 
 
 def set_view_theme(view: QTableView | QTreeView, theme: Theme) -> None:
