@@ -114,6 +114,7 @@ def test_nothing_is_reported_after_close(qtbot: QtBot) -> None:
     background.run(gate.wait, done.append)
     background.close()
     gate.set()
+    background.run(lambda: True, done.append)
     probe = Background()
     probed: list[int] = []
     probe.run(lambda: 1, probed.append)
@@ -130,7 +131,7 @@ def test_snapshots_come_calmly_once_asked_to(qtbot: QtBot) -> None:
     store.publish(a_snapshot(serial=1))
     qtbot.waitUntil(lambda: shown == [1])
     store.publish(a_snapshot(serial=2))
-    qtbot.waitUntil(lambda: shown == [1, 2], timeout=150)
+    qtbot.waitUntil(lambda: shown == [1, 2])
     bridge.calm_down(200)
     store.publish(a_snapshot(serial=3))
     qtbot.waitUntil(lambda: shown[-1] == 3)
