@@ -151,7 +151,7 @@ class Background(QObject):
         done: Callable[[_Result], None] | None = None,
         failed: Callable[[HpconsoleError], None] | None = None,
     ) -> None:
-        """Run `job` on a worker thread, then `done` or `failed` on this object's thread. Nothing is run after `close`."""
+        """Run `job` on a worker thread, then `done` or `failed` on this object's thread. Nothing after `close`."""
         if not self._is_open:  # a timer may still come in while its dialog goes
             return
 
