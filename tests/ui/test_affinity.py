@@ -283,3 +283,12 @@ def test_the_window_opens_the_editor_by_its_shortcut(qtbot: QtBot, window: MainW
     assert dialog._model.row_at(0).standing[0] == "broken by one and two"
     press(dialog, Qt.Key.Key_Escape)
     qtbot.waitUntil(lambda: not window.frame.findChildren(AffinityDialog), timeout=WAIT_MS)
+
+
+def test_an_answer_about_what_was_there_before_is_not_shown(demo: Shop) -> None:
+    dialog = opened(demo)
+    click(button(dialog, "new"))
+    dialog._judge()
+    type_text(child(dialog, QLineEdit, "affinity_name"), "x")
+    settle(demo, dialog)
+    assert not child(dialog, TextLabel, "affinity_problem_name").isVisible()

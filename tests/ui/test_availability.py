@@ -156,7 +156,7 @@ def test_the_proof_follows_the_cluster(demo: Shop) -> None:
     assert "would not come back" in child(dialog, TextLabel, "ha_summary").text()
     row = dialog._model.position_of(home)
     assert row is not None
-    assert "1 of 1 does not come back" in dialog._model.row_at(row).loss[0]
+    assert "lost: 1 of 1, for want of" in dialog._model.row_at(row).loss[0]
 
 
 def test_a_fence_device_is_described_tested_and_forgotten_and_its_password_is_never_kept(

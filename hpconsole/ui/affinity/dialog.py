@@ -37,14 +37,14 @@ _LOOK_MS = 2000  # the cluster is looked at not more often than this
 _JUDGE_MS = 80  # after the last key
 
 COLUMNS: tuple[Column[GroupRow], ...] = (
-    Column("Group", lambda r: fmt.natural(r.group.name), lambda r: r.name, width=150,
+    Column("Group", lambda r: fmt.natural(r.group.name), lambda r: r.name, width=140,
            tooltip=lambda r: r.group.description),
-    Column("VMs", lambda r: r.vm_rule, lambda r: r.vm_rule, width=104),
-    Column("Hosts", lambda r: r.host_rule, lambda r: r.host_rule, width=120),
-    Column("Priority", lambda r: r.group.priority, lambda r: f"{r.group.priority:g}", align=Align.RIGHT, width=66),
-    Column("Members", lambda r: len(r.state.members), lambda r: r.members, width=110),
-    Column("Now", lambda r: r.standing[0], lambda r: r.standing[0], tone=lambda r: r.standing[1], width=140,
+    Column("Now", lambda r: r.standing[0], lambda r: r.standing[0], tone=lambda r: r.standing[1], width=150,
            tooltip=lambda r: r.standing[0], is_toned_when_selected=True),
+    Column("VMs", lambda r: r.vm_rule, lambda r: r.vm_rule, width=100),
+    Column("Hosts", lambda r: r.host_rule, lambda r: r.host_rule, width=100),
+    Column("Members", lambda r: len(r.state.members), lambda r: r.members, width=110),
+    Column("Priority", lambda r: r.group.priority, lambda r: f"{r.group.priority:g}", align=Align.RIGHT, width=70),
 )  # fmt: skip
 
 
@@ -108,7 +108,7 @@ class AffinityDialog(QDialog):
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
-        self.setStyleSheet(form_style(theme))
+        self.setStyleSheet(form_style(theme).replace("QSpinBox", "QAbstractSpinBox"))  # the priority has decimals
         set_view_theme(self._view, theme)
         self._model.set_theme(theme)
         for part in (self._form, self._suggestions, self._labels):
@@ -155,20 +155,20 @@ class AffinityDialog(QDialog):
         self._form.edited.connect(self._on_edited)
         left = QWidget()
         left_layout = QVBoxLayout(left)
-        left_layout.setContentsMargins(0, 0, 0, 0)
+        left_layout.setContentsMargins(0, 8, 0, 0)
         left_layout.addWidget(self._summary)
         left_layout.addWidget(framed(self._view), 1)
         left_layout.addLayout(self._build_list_buttons())
         right = QWidget()
         right_layout = QVBoxLayout(right)
-        right_layout.setContentsMargins(6, 0, 0, 0)
+        right_layout.setContentsMargins(6, 8, 0, 0)
         right_layout.addWidget(self._form, 1)
         right_layout.addLayout(self._build_form_buttons())
         splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
         splitter.setHandleWidth(9)
         splitter.addWidget(left)
         splitter.addWidget(right)
-        splitter.setSizes([520, 690])
+        splitter.setSizes([600, 610])
         self._tabs = QTabWidget()
         self._tabs.setObjectName("affinity_tabs")
         self._tabs.setDocumentMode(True)
@@ -407,7 +407,7 @@ class AffinityDialog(QDialog):
         )
         text = "Tick the VMs and hosts, and choose what holds among them." if is_untouched else ""
         if verdict is not None and not is_untouched:
-            text = f"Cannot be saved: {verdict.problem}" if verdict.problem else verdict.consequence
+            text = "It cannot be saved like this: see above." if verdict.problem else verdict.consequence
         self._consequence.setText(text)
         self._consequence.set_tone(Tone.BAD if verdict is not None and verdict.problem and is_edited else Tone.MUTED)
 

@@ -47,12 +47,12 @@ class SuggestionRow:
 
 
 COLUMNS: tuple[Column[SuggestionRow], ...] = (
-    Column("VMs", lambda r: r.vms, lambda r: ", ".join(r.vms), width=320, tooltip=lambda r: ", ".join(r.vms)),
-    Column("Cannot share", lambda r: list(Scope).index(r.one.scope), lambda r: _SCOPES[r.one.scope], width=110),
+    Column("VMs", lambda r: r.vms, lambda r: ", ".join(r.vms), width=300, tooltip=lambda r: ", ".join(r.vms)),
+    Column("Cannot share", lambda r: list(Scope).index(r.one.scope), lambda r: _SCOPES[r.one.scope], width=140),
     Column("As a rule", lambda r: r.one.group.is_vm_rule_enforced,
-           lambda r: "apart, hard" if r.one.group.is_vm_rule_enforced else "apart, soft", width=90),
-    Column("Name", lambda r: fmt.natural(r.one.group.name), lambda r: r.one.group.name, width=210),
-    Column("", lambda r: r.state[0], lambda r: r.state[0], tone=lambda r: r.state[1], width=130,
+           lambda r: "apart, hard" if r.one.group.is_vm_rule_enforced else "apart, soft", width=120),
+    Column("Name", lambda r: fmt.natural(r.one.group.name), lambda r: r.one.group.name, width=280),
+    Column("State", lambda r: r.state[0], lambda r: r.state[0], tone=lambda r: r.state[1], width=130,
            is_toned_when_selected=True),
 )  # fmt: skip
 

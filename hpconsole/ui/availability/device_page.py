@@ -63,6 +63,7 @@ class DevicePage(QWidget):
         self._timeout = QSpinBox(minimum=1, maximum=600, suffix=" s")
         self._timeout.setObjectName("fence_timeout")
         self._timeout.setToolTip("How long the agent may take")
+        self._timeout.setMaximumWidth(self._timeout.fontMetrics().averageCharWidth() * 18)
         self._problem = TextLabel(name="fence_problem", wraps=True)
         self._problem.setMinimumHeight(2 * self._problem.fontMetrics().lineSpacing())
         self._test = _button("test", "&Test", "")
@@ -73,10 +74,12 @@ class DevicePage(QWidget):
         self._judge()
 
     def _build(self) -> None:
-        password = QHBoxLayout()
+        place = QHBoxLayout()
+        place.addWidget(self._password_at, 1)
+        place.addWidget(self._browse)
+        password = QVBoxLayout()
         password.addWidget(self._password_from)
-        password.addWidget(self._password_at, 1)
-        password.addWidget(self._browse)
+        password.addLayout(place)
         form = QFormLayout()
         form.setVerticalSpacing(6)
         for text, widget in (

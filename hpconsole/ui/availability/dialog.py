@@ -51,11 +51,11 @@ if TYPE_CHECKING:
 _LOOK_MS = 3000  # the proof is made anew not more often than this
 
 COLUMNS: tuple[Column[HostLine], ...] = (
-    Column("Host", lambda r: fmt.natural(r.host), lambda r: r.host, width=110),
-    Column("Health", lambda r: r.state[0], lambda r: r.state[0], tone=lambda r: r.state[1], width=120,
+    Column("Host", lambda r: fmt.natural(r.host), lambda r: r.host, width=90),
+    Column("Health", lambda r: r.state[0], lambda r: r.state[0], tone=lambda r: r.state[1], width=112,
            tooltip=lambda r: r.health.sentence, is_toned_when_selected=True),
     Column("If it failed now", lambda r: (r.loss[1].value, r.loss[0]), lambda r: r.loss[0], tone=lambda r: r.loss[1],
-           width=230, tooltip=lambda r: r.loss[0], is_toned_when_selected=True),
+           width=310, tooltip=lambda r: r.loss[0], is_toned_when_selected=True),
     Column("Fence device", lambda r: r.fencing[0], lambda r: r.fencing[0], tone=lambda r: r.fencing[1], width=110),
 )  # fmt: skip
 
@@ -154,13 +154,14 @@ class AvailabilityDialog(QDialog):
         self._device.tested.connect(self._on_device_tested)
         self._pages = QTabWidget()
         self._pages.setObjectName("ha_pages")
+        self._pages.setDocumentMode(True)
         self._pages.addTab(self._build_detail(), "If It &Failed Now")
         self._pages.addTab(self._device, "Fence &Device")
         splitter = QSplitter(Qt.Orientation.Horizontal, childrenCollapsible=False)
         splitter.setHandleWidth(9)
         splitter.addWidget(framed(self._table))
         splitter.addWidget(self._pages)
-        splitter.setSizes([600, 520])
+        splitter.setSizes([640, 490])
         hosts = QWidget()
         inside = QVBoxLayout(hosts)
         inside.setContentsMargins(0, 8, 0, 0)

@@ -88,8 +88,7 @@ class HostLine:
         if not lost:
             return ("its VM comes back" if back == 1 else f"all {back} come back"), Tone.GOOD
         wants = ", ".join(dict.fromkeys(one.resource for one in self.proof.unprotected))
-        verb = "does" if lost == 1 else "do"
-        return f"{lost} of {lost + back} {verb} not come back: {wants}", Tone.BAD
+        return f"lost: {lost} of {lost + back}, for want of {wants}", Tone.BAD
 
     @property
     def fencing(self) -> Line:

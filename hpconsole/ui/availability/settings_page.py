@@ -153,9 +153,8 @@ class SettingsPage(QWidget):
         warning = presenter.unknown_pools(settings, self._snapshot)
         if not warning and not settings.restarts_automatically:
             warning = "Without restarts, high availability protects nobody."
-        if is_edited or warning:
-            self._remark.setText(warning)
-            self._remark.set_tone(Tone.WARNING)
+        if is_edited or warning or not self._is_shown:
+            self.say(warning if self._is_shown else "", Tone.WARNING)
 
 
 def _form(*rows: tuple[str, QWidget]) -> QFormLayout:

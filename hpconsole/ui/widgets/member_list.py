@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QListView, QVBoxLayout, QWidget
 
@@ -16,6 +16,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.cell import literal
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.widgets.views import row_height
 
 _NOWHERE = QModelIndex()
 
@@ -39,6 +40,7 @@ class MemberModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._theme = LIGHT
+        self._size = QSize(40, 22)
         self._all: tuple[Entry, ...] = ()
         self._shown: list[Entry] = []
         self._chosen: dict[str, None] = {}  # in the order they were chosen
@@ -79,6 +81,10 @@ class MemberModel(QAbstractListModel):
         """Show only entries with all these words, and those that have a tick if nothing is sought."""
         self._words = tuple(text.casefold().split())
         self._show()
+
+    def set_height(self, height: int) -> None:
+        """How high a row is, in pixels."""
+        self._size = QSize(40, height)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
@@ -128,6 +134,8 @@ class MemberModel(QAbstractListModel):
         entry = self._shown[index.row()]
         if role == Qt.ItemDataRole.DisplayRole:
             return f"{entry.name}   {entry.hint}" if entry.hint else entry.name
+        if role == Qt.ItemDataRole.SizeHintRole:
+            return self._size
         if role == Qt.ItemDataRole.CheckStateRole:
             return Qt.CheckState.Checked if entry.key in self._chosen else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.ForegroundRole and entry.tone is not Tone.NORMAL:
@@ -165,6 +173,7 @@ class MemberList(QWidget):
         self.view = QListView()
         self.view.setObjectName(f"{name}_list")
         self.view.setAccessibleName(accessible_name)
+        self.model.set_height(row_height(self.view))
         self.view.setModel(self.model)
         self.view.setUniformItemSizes(True)
         self.view.setSelectionMode(QListView.SelectionMode.SingleSelection)

@@ -254,6 +254,23 @@ def test_two_copies_are_pointed_out_and_no_running_one_is_forgotten(site: Callab
     assert one.documents.get(CLAIM_KIND, BANK) is not None
 
 
+def test_a_vm_that_somebody_moved_back_to_its_old_host_keeps_its_definition_there(site: Callable[..., Site]) -> None:
+    one = site(host_01=[guest("bank")])
+    lose(one)
+    one.look()
+    (home,) = one.running("bank")
+    one.cluster.boot(A)
+    one.app.poller.refresh(A)
+    one.until(lambda: A in one.app.store.snapshot.vms[BANK].other_hosts)
+    one.app.pool.call(home, lambda at: at.force_off(BANK), deadline_s=5)
+    one.app.pool.call(home, lambda at: at.undefine(BANK), deadline_s=5)
+    one.app.pool.call(A, lambda at: at.start(BANK), deadline_s=5)
+    one.until(lambda: one.app.store.snapshot.vms[BANK].host == A and not one.app.store.snapshot.vms[BANK].other_hosts)
+    one.look()
+    records = one.app.pool.call(A, lambda at: at.sample().domains, deadline_s=5)
+    assert [(record.uuid, record.is_persistent) for record in records] == [(BANK, True)]
+
+
 def test_the_old_definition_stays_while_nobody_runs_the_vm(site: Callable[..., Site]) -> None:
     one = site(host_01=[guest("bank")])
     lose(one)
