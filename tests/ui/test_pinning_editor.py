@@ -129,8 +129,9 @@ def test_a_range_is_selected_and_pinned_by_the_button(opened: Opener) -> None:
     first, last = board.place_of(8), board.place_of(25)
     assert first is not None
     assert last is not None
-    free = (first - (board.place_of(9) or first) + first).toPoint()  # left of it: no tile
-    drag_on_board(board, QPoint(free.x() + 8, free.y() - 12), last.toPoint())
+    step = ((board.place_of(9) or first) - first).x()  # from tile to tile: it is as large as the room allows
+    free = QPoint(int(first.x() - step / 2), int(first.y()) - 12)  # left of it: no tile
+    drag_on_board(board, free, last.toPoint())
     assert board.selected == (8, 24, 9, 25)
     click(child(editor, QPushButton, "pin_all"))
     assert child(editor, QLineEdit, "pinning_text").text() == "0#8-9,24-25"

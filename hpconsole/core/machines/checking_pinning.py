@@ -193,7 +193,8 @@ def node_problems(
     nodes = numa_rules.edited(operation, existing, asked)
     if not nodes:
         return
-    if draft.cpu_pinning_policy is CpuPinningPolicy.KEEP_SHAPE:  # a shape goes to any nodes
+    is_shape = draft.cpu_pinning_policy is CpuPinningPolicy.KEEP_SHAPE
+    if is_shape:  # it goes to any nodes, of hosts with any number of them: their verdicts say whether it fits
         nodes = tuple(replace(node, host_nodes=()) for node in nodes)
     maps: Mapping[str, HostMap] = {own.host: own for own in draft.per_host}
     if not around.specific(draft):
@@ -203,6 +204,8 @@ def node_problems(
         return
     for host in around.specific(draft):
         own = maps.get(host.name)
+        if is_shape and (own is None or not own.numa):
+            continue
         wanted = nodes if own is None else nodes_on(nodes, own)
         problem = numa_rules.check_hosts(wanted, facts, {host.name: memory_of(host)})
         if problem is not None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from hpconsole.ui.pinning.board import Board, Die, Node, Socket, Tile
 
-LARGEST, SMALLEST = 60, 15
+LARGEST, SMALLEST = 84, 15
 _READABLE = 22  # numbers of three digits
 _THREAD_GAP = 2
 _CORE_GAP = 5

@@ -28,6 +28,7 @@ from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.number_box import NumberBox
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _TITLES = ("Pool", "Template", "VMs", "Running", "Kept running")
@@ -273,7 +274,7 @@ def _line(name: str, tip: str) -> QLineEdit:
 
 
 def _number(name: str, tip: str, lowest: int) -> QSpinBox:
-    box = QSpinBox(minimum=lowest, maximum=LARGEST)
+    box = NumberBox(lowest, LARGEST)
     box.setObjectName(name)
     box.setToolTip(tip)
     return box

@@ -13,13 +13,13 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QPlainTextEdit,
-    QSpinBox,
     QWidget,
 )
 
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.fields import FieldSpec, Kind, format_memory, in_words, parse_labels, parse_memory
 from hpconsole.ui.vm_editor.view import NO_REMARK, Remark
+from hpconsole.ui.widgets.number_box import NumberBox
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _NO_AMOUNT = "This is no amount of memory. Type for example 8 GiB or 512 MiB."
@@ -145,7 +145,7 @@ class FieldRow(QObject):
 
     def _number(self) -> tuple[QWidget, Callable[[Any], None]]:
         spec = self.spec
-        box = QSpinBox(minimum=spec.lowest, maximum=spec.highest)
+        box = NumberBox(spec.lowest, spec.highest)
         if spec.unset:
             box.setSpecialValueText(spec.unset)
         box.valueChanged.connect(lambda value: self._tell(None if spec.unset and value == spec.lowest else value))

@@ -25,6 +25,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.field_rows import FieldRow
 from hpconsole.ui.vm_editor.fields import BOOT_NAMES, SECTIONS, Section, Tab
 from hpconsole.ui.vm_editor.view import NO_REMARK, EditorView
+from hpconsole.ui.widgets.number_box import NumberBox
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _EDITOR_CHARS = 42
@@ -113,7 +114,7 @@ class TopologyRow(QWidget):
         row.addStretch(1)
 
     def _box(self, row: QHBoxLayout, name: str, text: str, tip: str) -> QSpinBox:
-        box = QSpinBox(minimum=1, maximum=_MOST_VCPUS)
+        box = NumberBox(1, _MOST_VCPUS)
         box.setObjectName(f"topology_{name}")
         box.setToolTip(tip)
         label = QLabel(text)

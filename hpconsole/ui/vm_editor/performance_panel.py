@@ -61,7 +61,7 @@ class PerformancePanel(QFrame):
             self.show_advice(advice)
 
     def show_advice(self, advice: tuple[Advice, ...]) -> None:
-        """Show these recommendations; missing ones first stay in their order."""
+        """Show these recommendations, missing ones first: what can be done is not below the fold."""
         if advice == self._advice:
             return
         self._advice = advice
@@ -73,7 +73,7 @@ class PerformancePanel(QFrame):
             if widget is not None:
                 widget.hide()
                 widget.deleteLater()
-        for item in advice:
+        for item in sorted(advice, key=lambda item: item.is_done):
             self._column.addWidget(self._card(item))
         self._column.addStretch(1)
 

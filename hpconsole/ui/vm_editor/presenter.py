@@ -245,7 +245,7 @@ class VmEditorPresenter:
             advice=showing.advice(answer),
             is_new=self.is_new,
             host=self._host,
-            profile_text=showing.profile_text(profile_changes(draft)),
+            profile_text=showing.profile_text(profile_changes(draft), draft.optimized_for),
             mode_suggestion=mode.sentence if mode.is_different else "",
             mode_caution=caution(draft),
             changes=lines,

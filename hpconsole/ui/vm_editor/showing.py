@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hpconsole.core.machines.draft import VmDraft
+from hpconsole.core.machines.draft import OptimizedFor, VmDraft
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tone import Tone
@@ -55,10 +55,12 @@ def remarks(
     return said
 
 
-def profile_text(profile: Sequence[ShownChange]) -> str:
+def profile_text(profile: Sequence[ShownChange], optimized_for: OptimizedFor) -> str:
     """What High Performance set, line by line."""
+    if not profile and optimized_for is OptimizedFor.HIGH_PERFORMANCE:
+        return "Nothing is on record: all was set so before, or by another tool. Another type changes nothing back."
     if not profile:
-        return "Nothing. What makes a VM fast is set by choosing High Performance, and then listed here."
+        return "Nothing yet. “High Performance”, at the top, changes several settings, which are then listed here."
     lines = [
         f"{change.label}: {change.now}, was {change.before}"
         + (" (changed by you since: stays when another type is chosen)" if change.is_touched else "")

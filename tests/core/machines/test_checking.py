@@ -206,3 +206,12 @@ def test_nothing_that_is_checked_raises() -> None:
         assert has_errors(check(broken, AROUND))
     except HpconsoleError as error:  # pragma: no cover - the point of the test
         pytest.fail(error.sentence)
+
+
+def test_a_kept_shape_may_go_to_hosts_with_any_number_of_nodes() -> None:
+    flat = a_host("flat", topology=a_topology(1, 1, 8, 2))
+    around = Surroundings(a_snapshot([*HOSTS, flat]), "host-a")
+    draft = with_hosts(with_node_count(with_vcpus(PLAIN, 4), 1), ["host-a", "flat"])
+    assert "only one NUMA node" in problem_of(draft, "numa_nodes", around), "the reference's rule"
+    shape = replace(draft, cpu_pinning_policy=CpuPinningPolicy.KEEP_SHAPE, pinning_text="0#2_1#3")
+    assert first(check(shape, around), "numa_nodes") is None, "its verdicts say whether it fits there"
