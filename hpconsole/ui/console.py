@@ -10,8 +10,8 @@ from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
     from hpconsole.core.availability.availability import Availability
-    from hpconsole.core.cluster_rules import ClusterRules
     from hpconsole.core.balancing.watch import Watch
+    from hpconsole.core.cluster_rules import ClusterRules
     from hpconsole.core.execution.advice import MigrationAdvice
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.maintenance import Maintenance
