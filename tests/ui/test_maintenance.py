@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QComboBox, QLineEdit, QPushButton, QTableView
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.model.host import HostStatus
-from hpconsole.core.planning.drain import DrainAction, DrainItem
+from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem
 from hpconsole.ui.maintenance.dialog import MaintenanceDialog
 from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.widgets.text_label import TextLabel
@@ -151,3 +151,60 @@ def test_the_plan_is_saved_as_text_and_as_json(demo: Shop, tmp_path: Path) -> No
         demo.qtbot.waitUntil((tmp_path / name).exists, timeout=WAIT_MS)
     demo.qtbot.waitUntil(lambda: "web-01" in (tmp_path / "plan.json").read_text(), timeout=WAIT_MS)
     assert "web-01" in (tmp_path / "plan.txt").read_text()
+
+
+def test_the_order_is_changed_by_hand(demo: Shop) -> None:
+    host = host_of(demo, "trade-engine-1")
+    assert host is not None
+    dialog = opened(demo, host)
+    assert dialog._plan is not None
+    before = [item.vm_name for item in dialog._plan.moves]
+    assert len(before) > 1
+    select(dialog, before[0])
+    click(child(dialog, QPushButton, "maintenance_later"))
+    settle(demo, dialog)
+    assert [item.vm_name for item in dialog._plan.moves][:2] == [before[1], before[0]]
+    click(child(dialog, QPushButton, "maintenance_earlier"))
+    settle(demo, dialog)
+    assert [item.vm_name for item in dialog._plan.moves] == before
+
+
+def refuses_somebody(demo: Shop, host: str, kept: str, others: list[str]) -> bool:
+    """Leave only this other host up; whether it does not take all of the host's VMs."""
+    for name in others:
+        demo.app.set_host_status(name, HostStatus.UP if name == kept else HostStatus.MAINTENANCE)
+
+    def is_seen() -> bool:
+        hosts = demo.app.store.snapshot.hosts
+        return [name for name in others if hosts[name].status is HostStatus.UP] == [kept]
+
+    demo.qtbot.waitUntil(is_seen, timeout=WAIT_MS)
+    return bool(demo.app.maintenance.plan(DrainIntent((host,))).open_items)
+
+
+def test_one_that_fits_nowhere_has_every_host_s_reasons_and_what_would_help(demo: Shop) -> None:
+    host = host_of(demo, "oracle-fin-1")
+    assert host is not None
+    others = [name for name in demo.app.store.snapshot.hosts if name != host]
+    next(kept for kept in others if refuses_somebody(demo, host, kept, others))
+    dialog = opened(demo, host)
+    stuck = next(item for item in dialog._plan.items if item.needs_choice)  # type: ignore[union-attr]
+    select(dialog, stuck.vm_name)
+
+    def lines() -> list[str]:
+        return [label.text() for label in dialog.findChildren(TextLabel, "maintenance_line") if label.isVisible()]
+
+    demo.qtbot.waitUntil(
+        lambda: all(any(t.startswith(f"{name}: ") for t in lines()) for name in others), timeout=WAIT_MS
+    )
+    assert stuck.vm_name in child(dialog, TextLabel, "maintenance_consequence").text()
+    choose(demo, dialog, "shut_down")
+    settle(demo, dialog)
+    assert item_of(dialog, stuck.vm_name).action is DrainAction.SHUT_DOWN
+
+
+def test_the_pace_is_told_in_words(demo: Shop) -> None:
+    host = host_of(demo, "trade-engine-1")
+    assert host is not None
+    dialog = opened(demo, host)
+    assert "2 at a time from each host" in child(dialog, TextLabel, "maintenance_consequence").text()

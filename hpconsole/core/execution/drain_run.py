@@ -98,6 +98,12 @@ class DrainRun:
         with self._lock:
             return self._plan
 
+    @property
+    def under_way(self) -> frozenset[str]:
+        """The VMs that are being moved or stopped right now."""
+        with self._lock:
+            return frozenset(self._under_way)
+
     def begin(self) -> None:
         """Start the thread."""
         self._thread.start()

@@ -126,6 +126,11 @@ class Drains:
         run = self._runs.get(drain_id)
         return run.plan if run is not None else None
 
+    def under_way(self, drain_id: str) -> frozenset[str]:
+        """The VMs that are being moved or stopped right now, by UUID; empty where it is not this console's."""
+        run = self._runs.get(drain_id)
+        return run.under_way if run is not None else frozenset()
+
     def pause(self, drain_id: str) -> None:
         """Begin nothing new. Raises ExecutionError where it is not this console's."""
         self._mine(drain_id).pause()

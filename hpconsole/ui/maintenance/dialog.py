@@ -5,7 +5,7 @@ Asks no host itself. Not modal: the window goes on beside it, and a drain goes o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLayout,
@@ -77,7 +78,7 @@ class MaintenanceDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("maintenance_dialog")
         self.setWindowTitle("Maintenance Host(s)")
-        self.resize(1120, 660)
+        self.resize(1180, 680)
         self._maintenance = maintenance
         self._destinations = destinations
         self._background = Background(self)
@@ -85,6 +86,7 @@ class MaintenanceDialog(QDialog):
         self._record: DrainRecord | None = next((record for record in known if record is not None), None)
         self._intent = self._record.intent if self._record is not None else DrainIntent(hosts)
         self._plan: DrainPlan | None = None
+        self._shown: object = None  # what the pane beside the table shows
         self._asked = 0
         self._build()
         self.set_theme(theme)
@@ -133,7 +135,7 @@ class MaintenanceDialog(QDialog):
         splitter.setHandleWidth(9)
         splitter.addWidget(self._build_table())
         splitter.addWidget(self._build_detail())
-        splitter.setSizes([790, 300])
+        splitter.setSizes([850, 300])
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
@@ -177,7 +179,7 @@ class MaintenanceDialog(QDialog):
         row = QHBoxLayout()
         row.addWidget(label)
         row.addWidget(self._goes_to, 1)
-        self._choices = QHBoxLayout()
+        self._choices = QGridLayout()
         detail = QWidget()
         layout = QVBoxLayout(detail)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -212,7 +214,10 @@ class MaintenanceDialog(QDialog):
             made.clicked.connect(slot)
             return made
 
-        self._earlier = button("earlier", "Move &Earlier", "Do the selected VM one place sooner", self._on_earlier)
+        self._earlier = button(
+            "earlier", "Move &Earlier", "The selected VM one place sooner", lambda: self._on_order(-1)
+        )
+        self._later = button("later", "Move L&ater", "The selected VM one place later", lambda: self._on_order(1))
         self._check = button("check", "Re-&check", "Plan again, as things are now", self._ask)
         self._export = button("export", "E&xport…", "Save the plan as text or JSON", self._on_export)
         self._pause = button("pause", "&Pause", "Begin nothing new; what moves goes on", self._on_pause)
@@ -222,7 +227,7 @@ class MaintenanceDialog(QDialog):
         self._run.setDefault(True)
         close = button("close", "Close", "Close this dialog; a maintenance under way goes on", self.reject)
         row = QHBoxLayout()
-        for left in (self._earlier, self._check, self._export):
+        for left in (self._earlier, self._later, self._check, self._export):
             row.addWidget(left)
         row.addStretch(1)
         for right in (self._pause, self._resume, self._stop, self._run, close):
@@ -270,10 +275,10 @@ class MaintenanceDialog(QDialog):
         wanted = {Qt.CheckState.Checked: True, Qt.CheckState.Unchecked: False}.get(state)
         self._change(lambda intent: replace(intent, options=replace(intent.options, ignores_vm_affinity=wanted)))
 
-    def _on_earlier(self) -> None:
+    def _on_order(self, by: int) -> None:
         item, plan = self._item(), self._plan
         if item is not None and plan is not None:
-            self._change(lambda _: presenter.moved_up(plan, item.vm_uuid))
+            self._change(lambda _: presenter.moved(plan, item.vm_uuid, by))
 
     def _on_export(self) -> None:
         plan = self._plan
@@ -362,7 +367,8 @@ class MaintenanceDialog(QDialog):
     def _show_rows(self) -> None:
         if self._plan is not None:
             with QSignalBlocker(self._selection):
-                self._model.set_rows(presenter.rows(self._plan, self._record))
+                moving = self._maintenance.under_way(self.drain_id)
+                self._model.set_rows(presenter.rows(self._plan, self._record, moving))
 
     def _show_state(self) -> None:
         plan, record = self._plan, self._record
@@ -386,23 +392,31 @@ class MaintenanceDialog(QDialog):
         self._pause.setVisible(is_moving)
         self._resume.setVisible(is_live and not is_moving)
         self._stop.setVisible(is_live)
-        for widget in (self._check, self._export, self._earlier, self._ignore, self._reason):
+        for widget in (self._check, self._export, self._earlier, self._later, self._ignore, self._reason):
             widget.setEnabled(record is None or (is_live and not is_moving))
 
     def _show_detail(self) -> None:
-        _clear(self._lines)
         item, plan = self._item(), self._plan
-        for text, tone in presenter.details(plan, item) if item is not None and plan is not None else ():
+        lines = presenter.details(plan, item) if item is not None and plan is not None else ()
+        shown = (item, lines, self._may_choose)
+        if shown == self._shown:
+            return  # a drain tells of every step: what is read is not built anew
+        self._shown = shown
+        _clear(self._lines)
+        for text, tone in lines:
             label = TextLabel(text, name="maintenance_line", tone=tone, wraps=True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
             self._lines.addWidget(label)
         self._lines.addStretch(1)
         self._show_choices(item)
 
+    @property
+    def _may_choose(self) -> bool:
+        return self._record is None or self._record.state.value in ("paused", "waiting")
+
     def _show_choices(self, item: DrainItem | None) -> None:
         _clear(self._choices)
-        record = self._record
-        may_choose = record is None or record.state.value in ("paused", "waiting")
+        may_choose = self._may_choose
         self._goes_to.clear()
         self._goes_to.setEnabled(item is not None and may_choose)
         if item is None:
@@ -412,15 +426,14 @@ class MaintenanceDialog(QDialog):
         for host in sorted(hosts, key=fmt.natural):
             self._goes_to.addItem(host, host)
         self._goes_to.setCurrentIndex(max(self._goes_to.findData(item.destination or ""), 0))
-        for name, text, edit in presenter.choices(item):
+        for place, (name, text, edit) in enumerate(presenter.choices(item)):
             chosen = QPushButton(text)
             chosen.setObjectName(f"maintenance_choice_{name}")
             chosen.setAutoDefault(False)
             chosen.setEnabled(may_choose)
-            chosen.setToolTip(_TIPS[name])
+            chosen.setToolTip(presenter.CHOICE_TIPS[name])
             chosen.clicked.connect(lambda _on=False, edit=edit: self._change(edit))
-            self._choices.addWidget(chosen)
-        self._choices.addStretch(1)
+            self._choices.addWidget(chosen, place // 2, place % 2)
 
 
 def _clear(layout: QLayout) -> None:
@@ -430,11 +443,3 @@ def _clear(layout: QLayout) -> None:
             widget.hide()
             widget.setObjectName("")  # it lives until the event loop turns, and must not be found until then
             widget.deleteLater()
-
-
-_TIPS: Mapping[str, str] = {
-    "leave": "It goes on where it is; its host stays in “preparing for maintenance”",
-    "shut_down": "Its guest is asked to shut down, when its turn comes",
-    "power_off": "It is ended without asking its guest: what was not written to its disks is lost",
-    "plan": "Forget this decision; the planner chooses",
-}

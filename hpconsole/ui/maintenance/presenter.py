@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _ACTIONS: Mapping[DrainAction, tuple[str, Tone]] = {
     DrainAction.SHUT_DOWN: ("is shut down", Tone.WARNING),
     DrainAction.POWER_OFF: ("is switched off", Tone.WARNING),
     DrainAction.LEAVE: ("stays", Tone.WARNING),
-    DrainAction.BLOCKED: ("may not be migrated", Tone.BAD),
+    DrainAction.BLOCKED: ("may not move", Tone.BAD),
     DrainAction.NO_HOST: ("fits no host", Tone.BAD),
 }
 _OUTLOOKS = {
@@ -73,8 +73,10 @@ class ItemRow:
         return f"{fmt.seconds(forecast.total_s)}, pause {fmt.milliseconds(forecast.downtime_ms)}"
 
 
-def rows(plan: DrainPlan, record: DrainRecord | None = None) -> tuple[ItemRow, ...]:
-    """The table, in the order in which things are done."""
+def rows(
+    plan: DrainPlan, record: DrainRecord | None = None, moving: Collection[str] = frozenset()
+) -> tuple[ItemRow, ...]:
+    """The table, in the order in which things are done. `moving`: the VMs about which something is done right now."""
     states: dict[str, tuple[str, Tone]] = {}
     if record is not None:
         gone = {one.vm_uuid: one for one in record.done}
@@ -85,8 +87,11 @@ def rows(plan: DrainPlan, record: DrainRecord | None = None) -> tuple[ItemRow, .
                 states[item.vm_uuid] = (f"is on {to}" if to else "is shut down", Tone.GOOD)
             elif item.vm_uuid in stuck:
                 states[item.vm_uuid] = ("stays", Tone.BAD)
+            elif item.vm_uuid in moving:
+                is_move = item.action is DrainAction.MOVE
+                states[item.vm_uuid] = ("is moving" if is_move else "is stopping", Tone.ACCENT)
             elif not record.state.is_over:
-                states[item.vm_uuid] = ("waits or moves", Tone.MUTED)
+                states[item.vm_uuid] = ("waits", Tone.MUTED)
     return tuple(
         ItemRow(place, item, *states.get(item.vm_uuid, ("", Tone.NORMAL)))
         for place, item in enumerate(plan.items, start=1)
@@ -110,7 +115,8 @@ def consequence(plan: DrainPlan) -> str:
         if count:
             parts.append(f"{fmt.count(count, 'VM')} {_are(count)} {words}")
     if moves:
-        parts.insert(0, f"{fmt.count(len(moves), 'VM')} {_are(len(moves))} migrated, {plan.at_once} at a time")
+        pace = f", {plan.at_once.outgoing} at a time from each host" if len(moves) > 1 else ""
+        parts.insert(0, f"{fmt.count(len(moves), 'VM')} {_are(len(moves))} migrated{pace}")
     if others:
         parts.append(f"{fmt.count(len(others), 'VM')} of other hosts {_are(len(others))} moved to make room")
     staying = [item for item in plan.items if item.action is DrainAction.LEAVE]
@@ -207,6 +213,12 @@ def _load(load: HostLoad) -> str:
 
 
 Edit = Callable[[DrainIntent], DrainIntent]
+CHOICE_TIPS: Mapping[str, str] = {
+    "leave": "It goes on where it is; its host stays in “preparing for maintenance”",
+    "shut_down": "Its guest is asked to shut down, when its turn comes",
+    "power_off": "It is ended without asking its guest: what was not written to its disks is lost",
+    "plan": "Forget this decision; the planner chooses",
+}
 
 
 def choices(item: DrainItem) -> tuple[tuple[str, str, Edit], ...]:
@@ -229,12 +241,13 @@ def choices(item: DrainItem) -> tuple[tuple[str, str, Edit], ...]:
     return tuple(offered)
 
 
-def moved_up(plan: DrainPlan, vm_uuid: str) -> DrainIntent:
-    """The plan's intent with this VM one place earlier."""
+def moved(plan: DrainPlan, vm_uuid: str, by: int) -> DrainIntent:
+    """The plan's intent with this VM so many places later; earlier where it is negative."""
     order = [item.vm_uuid for item in plan.items]
     place = order.index(vm_uuid)
-    if place:
-        order[place - 1], order[place] = order[place], order[place - 1]
+    other = place + by
+    if 0 <= other < len(order):
+        order[other], order[place] = order[place], order[other]
     return drain.in_order(plan.intent, order)
 
 

@@ -8,9 +8,11 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDialog,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QSpinBox,
     QTableWidget,
     QTableWidgetItem,
@@ -31,7 +33,7 @@ from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import row_height
 
-_WIDTHS = (22, 12, 14, 34)  # in characters; the last column takes what is left
+_WIDTHS = (22, 13, 17, 34)  # in characters; the last column takes what is left
 _MOST_DAYS = 365
 
 
@@ -55,7 +57,7 @@ class ReturnHomeDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("return_home_dialog")
         self.setWindowTitle("Return VMs Home")
-        self.resize(820, 420)
+        self.resize(860, 460)
         self._hosts = hosts
         self._make = plan
         self._plan: Plan | None = None
@@ -93,7 +95,13 @@ class ReturnHomeDialog(QDialog):
         self._consequence = TextLabel("Planning…", name="return_home_consequence", wraps=True)
         self._stays = TextLabel(name="return_home_stays", tone=Tone.WARNING, wraps=True)
         self._stays.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._stays.hide()
+        self._reasons = QScrollArea(widgetResizable=True)
+        self._reasons.setObjectName("return_home_reasons")
+        self._reasons.setAccessibleName("Who cannot go back, and why")
+        self._reasons.setFrameShape(QFrame.Shape.NoFrame)
+        self._reasons.setWidget(self._stays)
+        self._reasons.setMaximumHeight(self.fontMetrics().lineSpacing() * 9)
+        self._reasons.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
@@ -101,7 +109,7 @@ class ReturnHomeDialog(QDialog):
         layout.addWidget(TextLabel(question, name="return_home_question", is_bold=True, wraps=True))
         layout.addWidget(self._consequence)
         layout.addWidget(self._build_table(), 1)
-        layout.addWidget(self._stays)
+        layout.addWidget(self._reasons)
         layout.addLayout(self._build_buttons())
 
     def _build_table(self) -> QWidget:
@@ -194,7 +202,7 @@ class ReturnHomeDialog(QDialog):
                         item.setData(Qt.ItemDataRole.UserRole, one.vm_uuid)
                     self._table.setItem(row, column, item)
         self._stays.setText(presenter.stays(plan))
-        self._stays.setVisible(bool(plan.warnings))
+        self._reasons.setVisible(bool(plan.warnings))
         self._show_choice()
 
     def _unchecked(self) -> frozenset[str]:
