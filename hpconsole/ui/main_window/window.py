@@ -195,7 +195,7 @@ class MainWindow(QObject):
     def _on_snapshot(self, snapshot: ClusterSnapshot) -> None:
         """Show it part by part, so that a large cluster never holds up the event loop for long."""
         self._snapshot = snapshot
-        self._parts = [self._show_hosts, self._show_vms, self._show_rest]
+        self._parts = [self._show_hosts, self._show_vms, self._show_found, self._show_rest]
         if not self._next_part.isActive():
             self._show_part()
 
@@ -216,6 +216,8 @@ class MainWindow(QObject):
         if self._snapshot.vms:  # the first ones are shown at once
             self._store_bridge.calm_down(_SNAPSHOT_MS)
         self.vms.model.set_rows(self._vm_rows.rows(self._snapshot, datetime.now(UTC)))
+
+    def _show_found(self) -> None:
         self._search_hosts()
         self._on_selection()
 
