@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from hpconsole.core.amounts import names
 from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidEdit, NoSuitableHost, PlanOutOfDate
 from hpconsole.core.hypervisor.domain_xml import with_placement
 from hpconsole.core.hypervisor.machine_port import NewVolume, VolumeRecord
@@ -22,7 +23,7 @@ from hpconsole.core.machines.reading import read_draft, vm_from_xml
 from hpconsole.core.machines.resizing import resized, resized_placement
 from hpconsole.core.machines.surroundings import NEW_UUID, Surroundings, meant_vm
 from hpconsole.core.machines.writing import render
-from hpconsole.core.model.host import HostTopology
+from hpconsole.core.model.host import HostStatus, HostTopology
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.scheduler.engine import Request, rank
@@ -313,12 +314,14 @@ def start_vm(pool: ConnectionPool, vm: Vm, around: Surroundings) -> Saved:
     """Start a VM on the host that has its definition, with its pinning computed for what is free there now.
 
     Raises:
-        NoSuitableHost: a pinned VM has no room there; nothing was changed.
+        NoSuitableHost: it may not run there, or a pinned VM has no room there; nothing was changed.
         HypervisorError: the host refused.
     """
     host = vm.host or ""
     xml = pool.call(host, lambda h: h.definition(vm.uuid), deadline_s=DEADLINE_S)
-    sized = resized(read_draft(xml), around.snapshot.hosts[host])
+    draft = read_draft(xml)
+    _refuse_place(vm, draft, around)
+    sized = resized(draft, around.snapshot.hosts[host])
     base = render(sized)
     meant = replace(vm_from_xml(base, host=host), uuid=vm.uuid or NEW_UUID)
     if sized.cpu_pinning_policy is CpuPinningPolicy.RESIZE_AND_PIN_NUMA:
@@ -334,6 +337,32 @@ def start_vm(pool: ConnectionPool, vm: Vm, around: Surroundings) -> Saved:
 
     pool.call(host, call, deadline_s=DEADLINE_S)
     return Saved(vm.uuid, vm.name, host, is_started=True, placement=placement)
+
+
+def _refuse_place(vm: Vm, draft: VmDraft, around: Surroundings) -> None:
+    """A VM starts where it is defined, if it may run there; its definition and disks are not carried about by a start.
+
+    Raises:
+        NoSuitableHost: its host takes no VMs, or is none of its specific hosts; says which of those would be the best.
+    """
+    host = around.snapshot.hosts[vm.host or ""]
+    is_elsewhere = bool(draft.allowed_hosts) and host.name not in draft.allowed_hosts
+    if host.status is HostStatus.UP and not is_elsewhere:
+        return
+    only = frozenset(draft.allowed_hosts or around.snapshot.hosts) - {host.name}
+    request = Request((vm.uuid,), only_hosts=only)
+    meant = replace(meant_vm(draft), host=around.shape_host(draft))
+    ranking = rank(request, around.with_vm(meant), around.policy, around.reservations)
+    if is_elsewhere:
+        why = f"it may run on {names(draft.allowed_hosts)} only, and is defined on {host.name}"
+        remedy = f"Add {host.name} to its specific hosts, or define it on one of them"
+    else:
+        why = f"it is defined on {host.name}, which takes no VMs now ({host.status.value})"
+        remedy = f"Activate {host.name}, or define it on another host"
+    best = "" if ranking.best is None else f", best on {ranking.best}"
+    raise NoSuitableHost(
+        f"{vm.name} was not started: {why}. {remedy}{best}. Nothing was changed.", ranking=ranking, subject=vm.name
+    )
 
 
 def shut_down(pool: ConnectionPool, vm: Vm, *, by_force: bool = False) -> None:

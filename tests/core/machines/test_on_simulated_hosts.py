@@ -33,7 +33,7 @@ from hpconsole.core.machines.templates import (
 )
 from hpconsole.core.machines.verdicts import Tone, auto_assign, host_verdicts, numa_verdicts
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.host import Host
+from hpconsole.core.model.host import Host, HostStatus
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from tests.builders import a_topology
@@ -315,3 +315,21 @@ def test_several_vms_are_checked_before_any_is_written_and_what_was_written_is_t
     assert done.problem.startswith("Saved: same. Not saved: two on h1. ")
     assert done.problem.endswith("Not tried: three.")
     assert [applying.open_vm(console.app.pool, "h1", vm.uuid).name for vm in vms] == ["same", "two", "three"]
+
+
+def test_a_vm_is_not_started_where_it_may_not_run(console: Console) -> None:
+    host = console.app.store.snapshot.hosts["h1"]
+    vm = console.make(replace(new_draft("roamer", host=host), disks=()), start=False)
+    before = applying.open_vm(console.app.pool, "h1", vm.uuid)
+    applying.save(console.app.pool, "h1", before, editing.with_hosts(before, ["h2", "small"]), console.around("h1"))
+    xml = applying.open_vm(console.app.pool, "h1", vm.uuid).xml
+    with pytest.raises(NoSuitableHost, match="may run on h2 and small only, and is defined on h1") as refused:
+        applying.start_vm(console.app.pool, vm, console.around("h1"))
+    assert "best on " in refused.value.sentence
+    assert applying.open_vm(console.app.pool, "h1", vm.uuid).xml == xml
+    around = console.around("h1")
+    resting = replace(around.snapshot.hosts["h1"], status=HostStatus.MAINTENANCE)
+    around = replace(around, snapshot=replace(around.snapshot, hosts={**around.snapshot.hosts, "h1": resting}))
+    other = console.make(replace(new_draft("other", host=host), disks=()), start=False)
+    with pytest.raises(NoSuitableHost, match="takes no VMs now"):
+        applying.start_vm(console.app.pool, other, around)
