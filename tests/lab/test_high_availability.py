@@ -99,6 +99,36 @@ def where(lab: Lab, guest: Guest) -> tuple[str, ...]:
     return hosts
 
 
+class Copies:
+    """Counts QEMU processes of one guest all the time, beside the test: a copy of a moment is a copy too many."""
+
+    def __init__(self, lab: Lab, guest: Guest) -> None:
+        self._lab = lab
+        self._uuid = guest.uuid
+        self._over = threading.Event()
+        self.looks = 0
+        self.seen: set[tuple[str, ...]] = set()
+        self._thread = threading.Thread(target=self._count, name="copies", daemon=True)
+        self._thread.start()
+
+    def _count(self) -> None:
+        while not self._over.wait(0.05):
+            self.seen.add(tuple(self._lab.qemu_processes().get(self._uuid, ())))
+            self.looks += 1
+
+    def __enter__(self) -> Copies:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join(20)
+
+    @property
+    def most(self) -> int:
+        """The largest number of copies that ran at the same time."""
+        return max(map(len, self.seen), default=0)
+
+
 @pytest.mark.parametrize("fault", ["crash", "cut"])
 def test_a_lost_host_s_vms_come_back_after_it_is_off_and_not_before(
     lab: Lab, console: Callable[[], Console], tmp_path: Path, fault: str
@@ -113,7 +143,27 @@ def test_a_lost_host_s_vms_come_back_after_it_is_off_and_not_before(
     one.app.availability.save_settings(AvailabilitySettings(not_responding_after_s=1.0))
     one.app.availability.save_fence_device(device(lab, "a", gate, tmp_path))
     one.watch([important])
+    with Copies(lab, important) as copies:
+        home = lose_and_restart(lab, one, important, gate, fault)
+        assert where(lab, other) == (), "nobody asked for that one"
+        check_pins(lab, important, home)
+        assert where(lab, taken) == ("b",)
+        lab.fault.boot("a")
+        lab.fault.heal("a")
+        wait_until(
+            lambda: bool(where(lab, important)) and one.has_said("forgot its old definition"),
+            within_s=40,
+            complaint=f"the old definition stays: {one.notices}",
+        )
+        assert important.uuid not in lab.virsh("a", "list", "--all", "--uuid").split()
+        assert where(lab, important) == (home,)
+    assert copies.looks > 20
+    assert copies.most == 1, f"two copies ran at the same time: {copies.seen}"
+    assert copies.seen <= {(), ("a",), (home,)}, "it ran at home, nowhere, and where it was restarted"
 
+
+def lose_and_restart(lab: Lab, one: Console, important: Guest, gate: Path, fault: str) -> str:
+    """Lose host a, prove that it is off, and wait until the VM is back; where."""
     getattr(lab.fault, fault)("a")
     wait_until(
         lambda: one.has_said("could not switch a off") and where(lab, important) in ((), ("a",)),
@@ -134,19 +184,12 @@ def test_a_lost_host_s_vms_come_back_after_it_is_off_and_not_before(
     )
     (home,) = where(lab, important)
     assert home in ("b", "c")
-    assert where(lab, other) == (), "nobody asked for that one"
+    return home
+
+
+def check_pins(lab: Lab, important: Guest, home: str) -> None:
+    """Pins of its own there, computed anew."""
     pins = [line.split()[1] for line in lab.virsh(home, "vcpupin", important.uuid).splitlines()]
     assert len(set(pins)) == 2
     assert all(pin.isdecimal() for pin in pins), f"each vCPU has a CPU of its own there: {pins}"
     assert home != "b" or "0" not in pins, "that one is the neighbour's"
-    assert where(lab, taken) == ("b",)
-
-    lab.fault.boot("a")
-    lab.fault.heal("a")
-    wait_until(
-        lambda: bool(where(lab, important)) and one.has_said("forgot its old definition"),
-        within_s=40,
-        complaint=f"the old definition stays: {one.notices}",
-    )
-    assert important.uuid not in lab.virsh("a", "list", "--all", "--uuid").split()
-    assert where(lab, important) == (home,)

@@ -284,3 +284,18 @@ def test_the_old_definition_stays_while_nobody_runs_the_vm(site: Callable[..., S
     one.look()
     records = one.app.pool.call(A, lambda at: at.sample().domains, deadline_s=5)
     assert [record.uuid for record in records] == [BANK], "it may be the only one left that is wanted"
+
+
+def test_another_loss_does_not_wait_for_the_pause_of_the_one_before(site: Callable[..., Site]) -> None:
+    one = site(host_01=[guest("bank")])
+    for host in (B, C):
+        one.app.set_host_status(host, HostStatus.MAINTENANCE, "")
+    one.until(lambda: all(one.app.store.snapshot.hosts[h].status is HostStatus.MAINTENANCE for h in (B, C)))
+    lose(one)
+    one.look()
+    assert one.running("bank") == [], "no host is left"
+    one.cluster.boot(A)
+    one.app.poller.refresh(A)
+    one.until(lambda: one.link(A) is LinkState.CONNECTED and not one.app.store.snapshot.vms[BANK].state.is_active)
+    one.look()
+    assert one.running("bank") == [A], "its host is back without it: that is another loss"
