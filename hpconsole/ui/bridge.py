@@ -8,8 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
+from traceback import clear_frames
+from typing import Generic, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from shiboken6 import isValid
@@ -143,7 +145,11 @@ class Background(QObject):
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="hpc-window")
         self._is_open = True
-        self._door = door()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody still wants outcomes."""
+        return self._is_open and isValid(self)
 
     def run(
         self,
@@ -154,33 +160,61 @@ class Background(QObject):
         """Run `job` on a worker thread, then `done` or `failed` on this object's thread. Nothing after `close`."""
         if not self._is_open:  # a timer may still come in while its dialog goes
             return
-
-        def on_end(future: Future[_Result]) -> None:
-            if self._is_open:
-                self._door.post(lambda: self._deliver(future, done, failed))
-
-        self._pool.submit(job).add_done_callback(on_end)
+        errand = _Errand(_Orders(self, job, done, failed))
+        self._pool.submit(errand.work).add_done_callback(errand.come_back)
 
     def close(self) -> None:
         """Drop what waits and forget the outcome of what runs. Idempotent; does not wait."""
         self._is_open = False
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _deliver(
-        self,
-        future: Future[_Result],
-        done: Callable[[_Result], None] | None,
-        failed: Callable[[HpconsoleError], None] | None,
-    ) -> None:
-        if not self._is_open or not isValid(self) or future.cancelled():
+
+@dataclass(frozen=True, slots=True)
+class _Orders(Generic[_Result]):
+    """For whom a job is done, and what becomes of its outcome. Holds widgets: only the GUI thread lets go of it."""
+
+    owner: Background
+    job: Callable[[], _Result]
+    done: Callable[[_Result], None] | None
+    failed: Callable[[HpconsoleError], None] | None
+
+
+class _Errand(Generic[_Result]):
+    """One job on its way to a worker and back.
+
+    It comes back even when nobody waits any more, and is emptied on the GUI thread: a worker that let go of a widget
+    last would delete it on its own thread, and crash the program.
+    """
+
+    def __init__(self, orders: _Orders[_Result]) -> None:
+        self._orders = [orders]
+        self._outcomes: list[Future[_Result]] = []
+        self._door = door()
+
+    def work(self) -> _Result:
+        """Do it. On a worker thread."""
+        return self._orders[0].job()
+
+    def come_back(self, outcome: Future[_Result]) -> None:
+        """It ended, or will never be begun. Any thread."""
+        self._outcomes.append(outcome)
+        self._door.post(self._deliver)
+
+    def _deliver(self) -> None:
+        orders, outcome = self._orders.pop(), self._outcomes.pop()
+        if outcome.cancelled():
             return
-        error = future.exception()
+        error = outcome.exception()
+        if error is not None:
+            clear_frames(error.__traceback__)  # they hold what the job held
+        if not orders.owner.is_open:
+            return
         if error is None:
-            if done is not None:
-                done(future.result())
-        elif isinstance(error, HpconsoleError) and failed is not None:
-            failed(error)
+            if orders.done is not None:
+                orders.done(outcome.result())
+        elif isinstance(error, HpconsoleError) and orders.failed is not None:
+            orders.failed(error)
         else:
-            if failed is not None:
-                failed(HpconsoleError(_BUG, detail=f"{type(error).__name__}: {error}"))
+            if orders.failed is not None:
+                orders.failed(HpconsoleError(_BUG, detail=f"{type(error).__name__}: {error}"))
             raise error

@@ -123,6 +123,45 @@ def test_nothing_is_reported_after_close(qtbot: QtBot) -> None:
     probe.close()
 
 
+class _LetGo:
+    """Notes the thread on which it is let go of, as a widget would be deleted there."""
+
+    def __init__(self, threads: list[threading.Thread]) -> None:
+        self._threads = threads
+
+    def __del__(self) -> None:
+        self._threads.append(threading.current_thread())
+
+
+@pytest.mark.parametrize("how", ["wanted", "closed", "failed", "failed when closed"])
+def test_what_a_job_holds_is_let_go_on_the_windows_thread(qtbot: QtBot, how: str) -> None:
+    background = Background()
+    gate = threading.Event()
+    threads: list[threading.Thread] = []
+    heard: list[object] = []
+
+    def begin() -> None:
+        held = _LetGo(threads)
+
+        def job() -> object:
+            gate.wait(20)
+            if "failed" in how:
+                raise HpconsoleError(f"{held} does not work.")
+            return id(held)
+
+        background.run(job, lambda _: heard.append(held), lambda _: heard.append(held))
+
+    begin()
+    if "closed" in how:
+        background.close()
+    gate.set()
+    qtbot.waitUntil(lambda: bool(heard) or "closed" in how)
+    heard.clear()
+    qtbot.waitUntil(lambda: bool(threads))
+    assert threads == [threading.main_thread()]
+    background.close()
+
+
 def test_snapshots_come_calmly_once_asked_to(qtbot: QtBot) -> None:
     store = Store()
     bridge = StoreBridge(store)
