@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.vm import NumaMode
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.model.vm import NumaMode, NumaPin, VirtualNumaNode, VmIntent
 from hpconsole.core.scheduler.demand import WHOLE, Block, CoreRule, Demand, NodeNeed, Tune
 from hpconsole.core.scheduler.occupancy import Occupancy
+from hpconsole.core.scheduler.placement import place
 from hpconsole.core.scheduler.room import HostRoom, NodeRoom
 from tests.builders import a_host, a_topology, a_vm
 
@@ -109,3 +111,18 @@ def test_a_literal_binding_is_taken_first(memory: int, fits: bool) -> None:
     assert found.has_tune_memory is fits
     if fits:
         assert [node.free_kib for node in found.nodes] == [500, 0]
+
+
+@pytest.mark.parametrize(("second", "fits"), [(998, True), (999, False)])
+def test_interleaved_nodes_side_by_side_count_begun_shares(second: int, fits: bool) -> None:
+    """501 KiB of the first on each node leave 499 of 1,000."""
+    pins = tuple(NumaPin(i, (0, 1), NumaMode.INTERLEAVE) for i in range(2))
+    memory = (1001, second)
+    vm = replace(
+        a_vm(),
+        memory_kib=sum(memory),
+        virtual_nodes=tuple(VirtualNumaNode(i, CpuSet.of([i]), memory[i]) for i in range(2)),
+        intent=VmIntent(numa_pins=pins),
+    )
+    taken = Occupancy(host=HOST, free_kib={0: 1000, 1: 1000}, free_pages={})
+    assert isinstance(place(vm, taken), Placement) is fits
