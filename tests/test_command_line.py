@@ -91,6 +91,10 @@ def test_a_file_is_replaced_only_where_that_is_said(capsys: pytest.CaptureFixtur
     assert "--force" in capsys.readouterr().err
     assert run(["snapshot", "save", str(file), "--demo", "--force"]) == ExitCode.DONE
     assert file.read_text() != "precious"
+    capsys.readouterr()
+    assert run(["snapshot", "save", str(file), "--demo", "--force", "--json"]) == ExitCode.DONE
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"format": "hpconsole-snapshot/1", "file": str(file), "hosts": 12, "vms": 120}
 
 
 def test_an_unknown_destination_is_answered_with_the_hosts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,3 +58,14 @@ def test_wrong_words_are_said(capsys: pytest.CaptureFixture[str], data: list[str
     assert "no host named nowhere" in capsys.readouterr().err
     assert run(["recover", "nobody", *data]) == ExitCode.USAGE
     assert "no VM named nobody" in capsys.readouterr().err
+    assert run(["cleanup", a_name(capsys, data), "--host", "nowhere", *data]) == ExitCode.USAGE
+    assert "no host named nowhere" in capsys.readouterr().err
+
+
+def test_an_empty_history_says_so(capsys: pytest.CaptureFixture[str], data: list[str]) -> None:
+    assert run(["history", *data]) == ExitCode.DONE
+    assert capsys.readouterr().out == "No migration is recorded.\n"
+    assert run(["history", "web-01", "--demo"]) == ExitCode.DONE
+    told = capsys.readouterr().out
+    assert told.startswith("No migration of web-01 is recorded.")
+    assert "--data-folder" in told

@@ -39,9 +39,18 @@ def history(arguments: argparse.Namespace, options: Options) -> ExitCode:
         ][: arguments.limit]
         if arguments.json:
             print_json({"format": "hpconsole-history/1", "migrations": [_json(app, record) for record in records]})
-        else:
+        elif records:
             _print(records)
+        else:
+            say(_nothing_of(arguments.vm, is_forgetful=options.demo_seed is not None and options.data is None))
     return ExitCode.DONE
+
+
+def _nothing_of(vm: str | None, *, is_forgetful: bool) -> str:
+    """A table of nothing but titles would leave open whether anything went wrong."""
+    sentence = "No migration is recorded." if vm is None else f"No migration of {vm} is recorded."
+    hint = " The demo starts anew at each command; with --data-folder DIR it remembers its migrations."
+    return sentence + (hint if is_forgetful else "")
 
 
 def _json(app: App, record: MigrationRecord) -> Json:
@@ -120,12 +129,18 @@ def recover(arguments: argparse.Namespace, options: Options) -> ExitCode:
 def cleanup(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Remove what is left of a VM on a host where it provably does not live."""
     with session(options) as app:
+        if arguments.host not in app.pool.names():
+            raise _unknown_host(arguments.host)
         sentence = app.repairs.clean_up(_uuid(app, arguments.vm), arguments.host)
         if arguments.json:
             print_json({"format": "hpconsole-cleanup/1", "sentence": sentence})
         else:
             say(sentence)
     return ExitCode.DONE
+
+
+def _unknown_host(name: str) -> UsageError:
+    return UsageError(f"There is no host named {name}. `hpconsole hosts` lists them all.", subject=name)
 
 
 def _uuid(app: App, text: str) -> str:
@@ -162,7 +177,7 @@ def go_home(arguments: argparse.Namespace, options: Options) -> ExitCode:
 
 def _homeward(app: App, arguments: argparse.Namespace) -> Plan:
     if arguments.host is not None and arguments.host not in app.pool.names():
-        raise UsageError(f"There is no host named {arguments.host}.", subject=arguments.host)
+        raise _unknown_host(arguments.host)
     since = datetime.now(UTC) - timedelta(hours=arguments.hours)
     records = _records(app, 100_000)
     hosts = () if arguments.host is None else (arguments.host,)

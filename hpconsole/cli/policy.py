@@ -81,7 +81,7 @@ def _list(book: PolicyBook, arguments: argparse.Namespace) -> ExitCode:
         )
         for item in policies
     ]
-    print_table(("in force", "name", "kind", "balancing", "description"), rows)
+    print_table(("IN FORCE", "NAME", "KIND", "BALANCING", "DESCRIPTION"), rows)
     return ExitCode.DONE
 
 

@@ -49,7 +49,11 @@ def save_snapshot(arguments: argparse.Namespace, options: Options) -> ExitCode:
         raise UsageError(f"{arguments.file} exists already and was left as it is; --force replaces it.")
     with session(options) as app:
         save(app.store.snapshot, arguments.file, anonymise=arguments.anonymise)
-    print(f"Saved {len(app.store.snapshot.hosts)} hosts and {len(app.store.snapshot.vms)} VMs to {arguments.file}.")
+    hosts, vms = len(app.store.snapshot.hosts), len(app.store.snapshot.vms)
+    if arguments.json:
+        print_json({"format": "hpconsole-snapshot/1", "file": str(arguments.file), "hosts": hosts, "vms": vms})
+    else:
+        print(f"Saved {hosts} hosts and {vms} VMs to {arguments.file}.")
     return ExitCode.DONE
 
 
