@@ -73,9 +73,10 @@ class Availability:
     # --- what is known ---------------------------------------------------------------------------------------------
 
     def off(self) -> Mapping[str, OffProof]:
-        """Hosts that are provably off: those with a proof that have not answered since it was made."""
+        """Hosts that are provably off: those with a proof that were watched and have not answered since it was made."""
         snapshot = self._snapshot()
-        return {host: proof for host, proof in self._offs.all().items() if not _answers_since(snapshot, proof)}
+        proofs = self._offs.all().items()
+        return {host: proof for host, proof in proofs if proof.is_watched and not _answers_since(snapshot, proof)}
 
     def health(self) -> Mapping[str, HostHealth]:
         """Every host of the newest snapshot, judged."""
@@ -130,6 +131,22 @@ class Availability:
         for host in back:
             self._offs.remove(host)
         return tuple(back)
+
+    def watch_proofs(self) -> tuple[str, ...]:
+        """Keep the proofs of hosts that are silent, as seen by a console that other hosts answer.
+
+        Returns:
+            The hosts nobody has watched for too long: whether they are off is not known any more.
+        """
+        is_seeing = any(host.link.state is LinkState.CONNECTED for host in self._snapshot().hosts.values())
+        lapsed = []
+        for host, proof in self._offs.all().items():
+            if not proof.is_watched:
+                self._offs.remove(host)
+                lapsed.append(host)
+            elif is_seeing:
+                self._offs.watch(proof)
+        return tuple(lapsed)
 
     def note_off(self, host: str, sentence: str) -> OffProof:
         """Keep what a fence agent said."""

@@ -100,6 +100,11 @@ class Guard:
         self._keeper.keep_up(snapshot)
         for host in availability.forget_proofs_of_answering():
             self._with.tell("info", f"{host} answers again, so it is not off any more.", host)
+        for host in availability.watch_proofs():
+            sentence = (
+                f"Nobody watched {host} for a while, so it may have come back since it was off. Confirm it again."
+            )
+            self._with.tell("warning", sentence, host)
         off = {host: proof.sentence for host, proof in availability.off().items()}
         self._health = health = judge_all(snapshot, settings, off)
         self._note_troubles(health)

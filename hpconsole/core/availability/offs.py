@@ -1,6 +1,7 @@
 """Which hosts are provably off, and who says so. Kept on disk, so that every console of this database knows.
 
-A proof holds until the host answers again; nobody else can take it back.
+A proof holds until the host answers again, and only while somebody looks: a host that nobody watched may have come
+back and fallen silent once more, with its VMs running.
 """
 
 from __future__ import annotations
@@ -8,24 +9,35 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hpconsole.core.availability.settings import Documents
 
 KIND = "host_off"
+UNWATCHED = timedelta(minutes=5)  # shorter than a host takes to start, run VMs, and fail again
+_RENEWED = timedelta(seconds=10)
 _LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
 class OffProof:
-    """One host that is off. `incident` names this very loss: each VM is restarted once for it."""
+    """One host that is off. `incident` names this very loss: each VM is restarted once for it.
+
+    `watched_at`: when a console last saw that it still does not answer, while other hosts did.
+    """
 
     host: str
     at: datetime
     sentence: str
     incident: str
+    watched_at: datetime
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it still proves anything."""
+        return datetime.now(UTC) - self.watched_at < UNWATCHED
 
 
 class Offs:
@@ -45,32 +57,55 @@ class Offs:
         return {host: proof for host, proof in found.items() if proof is not None}
 
     def add(self, host: str, sentence: str) -> OffProof:
-        """Note that a host is off; an older proof of the same loss stays.
+        """Note that a host is off; an older proof of the same loss stays, if it still proves anything.
 
         Raises:
             StorageError: it cannot be kept.
         """
-        proof = OffProof(host, datetime.now(UTC), sentence[:_LONGEST], uuid.uuid4().hex)
-        body = {"at": proof.at.isoformat(), "sentence": proof.sentence, "incident": proof.incident}
+        now = datetime.now(UTC)
+        proof = OffProof(host, now, sentence[:_LONGEST], uuid.uuid4().hex, now)
         with self._lock:
-            if self._documents.add(KIND, host, body):
+            if self._documents.add(KIND, host, _body(proof)):
                 return proof
             known = _proof(host, self._documents.get(KIND, host) or {})
-            if known is not None:
+            if known is not None and known.is_watched:
                 return known
-            self._documents.save(KIND, host, body)
+            self._documents.save(KIND, host, _body(proof))
             return proof
+
+    def watch(self, proof: OffProof) -> None:
+        """Note that the host was looked at just now and does not answer.
+
+        Raises:
+            StorageError: it cannot be kept.
+        """
+        now = datetime.now(UTC)
+        if now - proof.watched_at >= _RENEWED:
+            with self._lock:
+                known = _proof(proof.host, self._documents.get(KIND, proof.host) or {})
+                if known is not None and known.incident == proof.incident:
+                    self._documents.save(KIND, proof.host, _body(replace(known, watched_at=now)))
 
     def remove(self, host: str) -> None:
         """The host answers again."""
         self._documents.remove(KIND, host)
 
 
+def _body(proof: OffProof) -> dict[str, str]:
+    return {
+        "at": proof.at.isoformat(),
+        "sentence": proof.sentence,
+        "incident": proof.incident,
+        "watched_at": proof.watched_at.isoformat(),
+    }
+
+
 def _proof(host: str, body: Mapping[str, Any]) -> OffProof | None:
     try:
         at = datetime.fromisoformat(body["at"])
-        if at.tzinfo is None:
+        watched_at = datetime.fromisoformat(body.get("watched_at", body["at"]))
+        if at.tzinfo is None or watched_at.tzinfo is None:
             return None
-        return OffProof(host, at, str(body["sentence"])[:_LONGEST], str(body["incident"])[:100])
+        return OffProof(host, at, str(body["sentence"])[:_LONGEST], str(body["incident"])[:100], watched_at)
     except (KeyError, TypeError, ValueError):
         return None

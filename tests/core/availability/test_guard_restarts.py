@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from hpconsole.core.availability.offs import KIND as OFF_KIND
@@ -299,3 +300,45 @@ def test_another_loss_does_not_wait_for_the_pause_of_the_one_before(site: Callab
     one.until(lambda: one.link(A) is LinkState.CONNECTED and not one.app.store.snapshot.vms[BANK].state.is_active)
     one.look()
     assert one.running("bank") == [A], "its host is back without it: that is another loss"
+
+
+def _unwatched_for(one: Site, host: str, how_long: timedelta) -> None:
+    """As if no console had looked for so long."""
+    documents = one.app.documents
+    body = documents.get(OFF_KIND, host)
+    assert body is not None
+    then = (datetime.now(UTC) - how_long).isoformat()
+    documents.save(OFF_KIND, host, dict(body) | {"at": then, "watched_at": then})
+
+
+def test_a_host_that_nobody_watched_may_have_come_back(site: Callable[..., Site]) -> None:
+    one = site(host_01=[guest("bank")])
+    lose(one)
+    _unwatched_for(one, A, timedelta(hours=1))
+    one.look(3600)
+    assert one.running("bank") == [], "it may have come back with its VMs and fallen silent again"
+    assert any(f"Nobody watched {A}" in sentence for sentence in one.told)
+    one.app.availability.confirm_off(A)
+    one.look(3600)
+    assert len(one.running("bank")) == 1
+
+
+def test_a_host_that_is_watched_stays_off(site: Callable[..., Site]) -> None:
+    one = site(host_01=[guest("bank")])
+    lose(one)
+    _unwatched_for(one, A, timedelta(minutes=1))
+    one.look()
+    (proof,) = one.app.availability.off().values()
+    assert datetime.now(UTC) - proof.watched_at < timedelta(seconds=30)
+    assert len(one.running("bank")) == 1
+
+
+def test_whom_no_host_answers_has_watched_nothing(site: Callable[..., Site]) -> None:
+    one = site(host_01=[guest("bank")])
+    lose(one)
+    one.crash(B)
+    one.crash(C)
+    _unwatched_for(one, A, timedelta(minutes=1))
+    assert one.app.availability.watch_proofs() == ()
+    (proof,) = one.app.availability.off().values()
+    assert datetime.now(UTC) - proof.watched_at > timedelta(seconds=30)
