@@ -95,11 +95,15 @@ def test_why_nothing_is_answered_at_once_and_after_each_choice(desk: Desk) -> No
     desk.wait_for("headline", "Nothing should move now")
     assert "The policy none does not balance" in desk.text("reasons")
     assert "Nobody needs to act" in desk.text("who") or desk.text("who") == ""
+    assert "Nothing is moved for load" in desk.text("mode_help")
+    assert "nothing is moved for load" in desk.text("balancer")
+    desk.wait_for("log_title", "No moves so far.")
     assert not desk.button("apply").isEnabled()
     assert "Nothing is recommended" in desk.button("apply").toolTip()
     desk.put_in_force("evenly_distributed")
     desk.wait_for("reasons", "No host is beyond the limits of evenly_distributed")
     desk.wait_for("who", "This console acts")
+    assert "At most one VM a minute" in desk.text("mode_help")
 
 
 def test_a_recommendation_is_applied_by_a_click_and_leaves_a_line(desk: Desk) -> None:
@@ -169,5 +173,16 @@ def test_who_acts_is_told_for_every_case() -> None:
     other = Leadership(False, "Another console acts for the cluster: console-b.", "console-b")
     assert "console-b" in presenter.who_acts(other, Mode.ACT, "OptimalForEvenDistribution")[0]
     mine = Leadership(True, "This console acts for the cluster.")
-    assert presenter.who_acts(mine, Mode.ACT, "None")[0].startswith("This console acts")
+    assert presenter.who_acts(mine, Mode.ACT, "OptimalForEvenDistribution")[0] == mine.sentence
+    for leadership in (mine, other):
+        told = presenter.who_acts(leadership, Mode.ACT, "None")[0]
+        assert told == f"For affinity rules only, not for load: {leadership.sentence}"
     assert "only recommend" in presenter.who_acts(mine, Mode.RECOMMEND, "None")[0]
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_a_policy_that_does_not_balance_is_never_said_to_move_vms_for_load(mode: Mode) -> None:
+    told = presenter.mode_help(mode, "None")
+    assert told.startswith("Nothing is moved for load, whatever is chosen here")
+    assert "affinity rule" in told
+    assert "for load" not in presenter.mode_help(mode, "OptimalForEvenDistribution")

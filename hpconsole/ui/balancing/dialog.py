@@ -46,11 +46,12 @@ COLUMNS: tuple[Column[LogRow], ...] = (
     Column("Begun", lambda r: r.place, lambda r: r.time, width=146),
     Column("VM", lambda r: r.line.vm_name, lambda r: r.line.vm_name, width=120),
     Column("Move", lambda r: r.move, lambda r: r.move, width=150),
-    Column("For", lambda r: r.cause, lambda r: r.cause, width=90),
+    Column("Why", lambda r: r.cause, lambda r: r.cause, width=90),
     Column("By", lambda r: r.line.by, lambda r: r.line.by, width=150),
-    Column("Pays", lambda r: r.line.gain, lambda r: r.pays, align=Align.RIGHT, width=124),
+    Column("Gain / cost", lambda r: r.line.gain, lambda r: r.pays, align=Align.RIGHT, width=124,
+           tooltip=lambda r: presenter.GAIN_HELP),
     Column("Reason", lambda r: r.line.reason, lambda r: r.line.reason, tooltip=lambda r: r.line.reason, width=400),
-)
+)  # fmt: skip
 
 
 class BalancingDialog(QDialog):
@@ -283,7 +284,7 @@ class BalancingDialog(QDialog):
 
     def _read_log(self) -> None:
         def show(lines: tuple[MoveLine, ...]) -> None:
-            self._log_title.setText("Moves so far" if lines else "Moves so far: none")
+            self._log_title.setText("Moves so far" if lines else "No moves so far.")
             self._model.set_rows(presenter.log_rows(lines))
 
         self._background.run(self._watch.moves, show, self._on_failure)
@@ -295,7 +296,7 @@ class BalancingDialog(QDialog):
         if not self._mode.view().isVisible():
             with QSignalBlocker(self._mode):
                 self._mode.setCurrentIndex(self._mode.findData(mode))
-        self._mode_help.setText(f"{next(tip for known, _, tip in presenter.MODES if known is mode)}.")
+        self._mode_help.setText(presenter.mode_help(mode, self._book.chosen.balancer))
         if self._leadership is not None:
             text, tone = presenter.who_acts(self._leadership, mode, self._book.chosen.balancer)
             self._who.setText(text)

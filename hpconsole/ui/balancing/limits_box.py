@@ -11,11 +11,14 @@ from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.policy_book import PolicyBook
 from hpconsole.core.scheduler.policy_files import parameters
+from hpconsole.ui.balancing.presenter import NO_BALANCER
 from hpconsole.ui.bridge import Background
 from hpconsole.ui.policies.parameter_fields import ParameterFields
 from hpconsole.ui.policies.presenter import PoliciesPresenter, titled
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import TextLabel
+
+_NO_BALANCING = "It does not balance: with it nothing is moved for load, in whatever mode."
 
 
 class LimitsBox(QWidget):
@@ -149,8 +152,8 @@ class LimitsBox(QWidget):
     def _show_depending(self) -> None:
         presenter = self._presenter
         balancer = presenter.balancer
-        balances = balancer.name != "None"
-        self._balancer.setText(f"Balances: {titled(balancer)}. {balancer.help}" if balances else "It does not balance.")
+        balances = balancer.name != NO_BALANCER
+        self._balancer.setText(f"Balances: {titled(balancer)}. {balancer.help}" if balances else _NO_BALANCING)
         self._fields.show_only([parameter.name for parameter in balancer.parameters])
         self._fields.show_problems(presenter.problems)
         is_locked = bool(presenter.locked)

@@ -19,6 +19,8 @@ MODES: tuple[tuple[Mode, str, str], ...] = (
     (Mode.RECOMMEND, "Only recommend", "Look every minute and say what should move; you apply it"),
     (Mode.OFF, "Off", "Do not look by itself; hosts that fail are looked after all the same"),
 )
+NO_BALANCER = "None"  # what a policy says that does not balance
+GAIN_HELP = "How many times what the move brings outweighs what it costs; moves for affinity rules are not weighed"
 _CAUSES = {Cause.BALANCE: "load", Cause.AFFINITY: "affinity rule"}
 
 
@@ -66,11 +68,24 @@ def who_acts(leadership: Leadership, mode: Mode, balancer: str) -> tuple[str, To
         return "Nobody moves VMs by itself: balancing is off.", Tone.MUTED
     if mode is Mode.RECOMMEND:
         return "Nobody moves VMs by itself: consoles and “hpconsole watch” only recommend.", Tone.MUTED
+    prefix = "For affinity rules only, not for load: " if balancer == NO_BALANCER else ""
     if leadership.is_mine:
-        return leadership.sentence, Tone.GOOD
-    if balancer == "None" and "Nothing in this cluster asks" in leadership.sentence:
+        return f"{prefix}{leadership.sentence}", Tone.GOOD
+    if balancer == NO_BALANCER and "Nothing in this cluster asks" in leadership.sentence:
         return "Nobody needs to act: the policy in force does not balance, and no rule asks for a move.", Tone.MUTED
-    return leadership.sentence, Tone.NORMAL
+    return f"{prefix}{leadership.sentence}", Tone.NORMAL
+
+
+def mode_help(mode: Mode, balancer: str) -> str:
+    """What the chosen mode does, with the policy in force as it is."""
+    if balancer != NO_BALANCER:
+        return f"{next(tip for known, _, tip in MODES if known is mode)}."
+    rules = {
+        Mode.ACT: "Only an enforced affinity rule that is broken still moves a VM: at most one a minute.",
+        Mode.RECOMMEND: "Only moves for affinity rules are still recommended.",
+        Mode.OFF: "For affinity rules nothing is moved either.",
+    }
+    return f"Nothing is moved for load, whatever is chosen here: the policy in force does not balance. {rules[mode]}"
 
 
 def headline(report: RoundReport | None) -> tuple[str, Tone]:
