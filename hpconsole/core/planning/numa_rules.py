@@ -77,7 +77,8 @@ def check_hosts(nodes: Sequence[NodeDraft], vm: VmFacts, hosts: Mapping[str, Hos
     if not hosts and any(node.host_nodes for node in nodes):
         return NumaProblem(
             "ACTION_TYPE_FAILED_VM_NOT_PINNED_TO_AT_LEAST_ONE_HOST",
-            "Virtual NUMA nodes are pinned to nodes of a host: choose at least one specific host.",
+            "Virtual NUMA nodes are pinned to nodes of a host, but the VM may run on any: choose at least one specific "
+            "host for it in Edit VM, or unpin them.",
         )
     for name, host_nodes in hosts.items():
         problem = check_host(nodes, name, host_nodes)

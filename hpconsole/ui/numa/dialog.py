@@ -381,6 +381,7 @@ class NumaDialog(QDialog):
         self._redo.setEnabled(view.can_redo)
         self._ok.setText("Saving…" if self._is_writing else view.accept_text)
         self._ok.setEnabled(view.can_save and not self._is_writing)
+        self._ok.setToolTip("" if view.can_save else view.problem or "Nothing is changed yet.")
 
     def _say(self, view: NumaView) -> None:
         problem = self._failure or view.problem

@@ -262,8 +262,7 @@ class NumaPresenter:
             is_gone = bool(now.uuid) and now.uuid not in self.snapshot.vms
             broken = next(iter(node_problems(edited, around, operation, nodes, is_gone=is_gone)), None)
             if broken is not None:
-                name = f"{now.name}: " if self._is_for_host else ""
-                return f"{name}{broken.sentence}"
+                return self._told(now, broken.sentence)
         return ""
 
     def _select_first(self) -> None:
@@ -339,7 +338,7 @@ class NumaPresenter:
         shown = next((mark for mark in marks if mark.is_shown), None)
         return NumaView(
             title=self._title(),
-            summary=_summary(self.changed),
+            summary=f"{_summary(self.changed)}{self._standing()}",
             hosts=marks,
             host=self._host,
             host_text=_host_text(host),
@@ -415,7 +414,28 @@ class NumaPresenter:
     def _first_problem(self) -> str:
         if self._broken_rule or self._answer is None:
             return self._broken_rule
-        return next((problem.sentence for problem in self._answer.problems if not problem.is_warning), "")
+        changed = {now.uuid for _, now in self.changed}
+        return next((self._told(draft, sentence) for draft, sentence in self._errors() if draft.uuid in changed), "")
+
+    def _standing(self) -> str:
+        """Which VMs break a rule as they are, without an edit here: worth knowing, and no error of this dialog."""
+        changed = {now.uuid for _, now in self.changed}
+        standing = {draft.uuid: (draft, sentence) for draft, sentence in self._errors() if draft.uuid not in changed}
+        if not standing:
+            return ""
+        draft, sentence = next(iter(standing.values()))
+        rest = tuple(other.name for other, _ in standing.values())[1:]
+        too = f" Likewise {fmt.names(rest)}." if rest else ""
+        return f" As it is now, {draft.name or 'the new VM'}: {sentence}{too}"
+
+    def _errors(self) -> tuple[tuple[VmDraft, str], ...]:
+        """What breaks a rule as answered last, with the VM."""
+        problems = self._answer.problems if self._answer is not None else ()
+        return tuple((draft, problem.sentence) for draft, problem in problems if not problem.is_warning)
+
+    def _told(self, draft: VmDraft, sentence: str) -> str:
+        """With the VM's name where there are several."""
+        return f"{draft.name}: {sentence}" if self._is_for_host else sentence
 
 
 def fmt_memory(memory_kib: int) -> str:

@@ -53,13 +53,17 @@ class NumaQuestion:
         around = Surroundings(self.snapshot, "", tuple(self.reservations()), self.policy())
         verdicts: dict[str, list[HostVerdict]] = {host: [] for host in self.hosts}
         broken: dict[str, list[str]] = {host: [] for host in self.hosts}
-        problems: list[Problem] = []
+        problems: list[tuple[VmDraft, Problem]] = []
         for draft in self.drafts:
             for verdict in numa_verdicts(draft, around, self.hosts):
                 verdicts.setdefault(verdict.host, []).append(verdict)
             for name in self.hosts:
                 broken[name] += _broken_rule(draft, self.snapshot.hosts[name])
-            problems += [p for p in check(draft, around) if p.field.partition(".")[0] in ("numa_nodes", "per_host")]
+            problems += [
+                (draft, problem)
+                for problem in check(draft, around)
+                if problem.field.partition(".")[0] in ("numa_nodes", "per_host")
+            ]
         return NumaAnswer(
             self,
             {host: tuple(found) for host, found in verdicts.items()},
@@ -75,7 +79,7 @@ class NumaAnswer:
     question: NumaQuestion
     verdicts: Mapping[str, tuple[HostVerdict, ...]]
     broken: Mapping[str, tuple[str, ...]]  # rules about pins (behaviour.md B8) that a host breaks: sentences
-    problems: tuple[Problem, ...]
+    problems: tuple[tuple[VmDraft, Problem], ...]  # of which VM
 
 
 def _broken_rule(draft: VmDraft, host: Host) -> list[str]:
