@@ -14,7 +14,8 @@ from hpconsole.cli.output import Json, describe, placement_json, print_json, ref
 from hpconsole.cli.session import find_vm, session
 from hpconsole.cli.terminal import complain, say
 from hpconsole.cli.vm_arguments import FORMAT, edited
-from hpconsole.core.errors import InvalidEdit, NoSuitableHost
+from hpconsole.core.errors import InvalidEdit
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 
 if TYPE_CHECKING:
     from hpconsole.core.machines.applying import Saved

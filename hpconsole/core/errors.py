@@ -10,7 +10,7 @@ HpconsoleError                      carries a sentence for the user
   |   + UriRefused                  a connection URI that hpconsole does not open
   + InvalidXml                      a document that cannot be read; nothing was changed
   + PlanningError                   nothing was changed
-  |   + NoSuitableHost              every host refuses; `ranking` says why
+  |   + NoSuitableHost              every host refuses; `ranking` says why (core.scheduler)
   |   + PlanOutOfDate               the cluster changed since the plan was made
   |   + InvalidEdit                 a value a VM cannot have; `field` names it
   |   + InvalidPinning              a pinning text or map that cannot be meant
@@ -21,11 +21,6 @@ HpconsoleError                      carries a sentence for the user
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hpconsole.core.scheduler.ranking import Ranking
 
 
 class HpconsoleError(Exception):
@@ -86,14 +81,6 @@ class InvalidXml(HpconsoleError):
 
 class PlanningError(HpconsoleError):
     """What was asked cannot be planned; nothing was changed."""
-
-
-class NoSuitableHost(PlanningError):
-    """Every host refuses; the ranking holds each host's reasons."""
-
-    def __init__(self, sentence: str, *, ranking: Ranking, subject: str = "") -> None:
-        super().__init__(sentence, subject=subject)
-        self.ranking = ranking
 
 
 class PlanOutOfDate(PlanningError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 
-from hpconsole.core.errors import HpconsoleError, HypervisorError, NoSuitableHost, PlanningError
+from hpconsole.core.errors import HpconsoleError, HypervisorError, PlanningError
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.attempt import Listener, Result, Surroundings, Timings
 from hpconsole.core.execution.cancel import CancelToken
@@ -26,6 +26,7 @@ from hpconsole.core.execution.watching import JobHelp, JobReader, JobWatcher, Ta
 from hpconsole.core.hypervisor.port import MigrationRequest, MigrationTransport
 from hpconsole.core.planning.migration_options import AUTO_CONNECTIONS, connections, may_post_copy
 from hpconsole.core.planning.plan import Step
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 
 __all__ = ["Listener", "Migration", "Result", "Surroundings", "Timings"]
 
@@ -85,15 +86,27 @@ class Migration:
         if self._token.is_cancelled:
             sentence = f"Moving {self._step.vm_name} was cancelled before it began. It runs on {self._step.source}."
             return Result(StepOutcome.CANCELLED, None, sentence, "", self._step)
+        self._lend(prepared.known)
         error, note = self._move(prepared)
         if self._token.is_left:
             return None
-        return self._prover().prove(Expectation(prepared.step, prepared.known, error, note, self._given_up))
+        return self._proven(self._prover(), Expectation(prepared.step, prepared.known, error, note, self._given_up))
 
     def resume(self, known: KnownBefore) -> Result | None:
         """Find out what became of an attempt that an earlier run of the console began. None: closing again."""
         helper = self._help(self._follower(), began_s=None)
-        return self._prover(helper).prove(Expectation(self._step, known, is_resumed=True))
+        self._lend(known)
+        return self._proven(self._prover(helper), Expectation(self._step, known, is_resumed=True))
+
+    def _lend(self, known: KnownBefore) -> None:
+        """Polls take the emulator's pin for what is meant, not for what it is while the VM moves."""
+        self._with.store.lent.lend(self._step.vm_uuid, known.emulator_meant(self._step))
+
+    def _proven(self, prover: Prover, expected: Expectation) -> Result | None:
+        result = prover.prove(expected)
+        if result is not None and result.outcome is not StepOutcome.UNKNOWN:
+            self._with.store.lent.give_back(self._step.vm_uuid)
+        return result
 
     def _prover(self, helper: JobHelp | None = None) -> Prover:
         return Prover(self._with, self._id, self._token, self._listener, self._reader, helper=helper)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from hpconsole.core.errors import NoSuitableHost, PlanOutOfDate, VmNotFound
+from hpconsole.core.errors import PlanOutOfDate, VmNotFound
 from hpconsole.core.execution.end_states import HostView
 from hpconsole.core.execution.known_before import KnownBefore, metadata_digest, nvram_path, placement_of
 from hpconsole.core.execution.verification import look
@@ -25,6 +25,7 @@ from hpconsole.core.planning.placement_text import move_sentence
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.planning.still_free import is_still_free
 from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.reservations import Reservation

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hpconsole.core.amounts import names
-from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidEdit, NoSuitableHost, PlanOutOfDate
+from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidEdit, PlanOutOfDate
 from hpconsole.core.hypervisor.domain_xml import with_placement
 from hpconsole.core.hypervisor.machine_port import NewVolume, VolumeRecord
 from hpconsole.core.hypervisor.pool import ConnectionPool
@@ -27,6 +27,7 @@ from hpconsole.core.model.host import HostStatus, HostTopology
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.occupancy import occupancy
 from hpconsole.core.scheduler.placement import Misfit, place
 

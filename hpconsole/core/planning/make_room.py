@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from hpconsole.core.errors import InvalidEdit, NoSuitableHost
+from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import MigrationMode, Vm
 from hpconsole.core.planning.drain import DrainIntent, DrainItem, DrainOptions, DrainPlan, PlanQuality, warnings_of
@@ -17,6 +17,7 @@ from hpconsole.core.planning.drain_room import make_room
 from hpconsole.core.planning.drain_units import Kind, Unit, units_of
 from hpconsole.core.planning.placement_text import bound_nodes, cpus_on_nodes
 from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.reservations import Reservation
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from hpconsole.core.errors import InvalidEdit, NoSuitableHost
+from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
@@ -17,6 +17,7 @@ from hpconsole.core.model.vm import MigrationMode, Vm, VmState
 from hpconsole.core.planning.placement_text import move_sentence
 from hpconsole.core.planning.plan import MigrateStep, Plan
 from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.ranking import Ranking

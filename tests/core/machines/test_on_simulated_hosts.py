@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from hpconsole.app import App
-from hpconsole.core.errors import HypervisorError, InvalidEdit, NoSuitableHost, PlanOutOfDate
+from hpconsole.core.errors import HypervisorError, InvalidEdit, PlanOutOfDate
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.machines import HostModel, MachineShape
 from hpconsole.core.machines import applying, editing, storage
@@ -36,6 +36,7 @@ from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.host import Host, HostStatus
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from tests.builders import a_topology
 
 TWO_NODES = MachineShape(1, 2, 4, 2, gib_per_node=16)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from hpconsole.core.errors import InvalidEdit, NoSuitableHost
+from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.model.vm import MigrationMode
 from hpconsole.core.planning.drain_export import plan_json, plan_text
 from hpconsole.core.planning.drain_planner import checked
 from hpconsole.core.planning.make_room import plan_room
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from tests.builders import a_snapshot, a_vm
 from tests.core.planning.test_drain_planner import a_pinned, hosts
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hpconsole.core.errors import InvalidEdit, NoSuitableHost
+from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.host import Host, HostLink, HostStatus, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
@@ -21,6 +21,7 @@ from hpconsole.core.model.vm import (
     VmState,
 )
 from hpconsole.core.planning.migrate import MigrationIntent, choices, plan_migration
+from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY
 from hpconsole.core.scheduler.reservations import reserve
 from tests.builders import a_host, a_snapshot, a_topology, a_vm, virtual_nodes
