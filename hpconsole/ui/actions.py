@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,8 @@ from hpconsole.ui import icons
 from hpconsole.ui.theme import Theme
 
 if TYPE_CHECKING:
+    from hpconsole.core.model.host import HostStatus
+    from hpconsole.core.model.snapshot import ClusterSnapshot
     from hpconsole.core.model.vm import Vm
 
 
@@ -22,6 +24,19 @@ class Selection:
 
     hosts: tuple[str, ...] = ()
     vms: tuple[Vm, ...] = ()
+    statuses: Mapping[str, HostStatus] = field(default_factory=dict)  # decided, of the hosts that are known
+
+    @classmethod
+    def of(cls, snapshot: ClusterSnapshot, hosts: Sequence[str], vm_uuids: Sequence[str]) -> Selection:
+        """What these keys mean in this snapshot."""
+        vms = (snapshot.vms.get(uuid) for uuid in vm_uuids)
+        statuses = {name: snapshot.hosts[name].status for name in hosts if name in snapshot.hosts}
+        return cls(tuple(hosts), tuple(vm for vm in vms if vm is not None), statuses)
+
+    @property
+    def activatable(self) -> tuple[str, ...]:
+        """Selected hosts that are not simply up: in maintenance, on their way there, or non-operational."""
+        return tuple(name for name in self.hosts if name in self.statuses and self.statuses[name].value != "up")
 
     @property
     def movable(self) -> tuple[Vm, ...]:
@@ -81,6 +96,14 @@ def _why_not_host(selection: Selection) -> str:
     return "" if selection.hosts else "Select a host first."
 
 
+def _why_not_activate(selection: Selection) -> str:
+    if not selection.hosts or selection.activatable:
+        return _why_not_host(selection)
+    if len(selection.hosts) == 1:
+        return f"{selection.hosts[0]} is not in maintenance."
+    return "None of the selected hosts is in maintenance."
+
+
 @dataclass(frozen=True, slots=True)
 class ActionSpec:
     """One action. `why_not` answers with a sentence while the action is impossible, else with nothing."""
@@ -120,7 +143,8 @@ ALL = (
         "host-remove", "Ctrl+Shift+M", why_not=_why_not_host,
     ),
     ActionSpec(
-        "activate", "A&ctivate", "Let VMs be placed on the selected hosts again", "running", why_not=_why_not_host
+        "activate", "A&ctivate", "Let VMs be placed on the selected hosts again", "running",
+        why_not=_why_not_activate,
     ),
     ActionSpec(
         "return_home", "Return VMs &Home…",

@@ -23,7 +23,7 @@ from pytestqt.qtbot import QtBot
 
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import Notice, PlanSubmitted, StepStarted
-from hpconsole.core.model.host import HostLink, LinkState
+from hpconsole.core.model.host import HostLink, HostStatus, LinkState
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import VmState
@@ -381,10 +381,26 @@ def test_every_action_has_its_method_and_its_own_shortcut(window: MainWindow) ->
         Selection(("h",), (a_vm(), a_vm("m", is_migrating=True))),
         Selection(vms=(a_vm(virtual_nodes=virtual_nodes(2, vcpus=4, memory_mib=64)),)),
         Selection(vms=(a_vm(state=VmState.SHUT_OFF),)),
+        Selection(("h",), statuses={"h": HostStatus.MAINTENANCE}),
     )
     for spec in ALL:
         assert window.frame.findChild(QAction, f"action_{spec.name}") is not None
         assert any(not spec.why_not(selection) for selection in selections), spec.name
+
+
+def test_a_host_that_is_up_cannot_be_activated_and_the_menu_says_why(window: MainWindow) -> None:
+    action = window.frame.findChild(QAction, "action_activate")
+    assert action is not None
+    away = a_host("host-a", status=HostStatus.MAINTENANCE)
+    for snapshot, why_not in (
+        (a_snapshot([a_host("host-a")], []), "host-a is not in maintenance."),
+        (a_snapshot([away], []), ""),
+    ):
+        window.actions_.follow(Selection.of(snapshot, ("host-a",), ()))
+        assert action.isEnabled() == (not why_not)
+        assert not why_not or action.toolTip() == why_not
+    both = Selection.of(a_snapshot([away, a_host("host-b")], []), ("host-a", "host-b"), ())
+    assert both.activatable == ("host-a",), "those that are up are left as they are"
 
 
 def test_no_two_entries_of_a_menu_share_a_letter(window: MainWindow) -> None:

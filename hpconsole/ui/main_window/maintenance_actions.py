@@ -98,8 +98,8 @@ class MaintenanceActions(Topic):
         self._show(dialog)
 
     def on_activate(self) -> None:
-        """Bring the selected hosts back, and offer to bring their VMs back too."""
-        hosts = self._selection().hosts
+        """Bring the selected hosts that are away back, and offer to bring their VMs back too."""
+        hosts = self._selection().activatable
 
         def activate() -> Plan:
             for host in hosts:

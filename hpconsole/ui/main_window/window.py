@@ -265,8 +265,7 @@ class MainWindow(QObject):
     @property
     def selection(self) -> Selection:
         """What is selected now."""
-        vms = (self._snapshot.vms.get(uuid) for uuid in self.vms.selection.keys)
-        return Selection(self.hosts.selection.keys, tuple(vm for vm in vms if vm is not None))
+        return Selection.of(self._snapshot, self.hosts.selection.keys, self.vms.selection.keys)
 
     def _on_selection(self) -> None:
         sought = self.search.text().strip()
