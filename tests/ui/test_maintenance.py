@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QComboBox, QLineEdit, QPushButton, QTableView
+from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit, QPushButton, QTableView
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem
+from hpconsole.core.scheduler.performance import Forecast, Outlook
+from hpconsole.ui import format as fmt
+from hpconsole.ui.maintenance import presenter
 from hpconsole.ui.maintenance.dialog import MaintenanceDialog
 from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.widgets.text_label import TextLabel
@@ -89,6 +93,33 @@ def test_the_warning_names_pinned_vms_and_running_the_plan_empties_the_host(demo
     demo.qtbot.waitUntil(lambda: "have left" in dialog._consequence.text() or "has left" in dialog._consequence.text())
     demo.app.maintenance.activate(host)
     assert demo.app.statuses.of(host).status is HostStatus.UP
+
+
+def test_the_warning_counts_as_slower_only_vms_that_are_pinned_or_high_performance(demo: Shop) -> None:
+    host = host_of(demo, "trade-engine-1")
+    assert host is not None
+    plan = opened(demo, host)._plan
+    assert plan is not None
+    slower = Forecast(Outlook.SLOWER)
+    plain, *rest = (replace(item, performance=slower) for item in plan.moves)
+    worst = replace(plan, items=(replace(plain, is_special=False), *(replace(item, is_special=True) for item in rest)))
+    told = presenter.warning(worst).split("Likely slower: ")[1]
+    assert rest
+    assert told == f"{fmt.names(tuple(item.vm_name for item in rest))}."
+
+
+def test_the_half_ticked_box_says_in_words_what_counts(demo: Shop) -> None:
+    host = host_of(demo, "web-01")
+    assert host is not None
+    dialog = opened(demo, host)
+    state = child(dialog, TextLabel, "maintenance_ignore_state")
+    assert state.text() == "as the cluster's setting says: yes"
+    assert presenter.affinity_state(None, cluster_says=False) == "as the cluster's setting says: no"
+    box = child(dialog, QCheckBox, "maintenance_ignore_affinity")
+    click(box)
+    assert (box.checkState(), state.text()) == (Qt.CheckState.Checked, "yes, in this maintenance")
+    click(box)
+    assert (box.checkState(), state.text()) == (Qt.CheckState.Unchecked, "no, not in this maintenance")
 
 
 def test_a_plan_is_edited_by_hand(demo: Shop) -> None:

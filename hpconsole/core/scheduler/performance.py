@@ -7,7 +7,7 @@ nothing and knows no workload; every cause is named so that a person can weigh i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hpconsole.core.model.host import Host
@@ -83,7 +83,7 @@ _NAMES = {
     "split_nodes": ("virtual node over several host nodes", "virtual nodes over several host nodes"),
     "remote_nodes": ("virtual node with memory away from its vCPUs", "virtual nodes with memory away from their vCPUs"),
     "distance": ("unit of distance between its nodes", "units of distance between its nodes"),
-    "banks": ("further L3 cache bank", "further L3 cache banks"),
+    "banks": ("L3 cache that its vCPUs are spread over", "L3 caches that its vCPUs are spread over"),
     "crowded_cpus": ("vCPU that shares a CPU with another", "vCPUs that share a CPU with another"),
     "sibling_vcpus": (
         "vCPU on a sibling thread the guest does not know of",
@@ -94,6 +94,9 @@ _NAMES = {
     "emulator_overlap": ("CPU shared with emulator or IO threads", "CPUs shared with emulator or IO threads"),
     "small_pages": ("VM without huge pages", "VMs without huge pages"),
 }
+# What a VM notices that is neither pinned nor high-performance: how far its memory is, and vCPUs that share a CPU. Its
+# vCPUs roam over the host anyway: single caches, siblings and the base clock are told, and count nothing.
+_NOTICED_BY_ALL = frozenset({"split_nodes", "remote_nodes", "distance", "crowded_cpus"})
 _NOTICED = 1.0  # points below which a difference is no difference
 
 
@@ -118,13 +121,16 @@ def present_placement(vm: Vm) -> Placement:
 def forecast(vm: Vm, placement: Placement, there: Setting, now: Setting | None) -> Forecast:
     """How `vm` will run at `placement` on the host of `there`, against its present place on `now`.
 
-    Without `now` (the VM does not run) the placement is judged against an ideal one.
+    Without `now` (the VM does not run) the placement is judged against an ideal one. For a VM that is neither pinned
+    nor high-performance only what it notices has points; the rest is told with none.
     """
     new = shape_of(vm, placement, there)
     old = shape_of(vm, present_placement(vm), now) if now is not None else Shape(l3_kib=new.l3_kib)
     causes = [*_differences(old, new), *_cache(old, new)]
     if now is not None:
         causes += _cpu(now.host, there.host)
+    if not vm.is_pinned_or_high_performance:
+        causes = [cause if cause.kind in _NOTICED_BY_ALL else replace(cause, change=0.0) for cause in causes]
     total = sum(cause.change for cause in causes)
     outlook = Outlook.SLOWER if total >= _NOTICED else Outlook.BETTER if total <= -_NOTICED else Outlook.SAME
     return Forecast(outlook, tuple(sorted(causes, key=lambda cause: (-abs(cause.change), cause.kind))))

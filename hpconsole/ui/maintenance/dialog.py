@@ -80,6 +80,7 @@ class MaintenanceDialog(QDialog):
         self.setWindowTitle("Maintenance Host(s)")
         self.resize(1180, 680)
         self._maintenance = maintenance
+        self._store = store
         self._destinations = destinations
         self._background = Background(self)
         known = (maintenance.of_host(host) for host in hosts)
@@ -192,16 +193,19 @@ class MaintenanceDialog(QDialog):
         self._ignore = QCheckBox("Ignore hard &VM-to-VM affinity")
         self._ignore.setObjectName("maintenance_ignore_affinity")
         self._ignore.setToolTip(
-            "VMs that must be together may be separated until the host is back. Host rules still hold."
+            "VMs that must be together may be separated until the host is back. Host rules still hold. Half ticked: "
+            "as the cluster's setting says."
         )
         self._ignore.setTristate(True)
         wanted = self._intent.options.ignores_vm_affinity
         states = {None: Qt.CheckState.PartiallyChecked, True: Qt.CheckState.Checked, False: Qt.CheckState.Unchecked}
         self._ignore.setCheckState(states[wanted])
-        self._ignore.setAccessibleDescription("Half checked: as the cluster is set.")
+        self._ignore_state = TextLabel(name="maintenance_ignore_state", tone=Tone.MUTED)
+        self._show_ignore_state()
         self._ignore.checkStateChanged.connect(self._on_affinity)
         row = QHBoxLayout()
         row.addWidget(self._ignore)
+        row.addWidget(self._ignore_state)
         row.addStretch(1)
         return row
 
@@ -274,6 +278,13 @@ class MaintenanceDialog(QDialog):
     def _on_affinity(self, state: Qt.CheckState) -> None:
         wanted = {Qt.CheckState.Checked: True, Qt.CheckState.Unchecked: False}.get(state)
         self._change(lambda intent: replace(intent, options=replace(intent.options, ignores_vm_affinity=wanted)))
+        self._show_ignore_state()
+
+    def _show_ignore_state(self) -> None:
+        cluster_says = self._store.snapshot.settings.ignores_vm_affinity_for_maintenance
+        words = presenter.affinity_state(self._intent.options.ignores_vm_affinity, cluster_says=cluster_says)
+        self._ignore_state.setText(words)
+        self._ignore.setAccessibleDescription(words)
 
     def _on_order(self, by: int) -> None:
         item, plan = self._item(), self._plan

@@ -145,7 +145,7 @@ def warning(plan: DrainPlan) -> str:
     slower = [
         item.vm_name
         for item in plan.moves
-        if item.performance is not None and item.performance.outlook is Outlook.SLOWER
+        if item.is_special and item.performance is not None and item.performance.outlook is Outlook.SLOWER
     ]
     told = f" Likely slower: {fmt.names(tuple(slower))}." if slower else " None of them is expected to be slower."
     verb = "is a" if len(plan.warnings) == 1 else "are"
@@ -154,6 +154,13 @@ def warning(plan: DrainPlan) -> str:
         f"{names} on {hosts} {verb} high-performance or pinned {kind} and will be migrated; their performance may drop "
         f"afterwards.{told}"
     )
+
+
+def affinity_state(wanted: bool | None, *, cluster_says: bool) -> str:
+    """What the tick box about hard VM-to-VM affinity says now, in words."""
+    if wanted is None:
+        return f"as the cluster's setting says: {'yes' if cluster_says else 'no'}"
+    return "yes, in this maintenance" if wanted else "no, not in this maintenance"
 
 
 def planner(plan: DrainPlan) -> str:

@@ -110,3 +110,34 @@ def test_performance_first_prefers_the_host_with_fewer_banks() -> None:
     found = ranking.forecast("wide", vm.uuid)
     assert found is not None
     assert "distance" in kinds(found)
+
+
+def test_cache_and_clock_are_told_but_count_nothing_for_a_vm_that_is_neither_pinned_nor_high_performance() -> None:
+    slow = replace(SOURCE, name="there", cpu=HostCpuModel(tsc_frequency_hz=2_000_000_000))
+    small = tuple(replace(bank, size_kib=bank.size_kib // 4) for bank in SOURCE.topology.l3_banks)
+    slow = replace(slow, topology=replace(SOURCE.topology, l3_banks=small))
+    fast = replace(SOURCE, cpu=HostCpuModel(tsc_frequency_hz=3_000_000_000))
+    plain = a_vm(host="source", vcpus=4)
+    assert not plain.is_pinned_or_high_performance
+    result = forecast(plain, Placement("u", "there"), Setting(slow), Setting(fast))
+    assert kinds(result) == {"cache", "cpu"}
+    assert result.outlook is Outlook.SAME
+    assert result.sentence.startswith("Much the same: ")
+    back = forecast(plain, Placement("u", "there"), Setting(fast), Setting(slow))
+    assert back.outlook is Outlook.SAME
+
+
+def test_memory_on_several_nodes_counts_for_every_vm() -> None:
+    plain = a_vm(host="source", vcpus=4)
+    spread = Placement("u", "there", (NodeBinding(0, (0, 3), NumaMode.STRICT),))
+    result = forecast(plain, spread, Setting(replace(SOURCE, name="there")), Setting(SOURCE))
+    assert result.outlook is Outlook.SLOWER
+    assert "split_nodes" in kinds(result)
+
+
+def test_caches_are_counted_in_plain_words() -> None:
+    bank = SOURCE.topology.l3_banks[0]
+    single = tuple(replace(bank, cpus=CpuSet.of([cpu])) for cpu in (0, 1, 4, 5))
+    host = replace(SOURCE, name="there", topology=replace(SOURCE.topology, l3_banks=single))
+    result = judged(at((0, 1, 4, 5), (0, 1)), host=host)
+    assert result.sentence == "Likely slower: 2 more L3 caches that its vCPUs are spread over."
