@@ -35,13 +35,13 @@ def _place(place: int | None) -> str:
 
 
 COLUMNS: tuple[Column[EffectRow], ...] = (
-    Column("After", lambda r: r.after, lambda r: _place(r.after), align=Align.RIGHT, width=72, tone=_tone,
+    Column("After", lambda r: r.after, lambda r: _place(r.after), align=Align.RIGHT, width=66, tone=_tone,
            is_toned_when_selected=True),
-    Column("Before", lambda r: r.before, lambda r: _place(r.before), align=Align.RIGHT, width=72,
+    Column("Before", lambda r: r.before, lambda r: _place(r.before), align=Align.RIGHT, width=70,
            tone=lambda _: Tone.MUTED),
-    Column("Host", lambda r: fmt.natural(r.host), lambda r: r.host, width=110),
+    Column("Host", lambda r: fmt.natural(r.host), lambda r: r.host, width=84),
     Column("Points", lambda r: r.score if r.after else None, lambda r: f"{r.score:g}" if r.after else "",
-           align=Align.RIGHT, width=72),
+           align=Align.RIGHT, width=66),
     Column("Why, after", lambda r: r.why, lambda r: r.why, tooltip=lambda r: r.why, width=320),
 )  # fmt: skip
 
