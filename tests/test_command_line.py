@@ -26,6 +26,7 @@ def test_a_host_that_does_not_answer_is_unknown_not_empty(capsys: pytest.Capture
     # nothing listens on this port of our own machine
     assert run(["hosts", "--connect", "gone=qemu+tcp://127.0.0.1:1/system", "--timeout", "5"]) == ExitCode.UNREACHABLE
     out, err = capsys.readouterr()
+    assert out.splitlines()[1].split()[:3] == ["gone", "disconnected", "?"], "up would be a guess"
     assert out.splitlines()[1].split()[-2:] == ["?", "?"]
     assert "neither encrypted nor authenticated" in err
     assert "gone is left out" in err

@@ -11,7 +11,7 @@ from hpconsole.cli.output import Json, pinning_json, print_json, print_table
 from hpconsole.cli.session import snapshot_of
 from hpconsole.cli.terminal import complain
 from hpconsole.core import amounts
-from hpconsole.core.model.host import Host, LinkState
+from hpconsole.core.model.host import Host, HostStatus, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 
@@ -104,12 +104,18 @@ def _pages_text(host: Host) -> str:
     )
 
 
+def _status(host: Host) -> str:
+    """What was decided about it; a host that is not reached is not called up."""
+    is_unknown = host.status is HostStatus.UP and host.link.state is not LinkState.CONNECTED
+    return "?" if is_unknown else host.status.value
+
+
 def _host_row(host: Host, snapshot: ClusterSnapshot) -> tuple[str, ...]:
     load = host.usage.cpu_pct
     return (
         host.name,
         host.link.state.value,
-        host.status.value,
+        _status(host),
         str(host.topology.threads or "?"),
         str(len(host.topology.nodes) or "?"),
         _size(host.memory_kib),

@@ -157,8 +157,8 @@ def parse_uri(text: str, *, allow_local_programs: bool = False, allow_unverified
     transport = _transport(text, parts.scheme, parts.netloc)
     uri = HostUri(
         transport=transport,
+        host=_host(text, transport, parts.netloc),  # before the path: without a host nothing about paths helps
         path=_path(text, transport, unquote(parts.path)),
-        host=_host(text, transport, parts.netloc),
         port=_port(text, port),
         user=_user(text, transport, parts.username),
         parameters=_parameters(text, transport, parts.query, allowed),
@@ -216,7 +216,8 @@ def _host(text: str, transport: Transport, netloc: str) -> str:
         return _ipv6(text, host)
     name = host.partition(":")[0]
     if not name:
-        raise _refused(text, "it names no host")
+        scheme, path = text.partition("://")[0], "" if transport is Transport.SIMULATED else "/system"
+        raise _refused(text, f"the host is missing; write {scheme}://HOST{path}")
     if not _HOST_NAME.fullmatch(name):
         raise _refused(text, "its host is neither a host name nor an address")
     return name
