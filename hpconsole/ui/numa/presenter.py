@@ -20,7 +20,7 @@ from hpconsole.core.model.host import Host
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import NumaMode, Vm
 from hpconsole.ui import format as fmt
-from hpconsole.ui.numa import drawing
+from hpconsole.ui.numa import drawing, wording
 from hpconsole.ui.numa.capacity import FITS, Fit, Room, fit, pins_on, rooms
 from hpconsole.ui.numa.survey import NumaAnswer, NumaQuestion
 from hpconsole.ui.numa.view import Chip, HostMark, Key, NodeDetail, NumaView
@@ -338,10 +338,10 @@ class NumaPresenter:
         shown = next((mark for mark in marks if mark.is_shown), None)
         return NumaView(
             title=self._title(),
-            summary=f"{_summary(self.changed)}{self._standing()}",
+            summary=f"{wording.changes(self.changed)}{self._standing()}",
             hosts=marks,
             host=self._host,
-            host_text=_host_text(host),
+            host_text=wording.host(host),
             groups=drawing.groups(host, self._rooms(host), (*own, *others), loads) if host is not None else (),
             distances=drawing.distances(host.topology) if host is not None else (),
             node_ids=tuple(node.node_id for node in host.topology.nodes) if host is not None else (),
@@ -404,7 +404,7 @@ class NumaPresenter:
         own = next((item.numa for item in draft.per_host if item.host == self._host), ())
         return NodeDetail(
             chip,
-            fmt_memory(node.memory_kib),
+            wording.memory(node.memory_kib),
             drawing.vcpu_text(node.vcpus),
             can_split=len(node.vcpus) > 1,
             mergeable=tuple(other.index for other in draft.numa_nodes if other.index != node.index),
@@ -436,29 +436,3 @@ class NumaPresenter:
     def _told(self, draft: VmDraft, sentence: str) -> str:
         """With the VM's name where there are several."""
         return f"{draft.name}: {sentence}" if self._is_for_host else sentence
-
-
-def fmt_memory(memory_kib: int) -> str:
-    """An amount, exact, as it is typed."""
-    for unit, size in (("GiB", 1024**2), ("MiB", 1024)):
-        if memory_kib % size == 0 and memory_kib:
-            return f"{memory_kib // size} {unit}"
-    return f"{memory_kib} KiB"
-
-
-def _host_text(host: Host | None) -> str:
-    if host is None:
-        return "No host is known."
-    topology = host.topology
-    sockets = fmt.count(topology.sockets or 1, "socket")
-    nodes = fmt.count(len(topology.nodes), "NUMA node")
-    cpus = fmt.count(len(topology.cpus), "CPU")
-    return f"{sockets}, {nodes}, {cpus}, {fmt.kib(host.memory_kib)}, {fmt.pct(host.usage.cpu_pct)} busy"
-
-
-def _summary(changed: Sequence[tuple[VmDraft, VmDraft]]) -> str:
-    if not changed:
-        return "Nothing is changed yet."
-    return (
-        f"{fmt.count(len(changed), 'VM')} changed: {fmt.names(tuple(new.name or 'the new VM' for _, new in changed))}."
-    )
