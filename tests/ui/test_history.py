@@ -123,6 +123,23 @@ def test_searching(qtbot: QtBot, dialog: HistoryDialog) -> None:
     type_text(child(dialog, QLineEdit, "history_search"), "host-c moved")
     assert child(dialog, QTableView, "history_table").model().rowCount() == 1
     assert child(dialog, QLabel, "history_note").text() == "1 of 2 migrations"
+    assert child(dialog, QLabel, "history_in_vain").isHidden()
+
+
+def test_opened_for_a_vm_that_was_never_migrated_it_names_the_filter_and_the_way_out(
+    qtbot: QtBot, journal: MemoryJournal
+) -> None:
+    dialog = HistoryDialog(lambda: journal, LIGHT, "db-7")
+    qtbot.addWidget(dialog)
+    dialog.show()
+    said = child(dialog, QLabel, "history_in_vain")
+    qtbot.waitUntil(said.isVisible)
+    assert "“db-7”" in said.text()
+    assert "clear the search box" in said.text()
+    child(dialog, QLineEdit, "history_search").clear()
+    assert said.isHidden()
+    assert child(dialog, QTableView, "history_table").model().rowCount() == 2
+    dialog.reject()
 
 
 def test_a_journal_that_cannot_be_read_is_a_sentence(qtbot: QtBot) -> None:

@@ -99,6 +99,7 @@ def test_presets_say_that_they_stay(desk: Desk) -> None:
         assert not desk.button("remove").isEnabled()
         assert desk.button("copy").isEnabled()
     assert "Allows" in desk.text("way_story")
+    assert "A stall: a pass over" in child(desk.dialog, QSpinBox, "way_stalls_0").toolTip()
 
 
 def test_an_own_policy_is_made_and_kept(desk: Desk, database: Database) -> None:

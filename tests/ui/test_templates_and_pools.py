@@ -117,6 +117,14 @@ def test_a_template_goes_out_and_comes_back_as_a_file(demo: Shop, shelf: Shelf, 
     demo.qtbot.waitUntil(lambda: "no template" in remark.text(), timeout=WAIT_MS)
 
 
+def test_pools_without_a_template_say_how_to_make_one(demo: Shop, shelf: Shelf) -> None:
+    dialog = PoolsDialog(shelf, LIGHT)
+    demo.qtbot.addWidget(dialog)
+    remark = child(dialog, TextLabel, "pools_remark")
+    demo.qtbot.waitUntil(lambda: "“Make Template…”" in remark.text(), timeout=WAIT_MS)
+    dialog.reject()
+
+
 def test_a_pool_of_four(demo: Shop, shelf: Shelf) -> None:
     make_template(demo, shelf, "trading")
     dialog = PoolsDialog(shelf, LIGHT)

@@ -22,6 +22,7 @@ from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.execution.journal import Journal, JournalLine
 from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background
+from hpconsole.ui.history import presenter
 from hpconsole.ui.history.presenter import Entry, Measure, measures, read, story, when
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
@@ -116,6 +117,8 @@ class HistoryDialog(QDialog):
         self._search.setAccessibleName("Search migrations")
         self._search.setClearButtonEnabled(True)
         self._note = TextLabel("Reading…", name="history_note", tone=Tone.MUTED)
+        self._in_vain = TextLabel(name="history_in_vain", wraps=True)
+        self._in_vain.hide()
         top = QHBoxLayout()
         top.addWidget(self._search, 1)
         top.addWidget(self._note)
@@ -136,6 +139,7 @@ class HistoryDialog(QDialog):
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
         layout.addLayout(top)
+        layout.addWidget(self._in_vain)
         layout.addWidget(splitter, 1)
         layout.addWidget(buttons)
         self._search.textChanged.connect(self._on_search)
@@ -191,6 +195,10 @@ class HistoryDialog(QDialog):
 
     def _say_count(self) -> None:
         shown, total = self._model.rowCount(), self._model.row_total
+        sought = self._search.text().strip()
+        is_in_vain = bool(total and not shown and sought)
+        self._in_vain.setText(presenter.found_nothing(sought, total) if is_in_vain else "")
+        self._in_vain.setVisible(is_in_vain)
         self._note.setText(
             "Nothing was migrated yet." if not total
             else fmt.count(total, "migration") if shown == total else f"{shown} of {fmt.count(total, 'migration')}"

@@ -116,6 +116,11 @@ def grouped(records: Iterable[MigrationRecord]) -> tuple[Entry, ...]:
     return tuple(Entry(tuple(sorted(group, key=lambda record: record.attempt))) for group in entries.values())
 
 
+def found_nothing(sought: str, total: int) -> str:
+    """What is said where a search hides every migration, with the way out."""
+    return f"No migration is found by “{sought}”; clear the search box to see all of them ({total:,})."
+
+
 def of_vm(entries: Sequence[Entry], vm_uuid: str) -> tuple[Entry, ...]:
     """The migrations of one VM."""
     return tuple(entry for entry in entries if entry.last.vm_uuid == vm_uuid)

@@ -29,7 +29,7 @@ from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
 
 COLUMNS: tuple[Column[WayRow], ...] = (
-    Column("Policy", lambda r: "", lambda r: r.text, width=215, tooltip=lambda r: r.text,
+    Column("Policy", lambda r: "", lambda r: r.text, width=280, tooltip=lambda r: r.text,
            tone=lambda r: Tone.ACCENT if r.is_changed else Tone.NORMAL, is_toned_when_selected=True),
     Column("", lambda r: "", lambda r: r.kind, width=100, tooltip=lambda r: r.kind,
            tone=lambda r: Tone.GOOD if r.is_default else Tone.MUTED, is_toned_when_selected=True),
@@ -45,7 +45,7 @@ class MigrationPoliciesDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("migration_policies_dialog")
         self.setWindowTitle("Migration Policies")
-        self.resize(1020, 680)
+        self.resize(1080, 680)
         self._background = Background(self)
         self._presenter = WaysPresenter(ways)
         self._doomed = ""  # asked once whether to delete it
@@ -63,7 +63,7 @@ class MigrationPoliciesDialog(QDialog):
         splitter.setHandleWidth(11)
         splitter.addWidget(self._build_list())
         splitter.addWidget(framed(self._editor))
-        splitter.setSizes([340, 650])
+        splitter.setSizes([400, 650])
         splitter.setStretchFactor(1, 1)
         self._locked = TextLabel(name="way_locked", tone=Tone.WARNING, wraps=True)
         self._remark = TextLabel(name="ways_remark", tone=Tone.MUTED, wraps=True)

@@ -28,7 +28,7 @@ from hpconsole.ui.migration_policies.presenter import (
     LastResort,
     WaysPresenter,
 )
-from hpconsole.ui.migration_policies.steps_box import StepsBox
+from hpconsole.ui.migration_policies.steps_box import STALL_HELP, StepsBox
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import TextLabel
 
@@ -55,8 +55,9 @@ class WayEditor(QWidget):
         inner.setObjectName("plain")
         column = QVBoxLayout(inner)
         column.setContentsMargins(12, 4, 12, 4)
-        column.addLayout(self._form)
+        column.setSpacing(10)
         column.addWidget(self._story)
+        column.addLayout(self._form)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -89,6 +90,9 @@ class WayEditor(QWidget):
         self._steps.added.connect(self._on_added)
         self._steps_problem = _problem("steps")
         self._add("When it stalls", self._steps, self._steps_problem)
+        label = self._form.labelForField(self._steps)
+        if label is not None:
+            label.setToolTip(STALL_HELP)
         self._last = QComboBox()
         self._last.setObjectName("way_last")
         self._last.setToolTip("When the guest still writes faster than can be sent after every step")

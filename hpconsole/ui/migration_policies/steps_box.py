@@ -12,6 +12,10 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import TextLabel
 
 MOST_STEPS = 12
+STALL_HELP = (
+    "A stall: a pass over the VM's memory after which no less is left to send than after the pass before, since the "
+    "guest wrote as fast as could be sent"
+)
 _LONGEST_MS = 2_000_000  # libvirt's own limit
 _MOST_STALLS = 10_000
 
@@ -43,7 +47,7 @@ class StepsBox(QWidget):
     def _line(self, grid: QGridLayout, place: int) -> tuple[QSpinBox, QSpinBox, tuple[QWidget, ...]]:
         stalls = QSpinBox(minimum=1, maximum=_MOST_STALLS)
         stalls.setObjectName(f"way_stalls_{place}")
-        stalls.setToolTip("So many passes over the memory that brought no progress")
+        stalls.setToolTip(f"After so many stalls. {STALL_HELP}")
         pause = QSpinBox(minimum=1, maximum=_LONGEST_MS, singleStep=50, suffix=" ms")
         pause.setObjectName(f"way_pause_{place}")
         pause.setToolTip("How long the VM may stand still at the switch-over from then on")
@@ -52,7 +56,9 @@ class StepsBox(QWidget):
         drop.setAutoDefault(False)
         drop.setToolTip("Leave this step out")
         drop.clicked.connect(partial(self._on_removed, place))
-        widgets = (QLabel("after"), stalls, QLabel("stalls allow"), pause, drop)
+        words = QLabel("stalls allow")
+        words.setToolTip(STALL_HELP)
+        widgets = (QLabel("after"), stalls, words, pause, drop)
         for column, widget in enumerate(widgets):
             grid.addWidget(widget, place, column)
         for box in (stalls, pause):

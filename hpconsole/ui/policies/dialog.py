@@ -66,7 +66,7 @@ class PoliciesDialog(QDialog):
         super().__init__(parent)
         self.setObjectName("policies_dialog")
         self.setWindowTitle("Scheduling Policies")
-        self.resize(1260, 690)
+        self.resize(1340, 690)
         self._background = Background(self)
         self._presenter = PoliciesPresenter(book, first)
         self._is_kept = book.is_kept
@@ -87,7 +87,7 @@ class PoliciesDialog(QDialog):
         splitter.addWidget(self._build_list())
         splitter.addWidget(self._editor)
         splitter.addWidget(self._effect)
-        splitter.setSizes([270, 440, 540])
+        splitter.setSizes([305, 505, 510])
         splitter.setStretchFactor(1, 1)
         splitter.setStretchFactor(2, 2)
         self._locked = TextLabel(name="policy_locked", tone=Tone.WARNING, wraps=True)

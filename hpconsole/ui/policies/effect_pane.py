@@ -35,9 +35,9 @@ def _place(place: int | None) -> str:
 
 
 COLUMNS: tuple[Column[EffectRow], ...] = (
-    Column("After", lambda r: r.after, lambda r: _place(r.after), align=Align.RIGHT, width=66, tone=_tone,
+    Column("After", lambda r: r.after, lambda r: _place(r.after), align=Align.RIGHT, width=76, tone=_tone,
            is_toned_when_selected=True),
-    Column("Before", lambda r: r.before, lambda r: _place(r.before), align=Align.RIGHT, width=70,
+    Column("Before", lambda r: r.before, lambda r: _place(r.before), align=Align.RIGHT, width=76,
            tone=lambda _: Tone.MUTED),
     Column("Host", lambda r: fmt.natural(r.host), lambda r: r.host, width=84),
     Column("Points", lambda r: r.score if r.after else None, lambda r: f"{r.score:g}" if r.after else "",

@@ -32,7 +32,10 @@ from hpconsole.ui.widgets.number_box import NumberBox
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _TITLES = ("Pool", "Template", "VMs", "Running", "Kept running")
-_NO_TEMPLATE = "A pool is made from a template, and there is none yet."
+_NO_TEMPLATE = (
+    "A pool is made from a template, and there is none yet. Select a VM in the window and choose “Make Template…”, or "
+    "import a file in “Templates…”."
+)
 
 
 class PoolsDialog(QDialog):
