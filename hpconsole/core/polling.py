@@ -183,7 +183,7 @@ class Poller:
         uris = self._pool.uris()
         for name, uri in uris.items():
             if name not in self._feeds:
-                reader = HostReader(name, uri, self._settings, clock=self._clock, now=self._now)
+                reader = HostReader(name, uri, self._settings, clock=self._clock, now=self._now, lent=self._store.lent)
                 # spread, each host always at the same place, but the first answers soon
                 phase_s = zlib.crc32(name.encode()) % 1000 / 1000 * min(self._interval_s, 0.25)
                 self._add(_Feed(name, reader, due_at_s=self._clock() + phase_s))

@@ -11,6 +11,7 @@ from hpconsole.core.errors import ConnectionLost, HypervisorError, InvalidXml, V
 from hpconsole.core.hypervisor.domain_state import reason_of, state_of
 from hpconsole.core.hypervisor.domain_xml import read_vm
 from hpconsole.core.hypervisor.port import DomainRecord, HostSample, Hypervisor
+from hpconsole.core.lent_cpus import LentCpus, as_meant
 from hpconsole.core.model.host import Host, HostDevices
 from hpconsole.core.model.vm import Vm, VmLoad
 from hpconsole.core.reading import Counters, cpu_pct, read_counters, read_devices, read_facts, read_loads, read_usage
@@ -65,12 +66,14 @@ class HostReader:
         *,
         clock: Callable[[], float],
         now: Callable[[], datetime],
+        lent: LentCpus | None = None,
     ) -> None:
         self._name = name
         self._uri = uri
         self._settings = settings
         self._clock = clock
         self._now = now
+        self._lent = lent or LentCpus()
 
     def read(self, hypervisor: Hypervisor, before: HostRound | None, suspects: frozenset[str] | None) -> HostRound:
         """Poll the host.
@@ -184,9 +187,11 @@ class HostReader:
 
     def _read_vm(self, hypervisor: Hypervisor, host: Host, record: DomainRecord, known: Vm | None) -> Vm | None:
         """The VM; None if it is gone. One that cannot be read is shown with what is known, and a problem."""
+        lent = self._lent.of(self._name)  # asked again below: lent, or given back, while the XML was on its way
         try:
             xml = hypervisor.domain_xml(record.uuid)
             vm = read_vm(record, xml, host=self._name, host_cpus=host.topology.all_cpus)
+            vm = as_meant(vm, {**lent, **self._lent.of(self._name)})
         except VmNotFound:
             return None
         except ConnectionLost:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hpconsole.core.events import Event
+from hpconsole.core.lent_cpus import LentCpus
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
 
 _Subscriber = TypeVar("_Subscriber")
@@ -19,6 +20,7 @@ class Store:
     """
 
     def __init__(self) -> None:
+        self.lent = LentCpus()  # migrations write it, the poller reads it
         self._lock = threading.Lock()
         self._snapshot = EMPTY_SNAPSHOT
         self._on_snapshot: list[Callable[[ClusterSnapshot], None]] = []

@@ -126,6 +126,11 @@ def carry_over(
         return True
 
     changed = False
+    if destination.record is not None and known.emulator_there:  # first: what is defined below is what it has by then
+        kept = f"Its emulator threads did not get CPUs {known.emulator_there} of {there} back:"
+        changed |= does(
+            there, lambda host: host.pin_emulator(uuid, known.emulator_there, live=True, config=False), kept
+        )
     if destination.record is not None and known.is_persistent and not destination.record.is_persistent:
         # libvirt moves a VM though its definition cannot be written, and says nothing of it
         lost = f"It is not defined persistently on {there}: once it is shut down, it will be gone."
@@ -133,11 +138,6 @@ def carry_over(
     if destination.record is not None and known.autostart and not destination.record.autostart:
         forgotten = f"It will not be started with {there}:"
         changed |= does(there, lambda host: host.set_autostart(uuid, on=True), forgotten)
-    if destination.record is not None and known.emulator_there:
-        kept = f"Its emulator threads did not get CPUs {known.emulator_there} of {there} back:"
-        changed |= does(
-            there, lambda host: host.pin_emulator(uuid, known.emulator_there, live=True, config=False), kept
-        )
     if known.is_persistent and source.record is not None and not source.is_active and source.record.is_persistent:
         left = f"Its definition is left on {here}: remove it there."
         changed |= does(here, lambda host: host.undefine(uuid), left)

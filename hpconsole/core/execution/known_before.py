@@ -18,6 +18,7 @@ from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import NodeBinding, Placement
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.placement_json import placement_from_json, placement_to_json
+from hpconsole.core.planning.plan import Step
 
 _METADATA = re.compile(r"<metadata\b.*?</metadata>", re.DOTALL)
 
@@ -38,6 +39,16 @@ class KnownBefore:
     emulator_here: str = ""  # the CPUs its emulator threads get back on the source if it stays; "" = left alone
     emulator_there: str = ""  # likewise on the destination, once it is there
     nvram: str = ""  # the source's file of its UEFI variables, which libvirt leaves there
+
+    def emulator_meant(self, step: Step) -> dict[str, CpuSet | None]:
+        """By host whose CPUs its emulator threads are lent while it moves: those they are meant to have there."""
+        meant: dict[str, CpuSet | None] = {}
+        if self.emulator_here:
+            back = CpuSet.parse(self.emulator_here)
+            meant[step.source] = back if self.home is None else self.home.pinning.emulator
+        if self.emulator_there:
+            meant[step.destination] = step.placement.pinning.emulator
+        return meant
 
     def to_json(self) -> dict[str, Any]:
         """As it is kept among the facts of a journal entry."""

@@ -24,13 +24,29 @@ from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Pha
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.step_queue import Limits, StepState
 from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest, MigrationTransport
+from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
+from hpconsole.core.hypervisor.simulated.machines import HostModel
 from hpconsole.core.model.cpuset import CpuSet
+from hpconsole.core.model.placement import Placement
+from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import NO_PINNING, VmState
 from hpconsole.core.planning.plan import Plan
+from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.occupancy import occupancy
+from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from tests.core.execution.conftest import ConsoleMaker
-from tests.core.execution.console import SIX_CPUS, Console, a_cluster, a_guest, a_pinned_guest, uuid_of
+from tests.core.execution.console import (
+    FOUR_NODES,
+    SIX_CPUS,
+    TWO_NODES,
+    Console,
+    a_cluster,
+    a_guest,
+    a_pinned_guest,
+    uuid_of,
+)
 
 
 class TestSuccess:
@@ -272,6 +288,7 @@ class TestMigrationThreads:
         one.executor.cancel(plan.plan_id)
         assert one.end_of(plan)[0].outcome is StepOutcome.CANCELLED
         assert self.emulator(one, "a") == CpuSet.parse("0-31")
+        assert not one.store.lent.of("a"), "from now on the host is believed"
 
     def test_once_there_it_is_as_planned(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(self.guest()))
@@ -281,6 +298,49 @@ class TestMigrationThreads:
         there = self.emulator(one, "b")
         assert there is None or len(there) == 32
         assert one.vm_on("b", "db-1", inactive=True).pinning.emulator is None
+
+    def test_plans_made_meanwhile_and_afterwards_count_with_what_is_meant(self, console: ConsoleMaker) -> None:
+        cluster = SimulatedCluster(
+            clock=lambda: time.monotonic() * 10,
+            hosts=[HostModel("a", TWO_NODES, link_mib_s=20), HostModel("b", TWO_NODES), HostModel("c", FOUR_NODES)],
+            guests={"a": [self.guest()], "b": [a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4])))]},
+        )
+        one = console(cluster)
+        places = self.places(one.ready())
+        plan = one.submit("db-1", to="b")
+        one.wait_for_progress()
+        for host in "ab":
+            lent = self.emulator(one, host)
+            assert lent is not None, "the host itself, asked past the console, tells of lent CPUs"
+            assert len(lent) < 32
+        snapshot = self.read_again(one)
+        vm = snapshot.vms[uuid_of("db-1")]
+        assert vm.pinning.emulator is None
+        assert [(process.host, process.pinning.emulator) for process in vm.other_processes] == [("b", None)]
+        assert self.places(snapshot) == places, "a plan for the VM itself"
+        taken = occupancy(snapshot.hosts["a"], snapshot.vms.values())
+        assert (taken.exclusive, taken.shared) == (CpuSet.parse("1-2,9-10"), CpuSet()), "a plan for another VM"
+        assert one.end_of(plan)[0].outcome is StepOutcome.DONE
+        arrived = self.read_again(one)
+        assert one.vm_on("b", "db-1").pinning.emulator == CpuSet.parse("0-31"), "all CPUs: an element, but no pin"
+        assert arrived.vms[uuid_of("db-1")].pinning == plan.steps[0].placement.pinning
+        assert occupancy(arrived.hosts["b"], arrived.vms.values()).shared == CpuSet()
+        assert not one.store.lent.of("a")
+        assert not one.store.lent.of("b")
+
+    def places(self, snapshot: ClusterSnapshot) -> list[Placement | Misfit | None]:
+        ranking = rank(Request((uuid_of("db-1"),)), snapshot, DEFAULT_POLICY, ())
+        return [ranking.placement(host, uuid_of("db-1")) for host in "bc"]
+
+    def read_again(self, one: Console) -> ClusterSnapshot:
+        """A snapshot after every VM's XML was read once more: the first round to end may have begun before."""
+        one.poller.refresh()
+        self.next_round(one)
+        return self.next_round(one)
+
+    def next_round(self, one: Console) -> ClusterSnapshot:
+        known = {name: host.usage.at for name, host in one.store.snapshot.hosts.items()}
+        return one.wait_for(lambda new: all(host.usage.at != known[name] for name, host in new.hosts.items()))
 
 
 class TestCancel:
