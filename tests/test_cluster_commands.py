@@ -156,3 +156,39 @@ def test_watch_says_that_it_acts_and_ends_when_asked(tmp_path: Path) -> None:
         assert process.wait(20) == ExitCode.DONE, rest
     assert lines[0]["format"] == "hpconsole-watch/1"
     assert "Watching 12 hosts" in lines[0]["sentence"]
+
+
+@pytest.mark.parametrize("words", [("affinity",), ("template",), ("pool",)])
+def test_an_empty_list_says_so_and_how_to_make_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    from hpconsole.core.database.database import Database
+
+    Database.open(tmp_path / "hpconsole.sqlite3").close()
+    assert run([*words, "list", "--demo", "--data-folder", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("There is no ")
+    assert f"hpconsole {words[0]} {'add' if words[0] == 'affinity' else 'create'} NAME" in out
+
+
+@pytest.mark.parametrize(
+    ("command", "actions"),
+    [
+        ("vm", "{create,edit,show,start,shutdown,delete}"),
+        ("affinity", "{list,add,edit,remove,check,suggest,label}"),
+        ("template", "{list,show,create,edit,export,import,delete}"),
+        ("pool", "{list,create,edit,apply,delete}"),
+        ("policy", "{list,show,copy,edit,export,import,delete,use}"),
+    ],
+)
+def test_without_an_action_the_actions_are_told(capsys: pytest.CaptureFixture[str], command: str, actions: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run([command])
+    assert ended.value.code == ExitCode.USAGE
+    assert f"required: {actions}" in capsys.readouterr().err
+
+
+def test_ha_says_what_its_exit_code_means(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["ha", "--help"])
+    assert "Exit code 1: at least one would not" in " ".join(capsys.readouterr().out.split())

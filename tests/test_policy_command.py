@@ -42,6 +42,7 @@ def test_from_copy_to_file_and_back(policy: Any, tmp_path: Path) -> None:
     assert policy("use", "none")[0] == policy("delete", "mine")[0] == ExitCode.DONE
     assert policy("import", file)[0] == ExitCode.DONE
     assert policy("import", file)[0] == ExitCode.USAGE
+    assert "even load (OptimalForEvenDistribution)" in policy("list")[1]
     listed = json.loads(policy("list", "--json")[1])
     assert listed["in_force"] == "none"
     assert [item["name"] for item in listed["policies"]][-1] == "mine"

@@ -76,6 +76,8 @@ def _list(app: App, arguments: argparse.Namespace, *, is_check: bool) -> ExitCod
                 "problem": None if problem is None else {"kind": problem.kind, "sentence": problem.sentence},
             }
         )
+    elif not found:
+        say("There is no affinity group. Make one: hpconsole affinity add NAME --vms apart --vm VM --vm VM")
     else:
         print_table(
             ["GROUP", "PRIORITY", "VMS", "HOSTS", "MEMBERS", "BROKEN BY"],
@@ -222,4 +224,8 @@ def _tell(suggested: Suggestions, kept: Sequence[str], snapshot: ClusterSnapshot
         say(f"{one.group.name}: {', '.join(_names(one.group.vms, snapshot))}{note}")
         say(f"  {one.reason}")
     if suggested.unjudged:
-        complain(f"{suggested.unjudged} pairs of kinds of VMs would have taken too long to judge.")
+        complain(
+            "Not everything was looked at: VMs of the same size and pinning are one kind, and whether two kinds get in "
+            f"each other's way was left open in {suggested.unjudged} case{'s' * (suggested.unjudged != 1)}, since "
+            "working it out would have taken too long. Groups for these you add yourself: hpconsole affinity add."
+        )

@@ -34,6 +34,10 @@ def command_of(name: str) -> Callable[[argparse.Namespace, Options], ExitCode] |
 
 def add_ha(command: argparse.ArgumentParser) -> None:
     """`hpconsole ha`: without options the proof."""
+    command.epilog = (
+        "Exit code 0: every highly available VM would come back, whichever host failed. Exit code 1: at least one "
+        "would not (the answer names it), or something failed (a message says what)."
+    )
     command.add_argument("--settings", action="store_true", help="show the settings instead")
     command.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="change a setting (see --settings); repeatable"
@@ -82,7 +86,9 @@ def add_balance(command: argparse.ArgumentParser) -> None:
 
 def add_affinity(command: argparse.ArgumentParser) -> None:
     """`hpconsole affinity VERB [NAME]`."""
-    command.add_argument("verb", choices=["list", "add", "edit", "remove", "check", "suggest", "label"])
+    verbs = ["list", "add", "edit", "remove", "check", "suggest", "label"]
+    # the metavar is what somebody who names no verb is told
+    command.add_argument("verb", choices=verbs, metavar=f"{{{','.join(verbs)}}}", help="what is done")
     command.add_argument("name", nargs="?", metavar="NAME", help="the group; for label: the host")
     command.add_argument("--vms", choices=RULES, help="rule between the VMs; -hard: enforced")
     command.add_argument("--hosts", choices=RULES, help="rule between VMs and hosts")

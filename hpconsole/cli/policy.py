@@ -71,12 +71,14 @@ def _list(book: PolicyBook, arguments: argparse.Namespace) -> ExitCode:
         summaries = [_summary(item, book) for item in policies]
         print_json({"format": "hpconsole-policies/1", "in_force": book.chosen.name, "policies": summaries})
         return ExitCode.DONE
+    from hpconsole.core.scheduler.unit_titles import title
+
     rows = [
         (
             "*" if item.name == book.chosen.name else "",
             item.name,
             "built-in" if item.is_built_in else "own",
-            item.balancer,
+            title(item.balancer) if item.balancer == "None" else f"{title(item.balancer)} ({item.balancer})",
             item.description,
         )
         for item in policies

@@ -30,6 +30,7 @@ def add_policy(command: argparse.ArgumentParser, nested: Nested) -> None:
     importing.add_argument("--force", action="store_true", help="replace an own policy of this name")
     add("delete", "forget an own policy", "name")
     add("use", "put a policy in force", "name")
+    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def _add_edit(command: argparse.ArgumentParser) -> None:

@@ -93,6 +93,9 @@ def _tell(app: App, pools: Sequence[VmPool], *, as_json: bool) -> ExitCode:
     if as_json:
         print_json({"format": FORMAT, "pools": [_json(known, mine[known.name]) for known in pools]})
         return ExitCode.DONE
+    if not pools:
+        say("There is no pool. Make one from a template: hpconsole pool create NAME --template TEMPLATE --size N")
+        return ExitCode.DONE
     rows = []
     for known in pools:
         running = sum(1 for vm in mine[known.name] if vm.state.is_active)

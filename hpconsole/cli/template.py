@@ -130,6 +130,8 @@ def _tell(templates: list[Template] | tuple[Template, ...], *, as_json: bool, ve
         print_json({"format": FORMAT, "templates": [_json(one) for one in templates]})
     elif verb:
         say(f"The template {templates[0].name} {verb}.")
+    elif not templates:
+        say("There is no template. Make one of a VM: hpconsole template create NAME --from VM")
     else:
         rows = []
         for one in templates:

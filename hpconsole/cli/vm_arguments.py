@@ -57,6 +57,7 @@ def add_vm(command: argparse.ArgumentParser, common: Common) -> None:
         if name == "delete":
             action.add_argument("--yes", action="store_true", help="really")
             action.add_argument("--with-disks", action="store_true", help="also its volumes in storage pools")
+    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def add_template(command: argparse.ArgumentParser, common: Common) -> None:
@@ -86,6 +87,7 @@ def add_template(command: argparse.ArgumentParser, common: Common) -> None:
     read.add_argument("file", type=Path)
     delete = add("delete", "forget a template; VMs made from it stay")
     delete.add_argument("--yes", action="store_true", help="really")
+    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def add_pool(command: argparse.ArgumentParser, common: Common) -> None:
@@ -110,6 +112,7 @@ def add_pool(command: argparse.ArgumentParser, common: Common) -> None:
     add("apply", "make and start what is missing in a pool")
     delete = add("delete", "forget a pool; its VMs stay")
     delete.add_argument("--yes", action="store_true", help="really")
+    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
