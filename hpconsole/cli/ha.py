@@ -118,8 +118,7 @@ def _print_proof(proofs: tuple[HostProof, ...]) -> None:
     if not proofs:
         say("No host runs a highly available VM.")
     for proof in proofs:
-        back = len(proof.restarts)
-        say(f"If {proof.host} failed now: {back} of {back + len(proof.unprotected)} highly available VMs come back.")
+        say(proof.sentence)
         for _, name, host in proof.restarts:
             say(f"  {name} on {host}")
         for one in proof.unprotected:

@@ -134,6 +134,17 @@ def test_each_host_tells_what_its_loss_would_mean(demo: Shop) -> None:
     for one in proof.unprotected:
         assert f"{one.vm_name}: for want of {one.resource}" in told
     assert "has no fence device" in told
+    for name in demo.app.store.snapshot.hosts:
+        assert f"{name}: {name} " not in told, "the name of a host once is enough"
+    why = child(dialog, TextLabel, "ha_why_greyed")
+    assert why.isVisible()
+    assert why.text().splitlines() == [
+        f"Fence: {home} has no fence device: describe one on the Fence Device page.",
+        f"Confirm Host Is Off: {home} answers, so it is not off.",
+    ]
+    for name, said in zip(("fence", "confirm"), why.text().splitlines(), strict=True):
+        assert not button(dialog, f"ha_{name}").isEnabled()
+        assert button(dialog, f"ha_{name}").toolTip() == said.partition(": ")[2]
     other = next(host for host in demo.app.store.snapshot.hosts if host != home)
     row = dialog._model.position_of(other)
     assert row is not None

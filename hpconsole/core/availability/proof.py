@@ -18,6 +18,7 @@ from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.ranking import Ranking
 from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.scheduler.units import Refusal
+from hpconsole.core.scheduler.wording import named
 
 
 def prove(
@@ -102,7 +103,7 @@ def unprotected_of(vm: Vm, ranking: Ranking, *, lost: str) -> Unprotected:
         return Unprotected(vm.uuid, vm.name, "hosts", f"No other host is left for {vm.name}.")
     name, nearest = min(reasons, key=lambda reason: _distance(reason[1]))
     resource = nearest.shortages[0].what if nearest.shortages else nearest.unit
-    sentence = f"{vm.name} would not come back. Nearest is {name}: {nearest.sentence}"
+    sentence = f"{vm.name} would not come back. Nearest to taking it: {named(name, nearest.sentence)}"
     hosts = tuple((host, refusal.sentence) for host, refusal in reasons)
     return Unprotected(vm.uuid, vm.name, resource, sentence, nearest.shortages, hosts)
 

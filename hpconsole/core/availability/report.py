@@ -37,6 +37,14 @@ class HostProof:
         """Whether every highly available VM of it would come back."""
         return not self.unprotected
 
+    @property
+    def sentence(self) -> str:
+        """How many of its highly available VMs would come back."""
+        back, total = len(self.restarts), len(self.restarts) + len(self.unprotected)
+        if total == 1:
+            return f"If {self.host} failed now: its only highly available VM would {'' if back else 'not '}come back."
+        return f"If {self.host} failed now: {back or 'none'} of its {total} highly available VMs would come back."
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:

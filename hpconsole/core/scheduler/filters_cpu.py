@@ -190,7 +190,7 @@ def _because_cpu(question: Question, row: int) -> Refusal:
     else:
         sentence = (
             f"{host.name} has {counted(total, word)}; VMs with CPUs of their own would take {taken:.0f}, "
-            f"and {need:.0f} must be left for the largest VM without."
+            f"and {need:.0f} must be left for the largest VM without CPUs of its own."
         )
         shortage = Shortage(f"{word}s not taken by VMs with CPUs of their own", need + taken, total, f"{word}s")
     return Refusal("CPU", sentence, "NOT_ENOUGH_CORES", (shortage,))

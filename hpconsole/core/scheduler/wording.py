@@ -27,6 +27,11 @@ def listed(words: Iterable[object], limit: int = 8) -> str:
     return f"{', '.join(items[:limit])} and {len(items) - limit} more"
 
 
+def named(name: str, sentence: str) -> str:
+    """A sentence with the name it is about in front, unless it says the name itself."""
+    return sentence if sentence.startswith((f"{name} ", f"{name}'s ")) else f"{name}: {sentence}"
+
+
 def counted(number: float, one: str, many: str = "") -> str:
     """1 CPU, 2 CPUs."""
     return f"{number:,.0f} {one if number == 1 else many or one + 's'}"

@@ -210,8 +210,11 @@ class AvailabilityDialog(QDialog):
         self._confirm = _button("confirm", "&Confirm Host Is Off…", "")
         self._confirm.clicked.connect(self._on_confirm)
         row = QHBoxLayout()
+        self._why_greyed = TextLabel(name="ha_why_greyed", tone=Tone.MUTED, wraps=True)
+        self._why_greyed.setMinimumHeight(2 * self._why_greyed.fontMetrics().lineSpacing())
+        self._why_greyed.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         row.addWidget(again)
-        row.addStretch(1)
+        row.addWidget(self._why_greyed, 1)
         row.addWidget(self._fence)
         row.addWidget(self._confirm)
         return row
@@ -334,6 +337,7 @@ class AvailabilityDialog(QDialog):
         why_not = presenter.why_not_confirm(line, self._snapshot())
         self._confirm.setEnabled(not why_not)
         self._confirm.setToolTip(why_not or "Say that the selected host has no power: its VMs are restarted elsewhere")
+        self._why_greyed.setText(presenter.why_greyed(line, self._snapshot()))
         if line is not None:
             self._device.show_device(line.host, line.device)
         told = presenter.details(line) if line is not None else ()

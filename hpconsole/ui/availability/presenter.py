@@ -12,6 +12,7 @@ from hpconsole.core.availability.settings import AvailabilitySettings, Evacuatio
 from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.scheduler.wording import named
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tone import Tone
 
@@ -150,13 +151,10 @@ def details(line: HostLine) -> tuple[Line, ...]:
     if proof is None:
         found.append((f"{line.host} runs no highly available VM: its loss would restart nothing.", Tone.MUTED))
         return tuple(found)
-    back = len(proof.restarts)
-    total = fmt.count(back + len(proof.unprotected), "highly available VM")
-    verb = "comes" if back == 1 else "come"
-    found.append((f"If {line.host} failed now: {back} of {total} {verb} back.", Tone.NORMAL))
+    found.append((proof.sentence, Tone.NORMAL))
     for one in proof.unprotected:
         found.append((f"{one.vm_name}: for want of {one.resource}. {one.sentence}", Tone.BAD))
-        found += [(f"    {host}: {reason}", Tone.MUTED) for host, reason in one.hosts]
+        found += [(f"    {named(host, reason)}", Tone.MUTED) for host, reason in one.hosts]
     found += [(f"{name} starts on {host}.", Tone.GOOD) for _, name, host in proof.restarts]
     found += [(warning, Tone.WARNING) for warning in proof.warnings]
     return tuple(found)
@@ -182,6 +180,15 @@ def why_not_confirm(line: HostLine | None, snapshot: ClusterSnapshot) -> str:
     if host is not None and host.link.state is LinkState.CONNECTED:
         return f"{line.host} answers, so it is not off."
     return f"{line.host} is known to be off already." if line.health.state is HealthState.OFF else ""
+
+
+def why_greyed(line: HostLine | None, snapshot: ClusterSnapshot) -> str:
+    """Beside the two buttons: why each that is grey is so, to be read without a mouse."""
+    fence, confirm = why_not_fence(line), why_not_confirm(line, snapshot)
+    if fence == confirm:
+        return fence
+    told = (("Fence", fence), ("Confirm Host Is Off", confirm))
+    return "\n".join(f"{button}: {sentence}" for button, sentence in told if sentence)
 
 
 def fence_consequences(line: HostLine, snapshot: ClusterSnapshot) -> tuple[Line, ...]:

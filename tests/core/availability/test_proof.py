@@ -43,6 +43,26 @@ def test_each_alone_would_fit_but_not_all_together() -> None:
     assert "CPU" in left.resource or "core" in left.resource
     assert left.shortages[0].missing > 0
     assert left.hosts[0][0] == "host-b"
+    assert "host-b: host-b" not in left.sentence
+    assert left.sentence.startswith("db-2 would not come back. Nearest to taking it: host-b has 16 cores;")
+    assert host.sentence == "If host-a failed now: 2 of its 3 highly available VMs would come back."
+
+
+def test_a_single_vm_is_told_as_one() -> None:
+    (lost,) = prove(a_snapshot(1, [a_vm("ha", intent=HA)]), DEFAULT_POLICY).hosts
+    assert lost.sentence == "If host-a failed now: its only highly available VM would not come back."
+    (back,) = prove(a_snapshot(2, [a_vm("ha", intent=HA)]), DEFAULT_POLICY).hosts
+    assert back.sentence == "If host-a failed now: its only highly available VM would come back."
+    vms = [a_vm("ha-1", intent=HA), a_vm("ha-2", intent=HA)]
+    (none,) = prove(a_snapshot(1, vms), DEFAULT_POLICY).hosts
+    assert none.sentence == "If host-a failed now: none of its 2 highly available VMs would come back."
+
+
+def test_what_is_kept_for_others_is_told_in_full() -> None:
+    vms = [dedicated(f"db-{number}", 14, first=number * 14) for number in range(2)]
+    vms.append(a_vm("shared", host="host-b", vcpus=8, memory_mib=1024))
+    (host,) = prove(a_snapshot(2, vms), DEFAULT_POLICY).hosts
+    assert host.unprotected[0].sentence.endswith("must be left for the largest VM without CPUs of its own.")
 
 
 def test_a_third_host_makes_it_safe() -> None:
