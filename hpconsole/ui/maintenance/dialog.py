@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QCheckBox,
     QComboBox,
     QDialog,
     QFileDialog,
@@ -38,6 +37,7 @@ from hpconsole.core.store import Store
 from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background, EventBridge
 from hpconsole.ui.maintenance import presenter
+from hpconsole.ui.maintenance.affinity_choice import AffinityChoice
 from hpconsole.ui.maintenance.columns import COLUMNS
 from hpconsole.ui.maintenance.presenter import Edit, ItemRow
 from hpconsole.ui.theme import Theme
@@ -137,6 +137,9 @@ class MaintenanceDialog(QDialog):
         splitter.addWidget(self._build_table())
         splitter.addWidget(self._build_detail())
         splitter.setSizes([850, 300])
+        cluster_says = self._store.snapshot.settings.ignores_vm_affinity_for_maintenance
+        self._ignore = AffinityChoice(self._intent.options.ignores_vm_affinity, cluster_says=cluster_says)
+        self._ignore.chosen.connect(self._on_affinity)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
@@ -145,7 +148,7 @@ class MaintenanceDialog(QDialog):
         layout.addLayout(top)
         layout.addWidget(splitter, 1)
         layout.addWidget(self._planner)
-        layout.addLayout(self._build_options())
+        layout.addWidget(self._ignore)
         layout.addLayout(self._build_buttons())
 
     def _build_table(self) -> QWidget:
@@ -188,26 +191,6 @@ class MaintenanceDialog(QDialog):
         layout.addLayout(row)
         layout.addLayout(self._choices)
         return detail
-
-    def _build_options(self) -> QHBoxLayout:
-        self._ignore = QCheckBox("Ignore hard &VM-to-VM affinity")
-        self._ignore.setObjectName("maintenance_ignore_affinity")
-        self._ignore.setToolTip(
-            "VMs that must be together may be separated until the host is back. Host rules still hold. Half ticked: "
-            "as the cluster's setting says."
-        )
-        self._ignore.setTristate(True)
-        wanted = self._intent.options.ignores_vm_affinity
-        states = {None: Qt.CheckState.PartiallyChecked, True: Qt.CheckState.Checked, False: Qt.CheckState.Unchecked}
-        self._ignore.setCheckState(states[wanted])
-        self._ignore_state = TextLabel(name="maintenance_ignore_state", tone=Tone.MUTED)
-        self._show_ignore_state()
-        self._ignore.checkStateChanged.connect(self._on_affinity)
-        row = QHBoxLayout()
-        row.addWidget(self._ignore)
-        row.addWidget(self._ignore_state)
-        row.addStretch(1)
-        return row
 
     def _build_buttons(self) -> QHBoxLayout:
         def button(name: str, text: str, tip: str, slot: Callable[[], None]) -> QPushButton:
@@ -275,16 +258,8 @@ class MaintenanceDialog(QDialog):
         if item is not None and isinstance(host, str) and host:
             self._change(lambda intent: drain.with_destination(intent, item.vm_uuid, host))
 
-    def _on_affinity(self, state: Qt.CheckState) -> None:
-        wanted = {Qt.CheckState.Checked: True, Qt.CheckState.Unchecked: False}.get(state)
+    def _on_affinity(self, wanted: bool | None) -> None:
         self._change(lambda intent: replace(intent, options=replace(intent.options, ignores_vm_affinity=wanted)))
-        self._show_ignore_state()
-
-    def _show_ignore_state(self) -> None:
-        cluster_says = self._store.snapshot.settings.ignores_vm_affinity_for_maintenance
-        words = presenter.affinity_state(self._intent.options.ignores_vm_affinity, cluster_says=cluster_says)
-        self._ignore_state.setText(words)
-        self._ignore.setAccessibleDescription(words)
 
     def _on_order(self, by: int) -> None:
         item, plan = self._item(), self._plan
