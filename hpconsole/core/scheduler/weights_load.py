@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from hpconsole.core import amounts
 from hpconsole.core.scheduler import cpu_load
 from hpconsole.core.scheduler.columns import Bools, Floats, known
 from hpconsole.core.scheduler.filters_cpu import HIGH_UTILIZATION
 from hpconsole.core.scheduler.needs import memory_need
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.units import Parameter, Weight
-from hpconsole.core.scheduler.wording import counted, mib
+from hpconsole.core.scheduler.wording import counted
 
 MIB = 1024
 VCPU_RATIO = Parameter(
@@ -116,7 +117,7 @@ def _tell_load(question: Question, row: int) -> str:
 
 
 def _tell_memory(question: Question, row: int) -> str:
-    return f"{mib(float(question.columns.scheduling_kib[row]))} for further VMs"
+    return f"{amounts.kib(float(question.columns.scheduling_kib[row]))} for further VMs"
 
 
 def _tell_guests(question: Question, row: int) -> str:

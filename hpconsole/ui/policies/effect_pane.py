@@ -42,7 +42,7 @@ COLUMNS: tuple[Column[EffectRow], ...] = (
     Column("Host", lambda r: fmt.natural(r.host), lambda r: r.host, width=84),
     Column("Points", lambda r: r.score if r.after else None, lambda r: f"{r.score:g}" if r.after else "",
            align=Align.RIGHT, width=66),
-    Column("Why, after", lambda r: r.why, lambda r: r.why, tooltip=lambda r: r.why, width=320),
+    Column("Why, after", lambda r: r.why, lambda r: r.why, tooltip=lambda r: r.why, width=200),
 )  # fmt: skip
 
 
