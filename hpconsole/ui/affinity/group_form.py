@@ -26,6 +26,7 @@ from hpconsole.ui.affinity.presenter import Person, Survey
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.member_list import Entry, MemberList
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _HARD = "&Hard"
@@ -81,7 +82,7 @@ class GroupForm(QWidget):
         self._description = QLineEdit(maxLength=2000, placeholderText="Why the group exists (optional)")
         self._description.setObjectName("affinity_description")
         self._description.setToolTip("Why the group exists; everybody sees it")
-        self._priority = QDoubleSpinBox(minimum=0, maximum=1000, decimals=1, singleStep=1)
+        self._priority = with_room(QDoubleSpinBox(minimum=0, maximum=1000, decimals=1, singleStep=1))
         self._priority.setObjectName("affinity_priority")
         self._priority.setToolTip("Where soft rules contradict each other, the group with the higher priority wins")
         self._vm_rule = self._rule("vm", presenter.VM_RULES, "What holds among the VMs of the group")

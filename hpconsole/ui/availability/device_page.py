@@ -24,6 +24,7 @@ from hpconsole.core.errors import InvalidEdit
 from hpconsole.ui.availability import presenter
 from hpconsole.ui.availability.presenter import DeviceForm
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 
 
@@ -60,7 +61,7 @@ class DevicePage(QWidget):
             self._password_from.addItem(text, key)
         self._password_at = _line("fence_password_at", "", "")
         self._browse = _button("browse", "&Browse…", "Choose the file; only its owner may be able to read it")
-        self._timeout = QSpinBox(minimum=1, maximum=600, suffix=" s")
+        self._timeout = with_room(QSpinBox(minimum=1, maximum=600, suffix=" s"))
         self._timeout.setObjectName("fence_timeout")
         self._timeout.setToolTip("How long the agent may take")
         self._timeout.setMaximumWidth(self._timeout.fontMetrics().averageCharWidth() * 18)

@@ -21,6 +21,7 @@ from hpconsole.core.availability.settings import AvailabilitySettings, Evacuatio
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
 from hpconsole.ui.availability import presenter
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _DAY_S = 86_400
@@ -170,7 +171,7 @@ def _form(*rows: tuple[str, QWidget]) -> QFormLayout:
 
 
 def _seconds(name: str, tip: str) -> QSpinBox:
-    box = QSpinBox(minimum=1, maximum=_DAY_S, suffix=" s")
+    box = with_room(QSpinBox(minimum=1, maximum=_DAY_S, suffix=" s"))
     box.setObjectName(name)
     box.setToolTip(tip)
     box.setMaximumWidth(box.fontMetrics().averageCharWidth() * 18)

@@ -29,6 +29,7 @@ from hpconsole.core.planning.migration_options import (
 from hpconsole.core.planning.migration_policy import MigrationPolicy
 from hpconsole.ui.migrate.options_text import in_words
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _FIRST_LIMIT_MIB_S = 500
@@ -263,7 +264,7 @@ def _check(text: str, name: str, tip: str) -> QCheckBox:
 
 
 def _number(name: str, span: tuple[int, int], value: int, suffix: str, step: int) -> QSpinBox:
-    spin = QSpinBox()
+    spin = with_room(QSpinBox())
     spin.setObjectName(f"option_{name}_value")
     spin.setRange(*span)
     spin.setSingleStep(step)

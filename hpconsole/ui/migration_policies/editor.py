@@ -30,6 +30,7 @@ from hpconsole.ui.migration_policies.presenter import (
 )
 from hpconsole.ui.migration_policies.steps_box import STALL_HELP, StepsBox
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _FIRST_MIB_S = 500
@@ -231,7 +232,7 @@ def _check(name: str, text: str, tip: str) -> QCheckBox:
 
 
 def _number(name: str, least: int, most: int, suffix: str, step: int) -> QSpinBox:
-    spin = QSpinBox(minimum=least, maximum=most, singleStep=step, suffix=suffix)
+    spin = with_room(QSpinBox(minimum=least, maximum=most, singleStep=step, suffix=suffix))
     spin.setObjectName(name)
     return spin
 

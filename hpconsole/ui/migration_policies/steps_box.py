@@ -9,6 +9,7 @@ from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSpinBox, QWidget
 
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 
 MOST_STEPS = 12
@@ -45,10 +46,10 @@ class StepsBox(QWidget):
         grid.addWidget(self._add, MOST_STEPS + 1, 0, 1, 3)
 
     def _line(self, grid: QGridLayout, place: int) -> tuple[QSpinBox, QSpinBox, tuple[QWidget, ...]]:
-        stalls = QSpinBox(minimum=1, maximum=_MOST_STALLS)
+        stalls = with_room(QSpinBox(minimum=1, maximum=_MOST_STALLS))
         stalls.setObjectName(f"way_stalls_{place}")
         stalls.setToolTip(f"After so many stalls. {STALL_HELP}")
-        pause = QSpinBox(minimum=1, maximum=_LONGEST_MS, singleStep=50, suffix=" ms")
+        pause = with_room(QSpinBox(minimum=1, maximum=_LONGEST_MS, singleStep=50, suffix=" ms"))
         pause.setObjectName(f"way_pause_{place}")
         pause.setToolTip("How long the VM may stand still at the switch-over from then on")
         drop = QPushButton("Remove")

@@ -25,6 +25,7 @@ from hpconsole.core.scheduler.policy_files import LARGEST_FACTOR, parameters
 from hpconsole.ui.policies.parameter_fields import ParameterFields
 from hpconsole.ui.policies.presenter import NAME, PoliciesPresenter, Unit, tip_of, titled
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _LONGEST_DESCRIPTION = 500
@@ -85,7 +86,7 @@ class PolicyEditor(QWidget):
         grid.addWidget(self._selector, 0, 1)
         grid.addWidget(self._selector_help, 0, 2)
         for row, unit in enumerate(weights.ALL, 1):
-            box = QSpinBox(maximum=LARGEST_FACTOR)
+            box = with_room(QSpinBox(maximum=LARGEST_FACTOR))
             box.setObjectName(f"policy_weight_{unit.name}")
             box.setSpecialValueText("off")
             box.setToolTip(tip_of(unit))

@@ -30,6 +30,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.cell import literal
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import row_height
 
@@ -136,7 +137,7 @@ class ReturnHomeDialog(QDialog):
         return framed(table)
 
     def _build_buttons(self) -> QHBoxLayout:
-        self._days = QSpinBox(minimum=1, maximum=_MOST_DAYS, value=7, suffix=" days")
+        self._days = with_room(QSpinBox(minimum=1, maximum=_MOST_DAYS, value=7, suffix=" days"))
         self._days.setObjectName("return_home_days")
         self._days.setToolTip("Moves that are older do not count: who has been away so long is at home there")
         self._days.valueChanged.connect(self._ask)

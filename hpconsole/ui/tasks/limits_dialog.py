@@ -11,6 +11,7 @@ from hpconsole.ui.tasks.task_book import Task
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _MOST_MIB_S = 100_000
@@ -104,7 +105,7 @@ class LimitsDialog(QDialog):
 
 
 def _spin(name: str, span: tuple[int, int], value: int, suffix: str, step: int) -> QSpinBox:
-    spin = QSpinBox()
+    spin = with_room(QSpinBox())
     spin.setObjectName(name)
     spin.setRange(*span)
     spin.setSingleStep(step)

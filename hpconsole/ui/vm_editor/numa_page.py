@@ -18,6 +18,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.pages import remark_text, tell_remark
 from hpconsole.ui.vm_editor.pinning_values import numa_summary, texts_of
 from hpconsole.ui.vm_editor.view import EditorView
+from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class NumaPage(QWidget):
         return row
 
     def _build_nodes(self) -> QHBoxLayout:
-        self._count = QSpinBox(minimum=0, maximum=128)
+        self._count = with_room(QSpinBox(minimum=0, maximum=128))
         self._count.setObjectName("numa_count")
         self._count.setToolTip("Virtual NUMA nodes of the guest")
         self._count.valueChanged.connect(lambda count: self.edited.emit("node_count", count))

@@ -1,10 +1,19 @@
-"""A field for a whole number whose digits do not touch its border."""
+"""Fields for numbers whose digits do not touch their border: every spin box of the program goes through here."""
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QSpinBox
+from typing import TypeVar
 
-_MARGIN = 4  # pixels; a style sheet's padding does not reach the text of a field that is stretched
+from PySide6.QtWidgets import QAbstractSpinBox, QSpinBox
+
+_MARGIN = 4  # pixels; a style sheet's padding does not reach the text of a spin box
+_Box = TypeVar("_Box", bound=QAbstractSpinBox)
+
+
+def with_room(box: _Box) -> _Box:
+    """The same box, with room at the left of its text."""
+    box.lineEdit().setTextMargins(_MARGIN, 0, 0, 0)
+    return box
 
 
 class NumberBox(QSpinBox):
@@ -13,4 +22,4 @@ class NumberBox(QSpinBox):
     def __init__(self, lowest: int, highest: int) -> None:
         super().__init__()
         self.setRange(lowest, highest)
-        self.lineEdit().setTextMargins(_MARGIN, 0, 0, 0)
+        with_room(self)
