@@ -50,6 +50,12 @@ def test_what_an_edit_breaks_names_the_vm_and_what_to_do() -> None:
     assert not view.can_save
 
 
+def test_what_a_host_lacks_names_the_vm_that_wants_it() -> None:
+    presenter = opened(anywhere("fine"), pin_node(anywhere("far"), 0, (7,)))
+    reasons = answered(presenter).reasons
+    assert "far: Virtual node 0 is pinned to node 7, which host-a does not have." in reasons
+
+
 def test_another_vm_can_be_saved_while_one_stays_broken() -> None:
     chosen = replace(a_draft("chosen", chosen=("host-a",)), uuid="chosen")
     presenter = opened(chosen, pin_node(anywhere("broken"), 0, (1,)))

@@ -58,7 +58,8 @@ class NumaQuestion:
             for verdict in numa_verdicts(draft, around, self.hosts):
                 verdicts.setdefault(verdict.host, []).append(verdict)
             for name in self.hosts:
-                broken[name] += _broken_rule(draft, self.snapshot.hosts[name])
+                whose = f"{draft.name}: " if len(self.drafts) > 1 else ""
+                broken[name] += [f"{whose}{rule}" for rule in _broken_rule(draft, self.snapshot.hosts[name])]
             problems += [
                 (draft, problem)
                 for problem in check(draft, around)
