@@ -196,7 +196,9 @@ while True:
         continue
     tcp = ip[4 * (ip[0] & 15):]
     data = tcp[4 * (tcp[12] >> 4):int.from_bytes(ip[2:4], "big") - 4 * (ip[0] & 15)]
-    if 49152 <= int.from_bytes(tcp[2:4], "big") <= 49215 and data:
+    source, destination = int.from_bytes(tcp[:2], "big"), int.from_bytes(tcp[2:4], "big")
+    is_answer = source < 32768  # of a daemon, to somebody who happens to have a port of QEMU's range
+    if 49152 <= destination <= 49215 and not is_answer and data:
         print(data[:4].hex(), flush=True)
         break
 """
