@@ -133,7 +133,8 @@ def test_a_running_drain_is_planned_around_a_lost_destination(lab: Lab, tmp_path
     assert result["state"] == "waiting", "only the one that was left out is left"
     assert {one["vm"] for one in result["stuck"]} == {"stuck"}, (result["stuck"], result["log"])
     said = " ".join(line["sentence"] for line in result["log"])
-    assert "lanning again" in said or "does not answer since" in said, said
+    told = ("lanning again", "does not answer since") if fault == "crash on arrival" else ("lanning again",)
+    assert any(words in said for words in told), said
     assert f"{lost}" in said
     processes = lab.qemu_processes()
     arrived_on_lost = {one["uuid"] for one in result["done"] if one["destination"] == lost}
@@ -144,7 +145,8 @@ def test_a_running_drain_is_planned_around_a_lost_destination(lab: Lab, tmp_path
         assert len(hosts) == 1, f"{guest.name} runs on {hosts}"
         assert hosts != ("a",)
     outcomes = {outcome for _, _, outcome, _ in journal(tmp_path)}
-    assert outcomes & {StepOutcome.FAILED, StepOutcome.SKIPPED, None}, "the journal tells of it"
+    unknown = {None} if fault == "crash on arrival" else set()
+    assert outcomes & ({StepOutcome.FAILED, StepOutcome.SKIPPED} | unknown), "the journal tells of it"
 
 
 def _under_way(lab: Lab) -> list[str]:
