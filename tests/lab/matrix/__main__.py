@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from tests.lab.commands import run
 from tests.lab.lab import Lab
 from tests.lab.matrix.row_run import HOSTS, ROOT, RowRun
 from tests.lab.matrix.rows import Row, chosen
+from tests.lab.matrix.side_by_side import play_side_by_side
 from tests.lab.matrix.table import load, render, save, summary
 
 RESULTS = ROOT / "build/matrix"
@@ -25,7 +25,7 @@ def main() -> int:
         _say("\n".join(row.key for row in rows))
         return 0
     if options.jobs > 1 and len(rows) > 1:
-        _side_by_side(rows, options)
+        play_side_by_side(rows, jobs=options.jobs, results=options.results, commit=_commit())
     elif rows:
         _one_after_the_other(rows, options.results)
     results = load(options.results)
@@ -84,18 +84,6 @@ def _commit() -> str:
     git = ("git", "-C", str(ROOT))
     changed = run(*git, "status", "--porcelain", "--untracked-files=no", "--", "hpconsole", "tests/lab").stdout.strip()
     return run(*git, "rev-parse", "--short", "HEAD").stdout.strip() + ("+" if changed else "")
-
-
-def _side_by_side(rows: tuple[Row, ...], options: argparse.Namespace) -> None:
-    """Each job a process with a lab of its own: a lab is for one thread."""
-    shares = [rows[number :: options.jobs] for number in range(min(options.jobs, len(rows)))]
-    command = [sys.executable, "-m", "tests.lab.matrix", "--results", str(options.results)]
-    jobs = [
-        subprocess.Popen([*command, *(row.key for row in share)], cwd=ROOT, stdout=subprocess.DEVNULL)
-        for share in shares
-    ]
-    for job in jobs:
-        job.wait()
 
 
 if __name__ == "__main__":

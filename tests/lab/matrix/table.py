@@ -12,10 +12,15 @@ from tests.lab.matrix.row_run import Outcome
 from tests.lab.matrix.rows import Row, all_rows
 
 
+def result_file(folder: Path, key: str) -> Path:
+    """Where the result of this row is kept."""
+    return folder / f"{key.replace('/', '--')}.json"
+
+
 def save(folder: Path, outcome: Outcome) -> None:
     """One file for each row; a newer run of the row replaces it."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{outcome.key.replace('/', '--')}.json"
+    file = result_file(folder, outcome.key)
     fresh = file.with_suffix(".new")
     fresh.write_text(json.dumps(asdict(outcome), indent=1, ensure_ascii=False))
     fresh.rename(file)
