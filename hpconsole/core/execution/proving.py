@@ -21,7 +21,7 @@ from hpconsole.core.execution.end_states import EndState, HostView, judge
 from hpconsole.core.execution.journal import Phase
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.measured import path_figures
-from hpconsole.core.execution.verification import differences, look, outcome_detail
+from hpconsole.core.execution.verification import asked_back, differences, look, outcome_detail
 from hpconsole.core.execution.watching import JobHelp, JobReader
 from hpconsole.core.hypervisor.port import JobStats
 from hpconsole.core.planning.plan import Step
@@ -88,7 +88,9 @@ class Prover:
                 self._with.pool, step, expected.known, (source, destination), self._with.timings.call_s
             )
             statistics |= self._completed(step)
-            sentences += [describe(state, step.vm_name, source, destination), *self._compared(expected, destination)]
+            words, proof = self._compared(expected, destination)
+            statistics |= {"proof": proof} if proof else {}
+            sentences += [describe(state, step.vm_name, source, destination), *words]
             sentences += [*missing, left_file(self._with.pool, step, expected.known, self._with.timings.call_s)]
             sentences.append(expected.note)
         else:
@@ -135,14 +137,16 @@ class Prover:
 
     # --- what is found --------------------------------------------------------------------------------------------
 
-    def _compared(self, expected: Expectation, destination: HostView) -> list[str]:
+    def _compared(self, expected: Expectation, destination: HostView) -> tuple[list[str], dict[str, Any]]:
+        """Whether the pinning there is the plan, in sentences; and what was asked back, for the journal."""
         step = expected.step
         there = self._with.store.snapshot.hosts.get(step.destination)
         host_cpus = there.topology.all_cpus if there is not None else None
         wrong = differences(destination, step.placement, expected.known, host_cpus=host_cpus)
+        proof = asked_back(destination, step.placement, host_cpus=host_cpus)
         if wrong:
-            return ["But not all is as planned:", *wrong]
-        return [] if step.placement.is_free else ["Its pinning there is as planned."]
+            return ["But not all is as planned:", *wrong], proof
+        return ([] if step.placement.is_free else ["Its pinning there is as planned."]), proof
 
     def _resumed(self, expected: Expectation, source: HostView, destination: HostView) -> tuple[EndState, HostView]:
         pool, known = self._with.pool, expected.known

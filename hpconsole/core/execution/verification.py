@@ -6,17 +6,18 @@ Compares what the destination's libvirt shows (live and persistent) with the pla
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidXml, OperationRefused, VmNotFound
 from hpconsole.core.execution.end_states import EndState, HostView
-from hpconsole.core.execution.known_before import KnownBefore, metadata_digest
+from hpconsole.core.execution.known_before import KnownBefore, metadata_digest, placement_of
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import NumaMode, Vm
+from hpconsole.core.planning.placement_json import placement_to_json
 
 _JOB_UNDER_WAY = (1, 2)  # VIR_DOMAIN_JOB_BOUNDED, _UNBOUNDED
 
@@ -88,13 +89,38 @@ def differences(
     return tuple(found)
 
 
-def _compared(view: HostView, xml: str, placement: Placement, verb: str, host_cpus: CpuSet | None) -> list[str]:
+def asked_back(view: HostView, placement: Placement, *, host_cpus: CpuSet | None = None) -> dict[str, Any]:
+    """What `differences` compared, for the journal: the pinning as planned, as it is there, as at the next start.
+
+    JSON placements by `planned`, `live` and, of a persistent VM, `next_start`; empty where nothing is pinned or known.
+    """
+    if view.record is None or view.live_xml is None:
+        return {}
+    try:
+        live, planned = _actual_and_planned(view.record, view.host, view.live_xml, placement, host_cpus)
+        found = {"planned": placement_of(planned, view.host), "live": placement_of(live, view.host)}
+        if view.definition_xml is not None:
+            later, _ = _actual_and_planned(view.record, view.host, view.definition_xml, placement, host_cpus)
+            found["next_start"] = placement_of(later, view.host)
+    except InvalidXml:
+        return {}  # `differences` says so
+    if all(one.is_free for one in found.values()):
+        return {}
+    return {name: placement_to_json(one) for name, one in found.items()}
+
+
+def _actual_and_planned(
+    record: DomainRecord, host: str, xml: str, placement: Placement, host_cpus: CpuSet | None
+) -> tuple[Vm, Vm]:
     """Writing the plan into XML that is as planned changes nothing: so the same code says what the plan means."""
-    record = view.record
-    if record is None:
+    actual = read_vm(record, xml, host=host, host_cpus=host_cpus)
+    return actual, read_vm(record, with_placement(xml, placement), host=host, host_cpus=host_cpus)
+
+
+def _compared(view: HostView, xml: str, placement: Placement, verb: str, host_cpus: CpuSet | None) -> list[str]:
+    if view.record is None:
         return []
-    actual = read_vm(record, xml, host=view.host, host_cpus=host_cpus)
-    planned = read_vm(record, with_placement(xml, placement), host=view.host, host_cpus=host_cpus)
+    actual, planned = _actual_and_planned(view.record, view.host, xml, placement, host_cpus)
     found: list[str] = []
     for vcpu in sorted({vcpu for vcpu, _ in (*planned.pinning.vcpus, *actual.pinning.vcpus)}):
         found += _cpus(f"vCPU {vcpu}", actual.pinning.of_vcpu(vcpu), planned.pinning.of_vcpu(vcpu), verb)

@@ -31,6 +31,7 @@ from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import NO_PINNING, VmState
+from hpconsole.core.planning.placement_json import placement_to_json
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.scheduler.engine import Request, rank
 from hpconsole.core.scheduler.occupancy import occupancy
@@ -89,6 +90,19 @@ class TestSuccess:
             Phase.VERIFYING,
             Phase.FINISHED,
         ]
+
+    def test_what_was_asked_back_is_kept_per_vcpu_and_node_beside_the_plan(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest(), a_guest()))
+        plan = one.submit("db-1", to="b")
+        one.end_of(plan)
+        (record,) = one.journal.records()
+        proof = record.statistics["proof"]
+        there = one.vm_on("b", "db-1")
+        assert proof["live"]["vcpus"] == {str(vcpu): cpus.format() for vcpu, cpus in there.pinning.vcpus} != {}
+        assert proof["live"]["nodes"] == placement_to_json(plan.steps[0].placement)["nodes"] != {}
+        assert proof["planned"] == proof["live"] == proof["next_start"]
+        one.run("web-1", to="b")
+        assert "proof" not in one.journal.records()[0].statistics, "nothing of it is pinned"
 
     def test_a_paused_vm_arrives_paused(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_guest()))
@@ -532,7 +546,7 @@ def test_a_journal_that_cannot_be_written_stops_no_migration_and_is_told_once(co
 
 
 def test_pins_that_are_not_the_plan_s_are_named(console: ConsoleMaker) -> None:
-    from hpconsole.core.execution.verification import differences, look
+    from hpconsole.core.execution.verification import asked_back, differences, look
 
     one = console(a_cluster(a_pinned_guest()))
     plan = one.submit("db-1", to="b")
@@ -544,6 +558,9 @@ def test_pins_that_are_not_the_plan_s_are_named(console: ConsoleMaker) -> None:
     assert differences(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement, KnownBefore()) == (
         f"vCPU 2 is pinned to 0-1, not {planned.format()} as planned.",
     )
+    proof = asked_back(look(one.pool, "b", uuid_of("db-1"), deadline_s=5), placement)
+    seen = [proof[which]["vcpus"]["2"] for which in ("planned", "live", "next_start")]
+    assert seen == [planned.format(), "0-1", planned.format()]
 
 
 def test_what_libvirt_forgets_is_carried_over_and_what_was_measured_is_kept(console: ConsoleMaker) -> None:
