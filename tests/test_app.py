@@ -11,10 +11,11 @@ import pytest
 from hpconsole.app import App
 from hpconsole.cli.options import hosts_from_arguments
 from hpconsole.core.errors import HpconsoleError, UriRefused
-from hpconsole.core.events import Event, Notice
+from hpconsole.core.events import Notice
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration, why_not_movable
+from tests.changes import Changes
 
 
 class Console:
@@ -23,25 +24,16 @@ class Console:
     def __init__(self, data: Path | None, hosts: dict[str, str] | None = None) -> None:
         self.cluster = SimulatedCluster.demo()
         self.app = App(self.cluster.uris() if hosts is None else hosts, opener=self.cluster.open, data=data)
-        self.notices: list[str] = []
-        self._changed = threading.Condition()
-        self.app.store.subscribe(lambda _snapshot: self._wake())
-        self.app.store.subscribe_events(self._on_event)
+        self._changes = Changes(self.app.store)
         self.app.start()
         assert self.app.wait_ready(20)
 
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, Notice):
-            self.notices.append(event.sentence)
-        self._wake()
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
+    @property
+    def notices(self) -> list[str]:
+        return [event.sentence for event in self._changes.events if isinstance(event, Notice)]
 
     def wait(self, is_wanted: Callable[[], bool]) -> None:
-        with self._changed:
-            assert self._changed.wait_for(is_wanted, 20)
+        self._changes.until(is_wanted)
 
     def link(self, name: str) -> LinkState | None:
         host = self.app.store.snapshot.hosts.get(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.vm import VmIntent
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.scheduler.reservations import Reservation
+from tests.changes import Changes
 
 HA = VmIntent(high_availability=True)
 A, B, C = "host-01", "host-02", "host-03"
@@ -55,8 +55,7 @@ class Site:
         self.may_act = True
         self.answers: list[bool] = []  # to the next questions whether this console leads; then `may_act`
         self.now_s = 0.0
-        self._changed = threading.Condition()
-        self.app.store.subscribe(lambda _snapshot: self._wake())
+        self._changes = Changes(self.app.store)
         self.app.start()
         assert self.app.wait_ready(20)
         self.documents = self.app.availability.documents
@@ -95,13 +94,8 @@ class Site:
         vars(opened)["start"] = begin
         return opened
 
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
     def until(self, is_wanted: Callable[[], bool]) -> None:
-        with self._changed:
-            assert self._changed.wait_for(is_wanted, 20), (self.told, [self.link(name) for name in self.cluster.uris()])
+        self._changes.until(is_wanted, lambda: (self.told, [self.link(name) for name in self.cluster.uris()]))
 
     def link(self, name: str) -> LinkState | None:
         host = self.app.store.snapshot.hosts.get(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from hpconsole.app import App
 from hpconsole.core.errors import ExecutionError, PlanRefused
-from hpconsole.core.events import DrainChanged, Event, HostStatusChanged, StepFinished, StepStarted
+from hpconsole.core.events import DrainChanged, HostStatusChanged, StepFinished, StepStarted
 from hpconsole.core.execution.drain_record import DrainRecord, DrainState, record_from_json, record_to_json
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
@@ -20,33 +19,18 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import VmState
 from hpconsole.core.planning.drain import DrainIntent, leaving_out, powering_off, shutting_down
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
+from tests.changes import Changes
 from tests.core.execution.console import FAST, WAIT_S, a_cluster, a_guest, a_pinned_guest, uuid_of
 
 DO_NOT_MIGRATE = "<hpc:vm xmlns:hpc='urn:hpconsole:vm:1'><hpc:migration mode='do_not_migrate' chosen='yes'/></hpc:vm>"
 
 
-class Told:
-    """An app's snapshots and events, to be waited for."""
+class Told(Changes):
+    """What an app tells of its drains."""
 
     def __init__(self, app: App) -> None:
-        self._changed = threading.Condition()
+        super().__init__(app.store)
         self.app = app
-        self.events: list[Event] = []
-        app.store.subscribe_events(self._add)
-        app.store.subscribe(lambda _snapshot: self._wake())
-
-    def _add(self, event: Event) -> None:
-        with self._changed:
-            self.events.append(event)
-            self._changed.notify_all()
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def until(self, check: Callable[[], bool], what: str = "") -> None:
-        with self._changed:
-            assert self._changed.wait_for(check, WAIT_S), what or self.events
 
     def snapshot(self, check: Callable[[ClusterSnapshot], bool]) -> ClusterSnapshot:
         self.until(lambda: check(self.app.store.snapshot))
@@ -57,7 +41,7 @@ class Told:
             record = self.app.maintenance.get(drain_id)
             return record is not None and record.state is state
 
-        self.until(stands, f"never {state}: {self.app.maintenance.get(drain_id)}")
+        self.until(stands, lambda: f"never {state}: {self.app.maintenance.get(drain_id)}")
         record = self.app.maintenance.get(drain_id)
         assert record is not None
         return record
@@ -196,7 +180,7 @@ def test_a_paused_drain_begins_nothing_and_a_stopped_one_cancels(console: Callab
     cluster = a_cluster(*the_guests(), link_mib_s=60)
     told = console(cluster)
     drain_id = begun(told, "a")
-    told.until(lambda: sum(isinstance(event, StepStarted) for event in told.events) == 2, "two at once")
+    told.until(lambda: sum(isinstance(event, StepStarted) for event in told.events) == 2, lambda: "two at once")
     told.app.maintenance.pause(drain_id)
     told.until(lambda: len(outcomes(told)) == 2)
     told.drain(drain_id, DrainState.PAUSED)
