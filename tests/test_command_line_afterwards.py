@@ -9,6 +9,8 @@ import pytest
 
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.main import run
+from hpconsole.core.database.database import Database
+from hpconsole.core.execution.queue_limits import kept_limits
 
 
 @pytest.fixture
@@ -69,3 +71,20 @@ def test_an_empty_history_says_so(capsys: pytest.CaptureFixture[str], data: list
     told = capsys.readouterr().out
     assert told.startswith("No migration of web-01 is recorded.")
     assert "--data-folder" in told
+
+
+def test_limits_of_the_queue_are_kept_and_followed(capsys: pytest.CaptureFixture[str], data: list[str]) -> None:
+    assert run(["migration-limits", "--outgoing", "1", "--bandwidth", "500", *data]) == ExitCode.DONE
+    assert "leave a host: 1; reach a host: 2" in capsys.readouterr().out
+    assert run(["migration-limits", "--json", *data]) == ExitCode.DONE
+    kept = json.loads(capsys.readouterr().out)
+    assert (kept["outgoing"], kept["incoming"], kept["total"], kept["bandwidth_mib_s"]) == (1, 2, 8, 500)
+    database = Database.open(Path(data[-1]) / "hpconsole.sqlite3")
+    try:
+        assert kept_limits(database).outgoing == 1, "what every console begins with"
+    finally:
+        database.close()
+    assert run(["migration-limits", "--total", "0", *data]) == ExitCode.USAGE
+    assert "0 is no limit" in capsys.readouterr().err
+    assert run(["migration-limits", "--no-bandwidth", "--json", *data]) == ExitCode.DONE
+    assert json.loads(capsys.readouterr().out)["bandwidth_mib_s"] is None

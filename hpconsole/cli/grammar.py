@@ -18,7 +18,13 @@ from hpconsole.cli.cluster_arguments import (
 )
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.maintenance_arguments import add_activate, add_maintenance, add_make_room, of_maintenance
-from hpconsole.cli.migrate_arguments import add_job, add_migrate, add_migration_policy, of_migrations
+from hpconsole.cli.migrate_arguments import (
+    add_job,
+    add_migrate,
+    add_migration_limits,
+    add_migration_policy,
+    of_migrations,
+)
 from hpconsole.cli.options import Options
 from hpconsole.cli.policy_arguments import add_policy
 from hpconsole.cli.vm_arguments import add_pool, add_template, add_vm
@@ -58,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     add_migrate(add("migrate", "migrate running VMs, pinning recomputed for the destination"))
     ways = add("migration-policy", "how hard migrations try: the presets, your own, the default")
     add_migration_policy(ways, _nested)
+    add_migration_limits(add("migration-limits", "how many migrations may run at once, and what bandwidth they share"))
     add_job(add("job", "show the running migration of a VM, and change or cancel it"))
     _add_schedule(add("schedule", "rank the hosts for a VM and say why, without moving anything"))
     add_vm(add("vm", "make, change, show, start, shut down and delete VMs"), _nested)

@@ -1,4 +1,4 @@
-"""The words of `migrate` and `job`: loads nothing, so that `--help` and `--version` stay quick."""
+"""The words of `migrate`, `job` the policies and limits of both; loads nothing, so that `--help` stays quick."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def of_migrations(name: str) -> Callable[[argparse.Namespace, Options], ExitCode
         from hpconsole.cli.migrate import migrate as command
     elif name == "migration-policy":
         from hpconsole.cli.migration_policy import migration_policy as command
+    elif name == "migration-limits":
+        from hpconsole.cli.migration_limits import migration_limits as command
     elif name == "job":
         from hpconsole.cli.job import job as command
     else:
@@ -66,6 +68,18 @@ def add_migration_policy(command: argparse.ArgumentParser, nested: Callable[[arg
     add("import", "keep a policy of your own from a file", "file")
     add("delete", "forget a policy of your own", "name")
     add("use", "make a policy the default", "name")
+
+
+def add_migration_limits(command: argparse.ArgumentParser) -> None:
+    """`hpconsole migration-limits`."""
+    command.add_argument("--outgoing", type=int, metavar="N", help="so many may leave a host at once")
+    command.add_argument("--incoming", type=int, metavar="N", help="so many may reach a host at once")
+    command.add_argument("--total", type=int, metavar="N", help="so many may run at once in all")
+    bandwidth = command.add_mutually_exclusive_group()
+    bandwidth.add_argument(
+        "--bandwidth", type=int, metavar="MIB_S", help="what the migrations of a host may use together, shared evenly"
+    )
+    bandwidth.add_argument("--no-bandwidth", action="store_true", help="let them use what the network carries")
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from hpconsole.core.database.database import Database
 
 KEY = "migration.limits"
-_MOST = 1000
+MOST = 1_000_000  # of anything: a larger number is no limit but a mistake
 
 
 def kept_limits(database: Database | None) -> Limits:
@@ -31,4 +31,4 @@ def keep_limits(database: Database | None, limits: Limits) -> None:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= _MOST * _MOST
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST
