@@ -17,7 +17,8 @@ from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DirtyRate
 from hpconsole.core.model.vm import Vm, VmState
 from hpconsole.core.planning.dirtying import IDLE, PERIODS_S, DirtySample, WriteCurve, fit, periods_for
-from hpconsole.core.planning.forecast import Forecast, GuestWork, forecast
+from hpconsole.core.planning.forecast import Forecast, GuestWork
+from hpconsole.core.planning.forecast_reckoning import forecast
 from hpconsole.core.planning.migration_path import PastMigration, path_between, read_past, to_move_mib
 from hpconsole.core.planning.migration_policy import MigrationPolicy
 from hpconsole.core.store import Store

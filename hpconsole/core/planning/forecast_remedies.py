@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hpconsole.core.planning.dirtying import IDLE
-from hpconsole.core.planning.forecast import GuestWork, Path, Remedy, ends_by_itself, seconds_text
+from hpconsole.core.planning.forecast import GuestWork, Path, Remedy, seconds_text
+from hpconsole.core.planning.forecast_margins import ends_by_itself
 from hpconsole.core.planning.migration_policy import MigrationPolicy, Schedule, downtime
 from hpconsole.core.planning.precopy_model import Conditions, Ending, foresee
 

@@ -7,7 +7,8 @@ import math
 import pytest
 
 from hpconsole.core.planning.dirtying import DirtySample, WriteCurve, fit
-from hpconsole.core.planning.forecast import Forecast, GuestWork, Path, Verdict, forecast
+from hpconsole.core.planning.forecast import Forecast, GuestWork, Path, Verdict
+from hpconsole.core.planning.forecast_reckoning import forecast
 from hpconsole.core.planning.migration_path import PastMigration, path_between, read_past, to_move_mib
 from hpconsole.core.planning.migration_policy import (
     BUILT_IN,
