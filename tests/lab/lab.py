@@ -260,18 +260,22 @@ class Lab:
             disk=disk,
         )
         guest = Guest(name, str(uuid.uuid4()), host)
+        self.virsh(host, "define", str(self._definition(spec, guest)))
+        if start:
+            self.virsh(host, "start", guest.uuid)
+        return guest
+
+    def _definition(self, spec: GuestSpec, guest: Guest) -> Path:
+        """The file with the guest's XML; the images it names are there, too."""
         image = assemble(spec, self.folder / "guests")
-        if disk:
+        if spec.disk:
             file = disk_image(image, guest.uuid)
             file.parent.mkdir(exist_ok=True)
             with file.open("wb") as opened:
                 opened.truncate(1 << 20)
         definition = self.folder / f"guests/{guest.uuid}.xml"
-        definition.write_text(domain_xml(spec, self.host(host).spec, image, guest.uuid))
-        self.virsh(host, "define", str(definition))
-        if start:
-            self.virsh(host, "start", guest.uuid)
-        return guest
+        definition.write_text(domain_xml(spec, self.host(guest.host).spec, image, guest.uuid))
+        return definition
 
     def qemu_processes(self) -> dict[str, tuple[str, ...]]:
         """Guest UUID -> the hosts on which a live QEMU process runs it, as /proc says it: one, if all is well."""
