@@ -32,8 +32,6 @@ from hpconsole.core.store import Store
 
 if TYPE_CHECKING:
     from hpconsole.core.availability.availability import Availability
-    from hpconsole.core.availability.memory_documents import MemoryDocuments
-    from hpconsole.core.availability.settings import Documents
     from hpconsole.core.balancing.report import RoundReport
     from hpconsole.core.balancing.watch import Pace, Watch
     from hpconsole.core.database.database import Database
@@ -45,6 +43,8 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.repairs import Repairs
     from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.execution.step_queue import Limits
+    from hpconsole.core.keeping import Documents
+    from hpconsole.core.memory_documents import MemoryDocuments
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
@@ -234,7 +234,7 @@ class App:
         Raises:
             HpconsoleError: the console is still starting.
         """
-        from hpconsole.core.availability.memory_documents import MemoryDocuments
+        from hpconsole.core.memory_documents import MemoryDocuments
 
         if self._data is not None:  # before it is open, what is saved would be lost
             self._built(lambda: self.journal)

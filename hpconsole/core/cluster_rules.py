@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from hpconsole.core.errors import ScenarioError, StorageError
+from hpconsole.core.keeping import Documents, Settings
 from hpconsole.core.model.affinity import DEFAULT_SETTINGS, AffinityGroup, ClusterSettings
 from hpconsole.core.scheduler.value_json import from_json, to_json
 
@@ -27,29 +28,6 @@ class Rules:
     settings: ClusterSettings = DEFAULT_SETTINGS
     groups: tuple[AffinityGroup, ...] = ()
     host_labels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by host name
-
-
-class Documents(Protocol):
-    """The part of `DocumentRepository` that is needed here."""
-
-    def all(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every document of this kind by name."""
-
-    def save(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
-        """Keep a document."""
-
-    def remove(self, kind: str, name: str) -> None:
-        """Forget a document."""
-
-
-class Settings(Protocol):
-    """The part of `SettingRepository` that is needed here."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of this key."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
 
 
 class Keeper(Protocol):

@@ -11,29 +11,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from hpconsole.core.errors import StorageError
 from hpconsole.core.events import Event, HostStatusChanged
+from hpconsole.core.keeping import Documents
 from hpconsole.core.model.host import HostStatus
 
 _log = logging.getLogger(__name__)
 KIND = "host_status"
 _LONGEST_REASON = 500
 STALE_AFTER_S = 2.0  # another console may have decided otherwise since
-
-
-class Documents(Protocol):
-    """What is needed of `database.documents`."""
-
-    def all(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every document of a kind by name."""
-
-    def save(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
-        """Keep one."""
-
-    def remove(self, kind: str, name: str) -> None:
-        """Forget one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.maintenance import Maintenance
     from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.hypervisor.pool import ConnectionPool
-    from hpconsole.core.machines.templates import Documents
+    from hpconsole.core.keeping import Documents
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.policy_book import PolicyBook
     from hpconsole.core.scheduler.reservations import Reservation

@@ -10,6 +10,7 @@ from hpconsole.core.database.database import Database
 from hpconsole.core.errors import StorageError
 from hpconsole.core.events import Event, HostStatusChanged
 from hpconsole.core.host_status import KIND, HostStatuses
+from hpconsole.core.memory_documents import MemoryDocuments
 from hpconsole.core.model.host import HostStatus
 
 
@@ -79,10 +80,7 @@ def test_what_cannot_be_read_keeps_vms_away(tmp_path: Path) -> None:
 
 
 def test_a_database_that_fails_costs_the_memory_only() -> None:
-    class Full:
-        def all(self, kind: str) -> dict[str, dict[str, object]]:
-            return {}
-
+    class Full(MemoryDocuments):
         def save(self, kind: str, name: str, body: object) -> None:
             raise StorageError("The disk is full.")
 

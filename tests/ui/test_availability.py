@@ -23,9 +23,9 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.availability.availability import Availability
-from hpconsole.core.availability.memory_documents import MemoryDocuments
 from hpconsole.core.availability.settings import AvailabilitySettings, Evacuation
 from hpconsole.core.balancing.watch import Pace
+from hpconsole.core.memory_documents import MemoryDocuments
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.vm import VmIntent
 from hpconsole.ui.availability.confirm import ConfirmDialog

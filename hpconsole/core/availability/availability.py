@@ -13,8 +13,9 @@ from hpconsole.core.availability.health import HostHealth, judge_all
 from hpconsole.core.availability.offs import OffProof, Offs
 from hpconsole.core.availability.proof import prove
 from hpconsole.core.availability.report import Proof
-from hpconsole.core.availability.settings import AvailabilitySettings, Documents, FenceDevice
+from hpconsole.core.availability.settings import AvailabilitySettings, FenceDevice
 from hpconsole.core.errors import InvalidEdit, StepFailed
+from hpconsole.core.keeping import Documents
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.scheduler.policies import Policy

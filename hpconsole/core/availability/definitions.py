@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from hpconsole.core.availability.settings import Documents
 from hpconsole.core.errors import HpconsoleError, InvalidPinning, InvalidXml, ScenarioError, VmNotFound
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
 from hpconsole.core.hypervisor.safe_xml import parse
 from hpconsole.core.hypervisor.xml_editing import XmlDocument
+from hpconsole.core.keeping import Documents
 from hpconsole.core.model.host import Host, HostTopology, LinkState
 from hpconsole.core.model.placement import NodeBinding, Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hpconsole.core.availability.settings import Documents
+from hpconsole.core.keeping import Documents
 
 KIND = "host_off"
 UNWATCHED = timedelta(minutes=5)  # shorter than a host takes to start, run VMs, and fail again

@@ -16,12 +16,13 @@ from datetime import UTC, datetime
 from hpconsole.core.availability.definitions import StoredDefinition
 from hpconsole.core.availability.proof import unprotected_of, why_not_restarted
 from hpconsole.core.availability.restart_plan import Restart, plan_restarts
-from hpconsole.core.availability.settings import AvailabilitySettings, Documents
+from hpconsole.core.availability.settings import AvailabilitySettings
 from hpconsole.core.errors import ConnectionLost, HostUnreachable, HpconsoleError, HypervisorError
 from hpconsole.core.execution.end_states import HostView
 from hpconsole.core.hypervisor.domain_xml import with_placement
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
+from hpconsole.core.keeping import Documents
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.scheduler.policies import Policy

@@ -6,12 +6,11 @@ Knows no database: whoever keeps documents is given. No password is ever in thes
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
 
 from hpconsole.core.errors import InvalidEdit, ScenarioError
+from hpconsole.core.keeping import Documents
 from hpconsole.core.scheduler.value_json import from_json, to_json
 
 SETTINGS_KIND = "availability"  # document kind; the one document is named "cluster"
@@ -82,25 +81,6 @@ class FenceDevice:
             raise InvalidEdit("password_variable", f"{self.password_variable!r} is no environment variable.")
         if not 0 < self.timeout_s <= 600:
             raise InvalidEdit("timeout_s", "A fence agent gets from above 0 to 600 seconds.")
-
-
-class Documents(Protocol):
-    """The part of `DocumentRepository` that is needed here; `MemoryDocuments` where there is no database."""
-
-    def all(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every document of this kind by name."""
-
-    def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
-        """One document, or None."""
-
-    def save(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
-        """Keep a document."""
-
-    def add(self, kind: str, name: str, body: Mapping[str, Any]) -> bool:
-        """Keep a document if there is none of this name; whether it was added. Atomic between processes."""
-
-    def remove(self, kind: str, name: str) -> None:
-        """Forget a document."""
 
 
 def read_settings(documents: Documents) -> AvailabilitySettings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from hpconsole.core.availability.settings import Documents
+from hpconsole.core.keeping import Documents
 
 MODE_KIND, MODE_NAME = "balancer", "mode"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from hpconsole.core.availability.settings import Documents
 from hpconsole.core.balancing.report import Cause, Recommendation
 from hpconsole.core.balancing.resting import rests_from_json
+from hpconsole.core.keeping import Documents
 
 REST_KIND, REST_NAME = "balancer", "rests"
 LOG_NAME = "log"

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from hpconsole.core.availability.guard import Guard
 from hpconsole.core.availability.health import HealthState
 from hpconsole.core.availability.leadership import Leader, Leadership
-from hpconsole.core.availability.settings import Documents
 from hpconsole.core.balancing.mode import Mode, read_mode, save_mode
 from hpconsole.core.balancing.moves_log import (
     BY_HAND,
@@ -32,6 +31,7 @@ from hpconsole.core.balancing.resting import REST_S, Rests, rests_from_json
 from hpconsole.core.balancing.rounds import run_round
 from hpconsole.core.balancing.worth import Duration, assumed_duration
 from hpconsole.core.errors import HpconsoleError, StorageError
+from hpconsole.core.keeping import Documents
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.scheduler.balancers import NONE as NO_BALANCER

@@ -8,9 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
 
 from hpconsole.core.errors import ExecutionError, PlanRefused, StorageError
 from hpconsole.core.events import DrainChanged
@@ -25,20 +23,11 @@ from hpconsole.core.execution.drain_record import (
 )
 from hpconsole.core.execution.drain_run import DrainRun
 from hpconsole.core.execution.drain_surroundings import DrainSurroundings
+from hpconsole.core.keeping import Documents
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.drain import DrainIntent, DrainPlan
 
 _log = logging.getLogger(__name__)
-
-
-class Documents(Protocol):
-    """What is needed of `database.documents`."""
-
-    def all(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every document of a kind by name."""
-
-    def save(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
-        """Keep one."""
 
 
 class Drains:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hpconsole.core.execution.drain_surroundings import DrainSurroundings, at_once
-from hpconsole.core.execution.drains import Documents, Drains
+from hpconsole.core.execution.drains import Drains
 from hpconsole.core.execution.executor import Executor
 from hpconsole.core.hypervisor.pool import ConnectionPool
+from hpconsole.core.keeping import Documents
 from hpconsole.core.model.host import HostStatus
 from hpconsole.core.planning.drain import DrainIntent, DrainPlan, PlanProblem
 from hpconsole.core.planning.drain_planner import checked, plan_drain

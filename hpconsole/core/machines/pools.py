@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hpconsole.core.errors import HpconsoleError, InvalidEdit
+from hpconsole.core.keeping import Documents
 from hpconsole.core.machines.checking import name_problem
 from hpconsole.core.machines.draft import VmDraft
-from hpconsole.core.machines.templates import Documents, Template, instantiate
+from hpconsole.core.machines.templates import Template, instantiate
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.scheduler import value_json

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 from hpconsole.core.errors import HpconsoleError, InvalidEdit, ScenarioError
 from hpconsole.core.hypervisor.xml_editing import NewElement, XmlDocument
+from hpconsole.core.keeping import Documents
 from hpconsole.core.machines.checking import name_problem
 from hpconsole.core.machines.draft import DiskDraft, VmDraft, volume_name
 from hpconsole.core.machines.reading import read_draft
@@ -25,22 +26,6 @@ KIND = "template"  # of its documents
 FORMAT = "hpconsole-template/1"
 _LONGEST_FILE = 4 * 1024 * 1024
 _OF_ONE_VM = ("uuid", "hwuuid", "genid")
-
-
-class Documents(Protocol):
-    """Where values are kept by kind and name: the database's documents, or memory."""
-
-    def all(self, kind: str) -> Mapping[str, Mapping[str, Any]]:
-        """Every document of this kind by name."""
-
-    def get(self, kind: str, name: str) -> Mapping[str, Any] | None:
-        """One document, or None."""
-
-    def save(self, kind: str, name: str, body: Mapping[str, Any]) -> None:
-        """Keep a document."""
-
-    def remove(self, kind: str, name: str) -> None:
-        """Forget a document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from hpconsole.core.errors import ScenarioError
+from hpconsole.core.keeping import Settings
 from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY, Policy, built_in
 
 CHOSEN_KEY = "scheduling_policy"  # in the table of settings: the name of the policy in force
@@ -27,16 +28,6 @@ class Policies(Protocol):
 
     def remove(self, name: str) -> None:
         """Forget a policy."""
-
-
-class Settings(Protocol):
-    """The part of `SettingRepository` that is needed here."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of this key."""
-
-    def set(self, key: str, value: Any) -> None:
-        """Keep a value."""
 
 
 class Keeper(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpconsole.core.errors import HpconsoleError, InvalidEdit
+from hpconsole.core.keeping import Documents
 from hpconsole.core.machines.applying import Saved
 from hpconsole.core.machines.draft import VmDraft
 from hpconsole.core.machines.field_labels import shown
@@ -15,7 +16,6 @@ from hpconsole.core.machines.pool_filling import Filled, fill
 from hpconsole.core.machines.pools import PoolStore, VmPool, members
 from hpconsole.core.machines.storage import template_disks
 from hpconsole.core.machines.templates import (
-    Documents,
     Template,
     TemplateStore,
     edited,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hpconsole.core.availability.fencing import Power, status, switch_off
-from hpconsole.core.availability.memory_documents import MemoryDocuments
 from hpconsole.core.availability.settings import FenceDevice, fence_devices, save_fence_device
 from hpconsole.core.errors import InvalidEdit, StepFailed
+from hpconsole.core.memory_documents import MemoryDocuments
 
 SECRET = "correct horse"
 AGENT = """#!{python}

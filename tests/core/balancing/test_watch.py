@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from hpconsole.app import App
-from hpconsole.core.availability.memory_documents import MemoryDocuments
 from hpconsole.core.balancing.mode import Mode, read_mode
 from hpconsole.core.balancing.moves_log import BY_HAND, BY_ITSELF, read_log
 from hpconsole.core.balancing.report import RoundReport
@@ -16,6 +15,7 @@ from hpconsole.core.events import Notice
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
 from hpconsole.core.hypervisor.simulated.large import hosts as some_hosts
+from hpconsole.core.memory_documents import MemoryDocuments
 from hpconsole.core.model.affinity import AffinityGroup
 from hpconsole.core.scheduler.policy_editing import with_parameter
 from tests.changes import Changes

@@ -1,4 +1,4 @@
-"""Documents that live as long as the program: what the demo and a console without a database use."""
+"""Documents that live as long as the program: `Documents` for the demo and a console without a database."""
 
 from __future__ import annotations
 
