@@ -174,7 +174,7 @@ def test_an_empty_list_says_so_and_how_to_make_one(
 @pytest.mark.parametrize(
     ("command", "actions"),
     [
-        ("vm", "{create,edit,show,start,shutdown,delete}"),
+        ("vm", "{create,edit,show,start,pause,resume,shutdown,delete}"),
         ("affinity", "{list,add,edit,remove,check,suggest,label}"),
         ("template", "{list,show,create,edit,export,import,delete}"),
         ("pool", "{list,create,edit,apply,delete}"),

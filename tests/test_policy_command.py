@@ -79,6 +79,15 @@ def test_the_demo_remembers_no_policy(capsys: pytest.CaptureFixture[str]) -> Non
     assert run(["policy", "list", "--demo"]) == ExitCode.DONE
 
 
+def test_migration_policies_are_listed_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["migration-policy", "list", "--demo"]) == ExitCode.DONE
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["DEFAULT", "ID", "NAME", "KIND", "DESCRIPTION"]
+    assert [row.split()[:2] for row in rows if row.startswith("*")] == [["*", "minimal_downtime"]]
+    kind = head.index("KIND")
+    assert {row[kind:].split()[0] for row in rows} == {"preset"}
+
+
 def test_a_ranking_by_a_policy_file_shows_its_weights(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["schedule", "--scenario", str(ROOT / "docs/scenarios/own-cpus.json"), "--vm", "db-1", "--json"]
     assert run([*words, "--policy", str(ROOT / "docs/policies/performance-first.json")]) == ExitCode.DONE

@@ -95,6 +95,28 @@ def test_deleting_asks_for_yes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--yes" in document["error"]
 
 
+def test_deleting_says_which_disks_stay_and_where_the_definition_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, document = answer(capsys, "vm", "delete", "test-03", "--yes", "--save-in", str(tmp_path))
+    (deleted,) = document["vms"]
+    assert (code, document["notes"]) == (ExitCode.DONE, [])
+    assert deleted["file"] == str(tmp_path / "test-03.xml")
+    assert f"Its disks stay: {deleted['disks'][0]}." in deleted["sentence"]
+    assert "<name>test-03</name>" in (tmp_path / "test-03.xml").read_text()
+    code, document = answer(capsys, "vm", "delete", VM, "--yes")
+    assert code == ExitCode.USAGE
+    assert "shut it down first. Nothing was deleted." in document["error"]
+
+
+def test_vms_are_paused_and_only_paused_ones_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    code, document = answer(capsys, "vm", "pause", VM, "kafka-1")
+    assert (code, [vm["name"] for vm in document["vms"]]) == (ExitCode.DONE, [VM, "kafka-1"])
+    code, document = answer(capsys, "vm", "resume", VM)
+    assert code == ExitCode.USAGE
+    assert "nothing to resume" in document["error"]
+
+
 def test_templates_are_kept_exported_and_imported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     data = ("--data-folder", str(tmp_path / "data"))
     code, made = answer(capsys, "template", "create", "engine", "--from", VM, "--no-disks", *data)

@@ -8,7 +8,7 @@ import json
 from hpconsole.app import default_data_folder
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options
-from hpconsole.cli.output import print_json
+from hpconsole.cli.output import print_json, print_table
 from hpconsole.cli.terminal import say
 from hpconsole.core.execution.advice import MigrationPolicies
 from hpconsole.core.planning.migration_policy import BUILT_IN, MigrationPolicy
@@ -84,6 +84,14 @@ def _list(policies: MigrationPolicies, *, as_json: bool) -> None:
         ]
         print_json({"format": "hpconsole-migration-policies/1", "policies": listed})
         return
-    for one in policies.all():
-        mark = " (default)" if one.policy_id == default_id else ""
-        say(f"{one.policy_id}: {one.name}{mark}. {one.description}".rstrip())
+    rows = [
+        (
+            "*" if one.policy_id == default_id else "",
+            one.policy_id,
+            one.name,
+            "preset" if one in BUILT_IN else "own",
+            one.description,
+        )
+        for one in policies.all()
+    ]
+    print_table(("DEFAULT", "ID", "NAME", "KIND", "DESCRIPTION"), rows)

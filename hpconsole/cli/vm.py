@@ -1,4 +1,4 @@
-"""`hpconsole vm`: VMs are made, changed, shown, started, shut down and deleted, without a window."""
+"""`hpconsole vm`: VMs are made, changed, shown, started, paused, shut down and deleted, without a window."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 def vm(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Answer `hpconsole vm ACTION`."""
     if arguments.action == "delete" and not arguments.yes:
-        raise UsageError("Deleting a VM cannot be undone: say --yes to do it. Nothing was deleted.")
+        raise UsageError(
+            "Deleting a VM removes its definition (--save-in FOLDER keeps it as a file to define it again): say --yes "
+            "to do it. Nothing was deleted."
+        )
     with session(options) as app:
         if arguments.action == "create":
             return _create(app, arguments)
@@ -311,31 +314,25 @@ def _verdict_json(verdict: Any) -> Json:
     }
 
 
-# --- start, shutdown, delete -----------------------------------------------------------
+# --- start, pause, resume, shutdown, delete ---------------------------------------------
 
 
 def _live(app: App, arguments: argparse.Namespace) -> ExitCode:
-    from hpconsole.core.machines import applying
-    from hpconsole.core.scheduler.reservations import reserve
-
     known = [find_vm(app.store.snapshot, text) for text in dict.fromkeys(arguments.vm)]
     around = around_of(app)
     done: list[Json] = []
     notes: list[str] = []
     for one in known:
+        more: Json = {}
         if arguments.action == "start":
-            saved = applying.start_vm(app.pool, one, around)
-            promise = reserve(one, saved.host, saved.placement)
-            around = replace(around, reservations=(*around.reservations, promise))
+            around = _started(app, one, around)
             words = f"{one.name} was started on {one.host}."
-        elif arguments.action == "shutdown":
-            applying.shut_down(app.pool, one, by_force=arguments.force)
-            words = f"{one.name} was {'ended' if arguments.force else 'asked to shut down'} on {one.host}."
+        elif arguments.action == "delete":
+            words, more, left = _deleted(app, one, arguments)
+            notes += left
         else:
-            deleted = applying.delete(app.pool, one, with_volumes=arguments.with_disks)
-            notes += deleted.notes
-            words = f"{one.name} was deleted from {one.host}."
-        done.append({"uuid": one.uuid, "name": one.name, "host": one.host, "sentence": words})
+            words = _changed(app, one, arguments)
+        done.append({"uuid": one.uuid, "name": one.name, "host": one.host, "sentence": words, **more})
         if not arguments.json:
             say(words)
     if arguments.json:
@@ -344,3 +341,49 @@ def _live(app: App, arguments: argparse.Namespace) -> ExitCode:
         for note in notes:
             complain(note)
     return ExitCode.FAILED if notes else ExitCode.DONE
+
+
+def _started(app: App, one: Vm, around: Surroundings) -> Surroundings:
+    """What the next VM is judged against."""
+    from hpconsole.core.machines import applying
+    from hpconsole.core.scheduler.reservations import reserve
+
+    saved = applying.start_vm(app.pool, one, around)
+    promise = reserve(one, saved.host, saved.placement)
+    return replace(around, reservations=(*around.reservations, promise))
+
+
+def _changed(app: App, one: Vm, arguments: argparse.Namespace) -> str:
+    from hpconsole.core.machines import applying, life
+
+    if arguments.action == "pause":
+        life.pause(app.pool, one)
+        return f"{one.name} was paused on {one.host}."
+    if arguments.action == "resume":
+        life.resume(app.pool, one)
+        return f"{one.name} runs again on {one.host}."
+    applying.shut_down(app.pool, one, by_force=arguments.force)
+    return f"{one.name} was {'ended' if arguments.force else 'asked to shut down'} on {one.host}."
+
+
+def _deleted(app: App, one: Vm, arguments: argparse.Namespace) -> tuple[str, Json, tuple[str, ...]]:
+    """What was done, what of it goes into the document, and what is left."""
+    from hpconsole.core.availability.holding import why_held
+    from hpconsole.core.machines import life
+
+    deleted = life.delete(
+        app.pool,
+        one,
+        held=lambda: why_held(one.uuid, app.store.snapshot, app.reservations(), app.documents),
+        keep_nvram=not arguments.remove_nvram,
+        with_volumes=arguments.with_disks,
+        save_in=arguments.save_in,
+    )
+    kept = f" Its definition is in {deleted.file}." if deleted.file else ""
+    kept += f" Its disks stay: {', '.join(deleted.disks)}." if deleted.disks and not arguments.with_disks else ""
+    file = str(deleted.file) if deleted.file else None
+    return (
+        f"{one.name} was deleted from {one.host}.{kept}",
+        {"file": file, "disks": list(deleted.disks)},
+        deleted.notes,
+    )

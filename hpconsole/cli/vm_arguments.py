@@ -47,8 +47,10 @@ def add_vm(command: argparse.ArgumentParser, common: Common) -> None:
     show.add_argument("--xml", action="store_true", help="its definition, as libvirt has it (without passwords)")
     for name, text in (
         ("start", "start a VM where it is defined, its pinning computed for what is free there now"),
+        ("pause", "stop the vCPUs of a running VM; its memory stays"),
+        ("resume", "let a paused VM run again"),
         ("shutdown", "ask the guest to shut down"),
-        ("delete", "forget a VM that is shut off"),
+        ("delete", "forget a VM that is shut off; its disks stay"),
     ):
         action = add(name, text)
         action.add_argument("vm", nargs="+", metavar="VM", help="name or UUID")
@@ -57,6 +59,10 @@ def add_vm(command: argparse.ArgumentParser, common: Common) -> None:
         if name == "delete":
             action.add_argument("--yes", action="store_true", help="really")
             action.add_argument("--with-disks", action="store_true", help="also its volumes in storage pools")
+            action.add_argument("--remove-nvram", action="store_true", help="also its NVRAM (firmware settings)")
+            action.add_argument(
+                "--save-in", type=Path, metavar="FOLDER", help="first write its definition there, to define it again"
+            )
     actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 

@@ -7,7 +7,7 @@ was begun and cannot be ended is undone, as far as it can be, and told.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from hpconsole.core.amounts import names
@@ -377,23 +377,8 @@ def shut_down(pool: ConnectionPool, vm: Vm, *, by_force: bool = False) -> None:
     )
 
 
-def delete(pool: ConnectionPool, vm: Vm, *, with_volumes: bool = False) -> Saved:
-    """Forget a VM that is shut off; with `with_volumes` also the volumes of its disks that lie in storage pools.
-
-    Raises:
-        InvalidEdit: it runs.
-        HypervisorError: the host refused.
-    """
-    host = vm.host or ""
-    if vm.state.is_active:
-        raise InvalidEdit("vm", f"{vm.name} is {vm.state.value} on {host}: shut it down first.", subject=vm.name)
-    paths = [disk.source for disk in vm.devices.disks if disk.device == "disk" and not disk.is_shareable]
-    pool.call(host, lambda h: h.undefine(vm.uuid, keep_nvram=False), deadline_s=DEADLINE_S)
-    notes = _delete_disks(pool, host, paths) if with_volumes else []
-    return Saved(vm.uuid, vm.name, host, tuple(notes))
-
-
-def _delete_disks(pool: ConnectionPool, host: str, paths: list[str]) -> list[str]:
+def delete_disks(pool: ConnectionPool, host: str, paths: Sequence[str]) -> list[str]:
+    """Delete what lies at these paths in the host's storage pools; a sentence for each that is left."""
     notes: list[str] = []
     left = {path for path in paths if path}
     for record in pool.call(host, lambda h: h.storage_pools(), deadline_s=DEADLINE_S):

@@ -12,7 +12,7 @@ from hpconsole.app import App
 from hpconsole.core.errors import HypervisorError, InvalidEdit, PlanOutOfDate
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.machines import HostModel, MachineShape
-from hpconsole.core.machines import applying, editing, storage
+from hpconsole.core.machines import applying, editing, life, storage
 from hpconsole.core.machines.changing import When, changes
 from hpconsole.core.machines.checking import check
 from hpconsole.core.machines.draft import CpuPinningPolicy, MigrationMode, OptimizedFor, VmDraft
@@ -168,10 +168,10 @@ def test_a_vm_is_renamed_shut_down_and_deleted_with_its_disk(console: Console) -
     applying.start_vm(console.app.pool, console.vm("faster"), console.around("h1"))
     console.wait(lambda s: s.vms[vm.uuid].state.is_active)
     with pytest.raises(InvalidEdit, match="shut it down first"):
-        applying.delete(console.app.pool, console.vm("faster"))
+        life.delete(console.app.pool, console.vm("faster"))
     applying.shut_down(console.app.pool, console.vm("faster"), by_force=True)
     console.wait(lambda s: not s.vms[vm.uuid].state.is_active)
-    assert applying.delete(console.app.pool, console.vm("faster"), with_volumes=True).notes == ()
+    assert life.delete(console.app.pool, console.vm("faster"), with_volumes=True).notes == ()
     console.wait(lambda s: vm.uuid not in s.vms)
     assert storage.volumes(console.app.pool, "h1", "images") == ()
 
