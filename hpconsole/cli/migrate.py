@@ -189,7 +189,9 @@ def follow_plan(app: App, plan: Plan, *, quiet: bool) -> tuple[ExitCode, list[Js
         outcomes = _follow(app, plan, events, results, quiet=quiet)
     finally:
         stop()
-    return next((code for outcome, code in _WORST_FIRST if outcome in outcomes), ExitCode.DONE), results
+    worst = next((code for outcome, code in _WORST_FIRST if outcome in outcomes), None)
+    is_proven = all(result["as_planned"] for result in results)
+    return worst or (ExitCode.DONE if is_proven else ExitCode.FAILED), results
 
 
 def _follow(
@@ -219,6 +221,7 @@ def _follow(
                     "source": event.step.source,
                     "destination": event.step.destination,
                     "outcome": event.outcome.value,
+                    "as_planned": event.outcome is StepOutcome.DONE and event.is_as_planned,
                     "sentence": event.sentence,
                     "detail": event.detail,
                     "placement": placement_json(event.step.placement),

@@ -78,6 +78,7 @@ class StepFinished:
     detail: str = ""
     end_state: str = ""  # value of `execution.end_states.EndState`; empty where no host was asked
     migration_id: str = ""  # the attempt's key in the journal
+    is_as_planned: bool = True  # of a VM that moved: False where the proof found something amiss; the sentence names it
 
 
 @dataclass(frozen=True, slots=True)

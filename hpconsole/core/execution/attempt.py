@@ -72,4 +72,5 @@ class Result:
     step: Step
     is_at_source: bool = False
     is_stalled: bool = False
+    is_as_planned: bool = True  # of a VM that moved: nothing differs from the plan, nothing could not be carried over
     unchecked: KnownBefore | None = None  # the destination was silent: what may be left there is looked for later

@@ -384,7 +384,16 @@ class Executor:
             self._unfinished.keep(entry.migration_id, step, result.state)
         self._report(
             StepFinished(
-                _now(), plan_id, index, step, result.outcome, result.sentence, result.detail, state, entry.migration_id
+                _now(),
+                plan_id,
+                index,
+                step,
+                result.outcome,
+                result.sentence,
+                result.detail,
+                state,
+                entry.migration_id,
+                result.is_as_planned,
             )
         )
         self._finish_plan(entry.plan)

@@ -78,7 +78,8 @@ class Prover:
         if state is EndState.PAUSED_ON_SOURCE:
             state, source = self._resumed(expected, source, destination)
         step, given_up = expected.step, expected.given_up
-        statistics: dict[str, Any] = {"end_state": state.value}
+        statistics: dict[str, Any] = {}
+        is_as_planned = True
         where = self._elsewhere(step) if state is EndState.NOWHERE and expected.is_resumed else None
         if where is not None:
             return self._moved_on(expected, where, (source, destination))
@@ -88,9 +89,10 @@ class Prover:
                 self._with.pool, step, expected.known, (source, destination), self._with.timings.call_s
             )
             statistics |= self._completed(step)
-            words, proof = self._compared(expected, destination)
-            statistics |= {"proof": proof} if proof else {}
-            sentences += [describe(state, step.vm_name, source, destination), *words]
+            wrong, proof = self._compared(expected, destination)
+            is_as_planned = not wrong and not missing and state is EndState.ON_DESTINATION
+            statistics |= {"is_as_planned": is_as_planned} | ({"proof": proof} if proof else {})
+            sentences += [describe(state, step.vm_name, source, destination), *_pinning(step, wrong)]
             sentences += [*missing, left_file(self._with.pool, step, expected.known, self._with.timings.call_s)]
             sentences.append(expected.note)
         else:
@@ -99,13 +101,14 @@ class Prover:
             sentences += [describe(state, step.vm_name, source, destination), problem, left]
             if given_up is not None and not self._token.is_cancelled:
                 sentences.append(given_up.advice)
+        statistics["end_state"] = state.value  # only now: what was left over may be gone
         self._with.journal.measure(self._id, statistics)
         sentence = " ".join(part for part in sentences if part)
         is_stalled = given_up is not None and not given_up.is_link_silent and not state.is_moved
         outcome = self._outcome(state, expected.error)
         detail = outcome_detail(state, (source, destination), expected.error) + _in_words(statistics)
         unchecked = expected.known if state.is_as_before and not destination.is_reachable else None
-        return Result(outcome, state, sentence, detail, step, state.is_as_before, is_stalled, unchecked)
+        return Result(outcome, state, sentence, detail, step, state.is_as_before, is_stalled, is_as_planned, unchecked)
 
     def _until_known(self, expected: Expectation) -> tuple[EndState, HostView, HostView] | None:
         """Ask until both hosts agree on something final, or patience ends. None: the console closes."""
@@ -137,16 +140,13 @@ class Prover:
 
     # --- what is found --------------------------------------------------------------------------------------------
 
-    def _compared(self, expected: Expectation, destination: HostView) -> tuple[list[str], dict[str, Any]]:
-        """Whether the pinning there is the plan, in sentences; and what was asked back, for the journal."""
+    def _compared(self, expected: Expectation, destination: HostView) -> tuple[tuple[str, ...], dict[str, Any]]:
+        """Each difference from the plan, a sentence; and what was asked back, for the journal."""
         step = expected.step
         there = self._with.store.snapshot.hosts.get(step.destination)
         host_cpus = there.topology.all_cpus if there is not None else None
         wrong = differences(destination, step.placement, expected.known, host_cpus=host_cpus)
-        proof = asked_back(destination, step.placement, host_cpus=host_cpus)
-        if wrong:
-            return ["But not all is as planned:", *wrong], proof
-        return ([] if step.placement.is_free else ["Its pinning there is as planned."]), proof
+        return wrong, asked_back(destination, step.placement, host_cpus=host_cpus)
 
     def _resumed(self, expected: Expectation, source: HostView, destination: HostView) -> tuple[EndState, HostView]:
         pool, known = self._with.pool, expected.known
@@ -231,6 +231,12 @@ class Prover:
             "sent_mib": _mib(stats.memory_processed_bytes),
         }
         return {name: value for name, value in figures.items() if value is not None}
+
+
+def _pinning(step: Step, wrong: tuple[str, ...]) -> list[str]:
+    if wrong:
+        return ["But not all is as planned:", *wrong]
+    return [] if step.placement.is_free else ["Its pinning there is as planned."]
 
 
 def _mib(size: int | None) -> float | None:

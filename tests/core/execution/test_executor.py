@@ -260,6 +260,37 @@ class TestFailure:
         assert asked == [MigrationTransport.PEER_TO_PEER]
         assert end.sentence == "web-1 runs on b; nothing of it is left on a."
 
+    def test_what_is_not_as_planned_there_is_no_plain_success(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_pinned_guest()))
+        one.ready()
+        source = one.pool.hypervisor("a")
+        migrate = source.migrate
+
+        def meddled(uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
+            migrate(uuid, request, destination)
+            one.cluster.open("sim://b").pin_vcpu(uuid, 2, "0-1", live=True, config=False)
+
+        source.migrate = meddled  # type: ignore[method-assign]  # another hand is quicker than the proof
+        end = one.run("db-1", to="b")
+        assert (end.outcome, end.is_as_planned) == (StepOutcome.DONE, False)
+        assert "But not all is as planned: vCPU 2 is pinned to 0-1" in end.sentence
+        assert one.journal.records()[0].statistics["is_as_planned"] is False
+
+    def test_a_definition_left_at_the_source_is_removed_and_the_journal_says_so(self, console: ConsoleMaker) -> None:
+        one = console(a_cluster(a_guest()))
+        one.ready()
+        source = one.pool.hypervisor("a")
+        migrate = source.migrate
+
+        def forgetful(uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
+            migrate(uuid, replace(request, undefine_source=False), destination)
+
+        source.migrate = forgetful  # type: ignore[method-assign]  # as a libvirt that was killed in its last phase
+        end = one.run("web-1", to="b")
+        assert (end.outcome, end.is_as_planned) == (StepOutcome.DONE, True)
+        assert not one.names_on("a")
+        assert one.journal.records()[0].statistics["end_state"] == end.end_state == "running on the destination"
+
     def test_an_error_of_our_own_ends_the_step_and_not_the_executor(
         self, console: ConsoleMaker, caplog: pytest.LogCaptureFixture
     ) -> None:
