@@ -89,7 +89,7 @@ def _time(at: datetime | None) -> str | None:
 
 
 def _print(records: Sequence[MigrationRecord]) -> None:
-    titles = ("BEGAN", "VM", "FROM", "TO", "ENDED", "TOTAL", "DOWNTIME", "WHAT IS TRUE NOW")
+    titles = ("BEGAN", "VM", "FROM", "TO", "ENDED", "TOTAL", "DOWNTIME", "WHAT CAME OF IT")
     print_table(titles, [_row(record) for record in records])
 
 

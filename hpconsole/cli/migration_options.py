@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hpconsole.cli.output import Json
 from hpconsole.cli.terminal import say
 from hpconsole.core.errors import InvalidEdit
-from hpconsole.core.planning.forecast import Forecast
+from hpconsole.core.planning.forecast import Forecast, Verdict, seconds_text
 from hpconsole.core.planning.migration_options import MigrationOptions
 from hpconsole.core.planning.migration_policy import MigrationPolicy
 from hpconsole.core.planning.preflight_findings import Preflight, Severity
@@ -103,8 +103,8 @@ def print_preflight(found: Preflight) -> None:
 def print_forecast(seen: Forecast) -> None:
     """The forecast, its basis and what would help."""
     say(f"  {seen.sentence}")
-    if seen.total_high_s > seen.total_low_s * 1.05:
-        say(f"  Expected between {seen.total_low_s:.1f} s and {seen.total_high_s:.1f} s.")
+    if seen.total_high_s > seen.total_low_s * 1.05 and seen.verdict is not Verdict.UNKNOWN:
+        say(f"  Expected between {seconds_text(seen.total_low_s)} and {seconds_text(seen.total_high_s)}.")
     for basis in seen.basis:
         say(f"  From: {basis}.")
     for one in seen.remedies:

@@ -81,7 +81,8 @@ def _sentence(work: GuestWork, path: Path, verdict: Verdict, expected: Run, tota
     load = f"{mib_text(work.to_move_mib)} to move at {path.bandwidth_mib_s:.0f} MiB/s"
     if work.writes is None:
         return (
-            f"{work.vm_name}: {load}, at least {seconds_text(total_s)}; how fast it writes to its memory is not known."
+            f"{work.vm_name}: {load}, about {seconds_text(total_s)} if it hardly writes to its memory; how fast it "
+            "does is not known."
         )
     writes = f"it writes to {work.writes.written_mib(1.0):.0f} MiB of its memory in a second"
     course = (

@@ -226,7 +226,8 @@ def headline(outlook: Outlook) -> tuple[str, Tone]:
 def short(forecast: Forecast) -> str:
     """One forecast in a few words."""
     if forecast.verdict is Verdict.UNKNOWN:
-        return f"at least {fmt.seconds(forecast.total_s)}; how fast the VM writes is not known."
+        total = fmt.seconds(forecast.total_s)
+        return f"about {total} if the VM hardly writes to its memory; how fast it does is not known."
     if forecast.verdict is Verdict.DOES_NOT_CONVERGE:
         helps = forecast.remedies[0].sentence if forecast.remedies else ""
         return f"does not end by itself. {helps}".strip()
@@ -240,6 +241,8 @@ def span(forecast: Forecast) -> str:
     """The expected total time with its range."""
     low, high = fmt.seconds(forecast.total_low_s), fmt.seconds(forecast.total_high_s)
     total = fmt.seconds(forecast.total_s)
+    if forecast.verdict is Verdict.UNKNOWN:
+        return f"{total} or more"  # a range would promise that it ends
     return total if low == high else f"{total} ({low} to {high})"
 
 

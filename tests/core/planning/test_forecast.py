@@ -128,7 +128,7 @@ class TestVerdict:
         path = Path("a", "b", 50, 300, 0.5)
         found = forecast(GuestWork("db-1", 256, 65, None), path, MINIMAL_DOWNTIME)
         assert found.verdict is Verdict.UNKNOWN
-        assert "at least 1.8 s" in found.sentence
+        assert "about 1.8 s if it hardly writes" in found.sentence
 
 
 def past(source: str, destination: str, throughput: float, **changes: object) -> PastMigration:
