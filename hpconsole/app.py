@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError, StorageError
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.maintenance import Maintenance
     from hpconsole.core.execution.migration import Timings
+    from hpconsole.core.execution.moving import Moving
     from hpconsole.core.execution.repairs import Repairs
     from hpconsole.core.execution.steering import JobChange
     from hpconsole.core.execution.step_queue import Limits
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
     from hpconsole.core.memory_documents import MemoryDocuments
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
-
-_Part = TypeVar("_Part")
 
 _log = logging.getLogger(__name__)
 
@@ -97,12 +96,9 @@ class App:
         self._closed = False
         self._is_connecting = False
         self._lock = threading.Lock()
-        self._executor: Executor | None = None
-        self._maintenance: Maintenance | None = None
-        self._advice: MigrationAdvice | None = None
+        self._moving: Moving | None = None  # None until `start` has done its work
         self.database: Database | None = None
         self._documents: MemoryDocuments | None = None
-        self.journal: Journal | None = None  # of migrations; None until `start` has done its work
         self.policies = PolicyBook()
         self.rules = ClusterRules()  # settings of the cluster and affinity groups, as every snapshot has them
         self.store = Store()
@@ -126,7 +122,12 @@ class App:
     @property
     def executor(self) -> Executor | None:
         """What runs plans; None until `start` has done its work."""
-        return self._executor
+        return self._moving.executor if self._moving is not None else None
+
+    @property
+    def journal(self) -> Journal | None:
+        """Of migrations; None until `start` has done its work."""
+        return self._moving.journal if self._moving is not None else None
 
     @property
     def repairs(self) -> Repairs:
@@ -137,7 +138,7 @@ class App:
         """
         from hpconsole.core.execution.repairs import Repairs
 
-        return Repairs(self.pool, self._built(lambda: self.journal))
+        return Repairs(self.pool, self._built().journal)
 
     @property
     def hosts(self) -> Mapping[str, str]:
@@ -162,11 +163,11 @@ class App:
         """Wait until everything is built (hosts need not have answered yet)."""
         return self._ready.wait(timeout_s)
 
-    def _built(self, part: Callable[[], _Part | None]) -> _Part:
+    def _built(self) -> Moving:
         """What `start` builds, once it has."""
-        if not self._ready.wait(30) or (built := part()) is None:
+        if not self._ready.wait(30) or self._moving is None:
             raise HpconsoleError("The console is still starting; nothing was changed. Try again in a moment.")
-        return built
+        return self._moving
 
     def _start(self) -> None:
         self.connect()
@@ -176,10 +177,7 @@ class App:
         if database is not None and not self._hosts:
             for configured in database.hosts.all():
                 self.pool.add(configured.name, configured.uri)
-        from hpconsole.core.execution.advice import MigrationAdvice, MigrationPolicies
-        from hpconsole.core.execution.executor import Executor
-        from hpconsole.core.execution.journal import MemoryJournal
-        from hpconsole.core.execution.maintenance import Maintenance
+        from hpconsole.core.execution.moving import Moving
 
         with self._lock:
             if self._closed:
@@ -187,32 +185,9 @@ class App:
                     database.close()
                 return
             self.database = database
-            self.journal = journal = database.journal if database is not None else MemoryJournal()
-            self._policies = MigrationPolicies(database)
-            self._advice = MigrationAdvice(
-                self.pool,
-                self.store,
-                journal,
-                self._policies,
-                policy=lambda: self.policy,
-                reservations=self.reservations,
-            )
-            self._executor = Executor(
-                self.pool,
-                self.store,
-                journal,
-                policy=lambda: self.policy,
-                timings=self._timings,
-                refresh=self.poller.refresh,
-                how=self._policies.effective,
-                fill=self._policies.filled,
-                limits=self._kept_limits(database),
-                foresee=self._advice.with_forecast,
-            )
-            self._maintenance = Maintenance.of(self, self._executor, self._advice.known_forecast)
+            self._moving = moving = Moving.of(self, self._timings)
         self._ready.set()
-        self._executor.recover()
-        self._maintenance.recover()
+        moving.recover()
         if self._watches and not self._closing.wait(_WATCH_AFTER_S):
             self.start_watching()
 
@@ -223,7 +198,7 @@ class App:
         Raises:
             HpconsoleError: the console is still starting.
         """
-        return self._built(lambda: self._maintenance)
+        return self._built().maintenance
 
     @property
     def documents(self) -> Documents:
@@ -237,7 +212,7 @@ class App:
         from hpconsole.core.memory_documents import MemoryDocuments
 
         if self._data is not None:  # before it is open, what is saved would be lost
-            self._built(lambda: self.journal)
+            self._built()
         with self._lock:
             if self.database is not None:
                 return self.database.documents
@@ -274,11 +249,12 @@ class App:
             acts: False: recommend only.
             life_s: How long the lease of whoever acts lasts; None = as usual.
         """
+        from hpconsole.core.availability.guard import Means
         from hpconsole.core.availability.leadership import LIFE_S
-        from hpconsole.core.balancing.composition import Parts, build_watch
+        from hpconsole.core.balancing.composition import build_watch
         from hpconsole.core.balancing.worth import foreseen
 
-        parts = Parts(
+        means = Means(
             pool=self.pool,
             availability=self.availability,
             snapshot=lambda: self.store.snapshot,
@@ -289,10 +265,17 @@ class App:
             decide=self.set_host_status,
             tell=self.notify,
             refresh=self.poller.refresh,
-            reload=lambda: (self.policies.reload(), self.rules.reload()),
         )
         duration = foreseen(self.advice.known_forecast)
-        watch = build_watch(parts, acts=acts, pace=pace, life_s=life_s or LIFE_S, duration=duration, on_round=on_round)
+        watch = build_watch(
+            means,
+            acts=acts,
+            pace=pace,
+            life_s=life_s or LIFE_S,
+            duration=duration,
+            reload=lambda: (self.policies.reload(), self.rules.reload()),
+            on_round=on_round,
+        )
         with self._lock:
             if self._closed or self.watch is not None:
                 return self.watch or watch
@@ -343,8 +326,8 @@ class App:
         Raises:
             HpconsoleError: a VM is on its way from or to it; the host stays.
         """
-        if self._executor is not None:
-            self._executor.refuse_to_lose(name)
+        if self._moving is not None:
+            self._moving.executor.refuse_to_lose(name)
         self.pool.remove(name)
         if self.database is not None:
             self.database.hosts.remove(name)
@@ -365,7 +348,7 @@ class App:
         Raises:
             HpconsoleError: the console is not ready, or is closing.
         """
-        self._built(lambda: self._executor).submit(plan)
+        self._built().executor.submit(plan)
 
     @property
     def advice(self) -> MigrationAdvice:
@@ -374,7 +357,7 @@ class App:
         Raises:
             HpconsoleError: the console is still starting.
         """
-        return self._built(lambda: self._advice)
+        return self._built().advice
 
     def set_queue_limits(self, limits: Limits) -> None:
         """How many migrations may run at once, from now on and in the next runs.
@@ -384,17 +367,8 @@ class App:
         """
         from hpconsole.core.execution.queue_limits import keep_limits
 
-        self._built(lambda: self._executor).control.set_limits(limits)
+        self._built().executor.control.set_limits(limits)
         keep_limits(self.database, limits)
-
-    def _kept_limits(self, database: Database | None) -> Limits:
-        from hpconsole.core.execution.queue_limits import kept_limits
-
-        try:
-            return kept_limits(database)
-        except StorageError as error:
-            self.notify("warning", error.sentence)
-            return kept_limits(None)
 
     def steer(self, vm_uuid: str, change: JobChange) -> str:
         """Change the running migration of a VM, whoever began it: bandwidth, allowed pause, post-copy; what was done.
@@ -407,13 +381,13 @@ class App:
         """
         from hpconsole.core.execution.foreign_jobs import steer_job
 
-        if self._executor is not None and self._executor.control.steer_vm(vm_uuid, change):
+        if self._moving is not None and self._moving.executor.control.steer_vm(vm_uuid, change):
             return "The change is on its way."
         return steer_job(self.pool, self.store.snapshot, vm_uuid, change)
 
     def reservations(self) -> tuple[Reservation, ...]:
         """What running and waiting plans have promised."""
-        return self._executor.reservations() if self._executor is not None else ()
+        return self._moving.executor.reservations() if self._moving is not None else ()
 
     def close(self) -> None:
         """Stop everything, in reverse. Idempotent; takes two seconds at most. Migrations between hosts go on.
@@ -427,10 +401,8 @@ class App:
         self._closing.set()
         if self.watch is not None:
             self.watch.close(timeout_s=2)
-        if self._maintenance is not None:
-            self._maintenance.close(timeout_s=1)
-        if self._executor is not None:
-            self._executor.close(timeout_s=1)
+        if self._moving is not None:
+            self._moving.close()
         self.poller.close(timeout_s=0.5)
         self.pool.close(timeout_s=0.5)
         if self.database is not None:

@@ -41,7 +41,7 @@ AGAIN_S = 60.0  # between two attempts to fence or to evacuate the same host
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the guard works with. Every function may be called from its thread and the threads it starts."""
+    """A running console, as far as whoever looks after hosts needs it. Every function may be called from any thread."""
 
     pool: ConnectionPool
     availability: Availability
@@ -52,27 +52,32 @@ class Means:
     decisions: Callable[[], Mapping[str, HostDecision]]
     decide: Callable[[str, HostStatus, str], None]  # host, status, reason
     tell: Callable[[str, str, str], None]  # severity, sentence, subject
-    may_act: Callable[[], bool]
     refresh: Callable[[str], None]
 
 
 class Guard:
-    """One look at a time: `look` is called every few seconds by one thread."""
+    """One look at a time: `look` is called every few seconds by one thread.
+
+    Args:
+        may_act: Whether this console (still) leads; asked before everything that it does.
+    """
 
     def __init__(
         self,
         means: Means,
         *,
+        may_act: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._with = means
+        self._may_act = may_act
         self._clock = clock
         self._now = now
         documents = means.availability.documents
         self._keeper = DefinitionKeeper(means.pool, documents, clock=clock)
         self._restarter = Restarter(
-            means.pool, documents, may_act=means.may_act, tell=means.tell, clock=clock, refresh=means.refresh
+            means.pool, documents, may_act=may_act, tell=means.tell, clock=clock, refresh=means.refresh
         )
         self._lock = threading.Lock()
         self._health: Mapping[str, HostHealth] = {}
@@ -108,7 +113,7 @@ class Guard:
         off = {host: proof.sentence for host, proof in availability.off().items()}
         self._health = health = judge_all(snapshot, settings, off)
         self._note_troubles(health)
-        if not self._with.may_act():
+        if not self._may_act():
             return
         definitions = stored_definitions(availability.documents)
         self._fence_silent(health, settings, definitions, availability.fence_devices())
@@ -264,7 +269,7 @@ class Guard:
         self._evacuated_at_s[host] = now_s
         reservations = self._with.reservations()
         found = plan_evacuation(its, settings.evacuation, snapshot, self._with.policy(), reservations, unfit=unfit)
-        if found.plan is not None and self._with.may_act():
+        if found.plan is not None and self._may_act():
             try:
                 self._with.submit(found.plan)
             except PlanOutOfDate as error:  # one of them is on its way already

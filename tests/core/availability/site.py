@@ -70,9 +70,9 @@ class Site:
                 decisions=self.app.statuses.all,
                 decide=self.app.set_host_status,
                 tell=lambda _severity, sentence, _subject: self.told.append(sentence),
-                may_act=lambda: self.answers.pop(0) if self.answers else self.may_act,
                 refresh=self.app.poller.refresh,
             ),
+            may_act=lambda: self.answers.pop(0) if self.answers else self.may_act,
             clock=lambda: self.now_s,
             now=lambda: datetime.now(UTC) + timedelta(seconds=self.now_s),
         )
