@@ -24,7 +24,8 @@ from hpconsole.core.planning.forecast import Verdict
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from hpconsole.core.planning.migration_options import MigrationOptions
 from hpconsole.core.planning.plan import Plan
-from tests.lab.guests import Guest
+from hpconsole.core.planning.preflight_findings import Severity
+from tests.lab.guests import Guest, disk_image
 from tests.lab.lab import Lab
 from tests.lab.proof import check_goes_on, check_is_on
 from tests.lab.test_migration import ROOT, Watch, hpconsole, plan_for, running_app, wait_for_snapshot
@@ -353,6 +354,38 @@ def test_the_way_is_tried_from_the_source_and_neither_guest_nor_destination_noti
     assert not [line for line in told if guest.uuid in line or "probed" in line], told
     check_is_on(lab, "a", guest, not_on="b")
     check_goes_on(lab, "a", guest, since=ticks)
+
+
+def test_a_disk_that_is_another_file_on_the_destination_is_found_before_anything_moves(
+    lab: Lab, tmp_path: Path
+) -> None:
+    guest = lab.guest("a", "shared", vcpus=1, memory_mib=32, dirty_mib=0, disk=True)
+    disk = disk_image(lab.folder / "guests" / "any", guest.uuid)
+    folder = str(disk.parent)
+
+    def found(app: App) -> list[tuple[Severity, str]]:
+        checked = app.advice.check(guest.uuid, "b").findings
+        return [(one.severity, one.sentence) for one in checked if one.kind == "storage" and disk.name in one.sentence]
+
+    try:
+        for host in "ab":
+            lab.virsh(host, "pool-create-as", "disks", "dir", "--target", folder)
+        with running_app(lab.uris(), tmp_path / "data") as app:
+            wait_for_snapshot(app, lambda seen: guest.uuid in seen.vms)
+            assert found(app) == [], "one file on shared storage"
+            lab.host("b").run("mount", "-t", "tmpfs", "tmpfs", folder)
+            lab.host("b").run("touch", "-d", "2 days ago", str(disk))
+            lab.virsh("b", "pool-refresh", "disks")
+            ((severity, sentence),) = found(app)
+            assert severity is Severity.WARNING
+            assert "seem to be two files" in sentence
+            lab.host("b").run("rm", str(disk))
+            lab.virsh("b", "pool-refresh", "disks")
+            assert [severity for severity, _ in found(app)] == [Severity.ERROR], "none at all"
+    finally:
+        lab.host("b").run("umount", folder, check=False)
+        for host in "ab":
+            lab.virsh(host, "pool-destroy", "disks", check=False)
 
 
 def test_a_cpu_that_the_destination_cannot_give_is_found_before_anything_moves(lab: Lab, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Asks, changes nothing. Blocks for as long as the hosts take: never on the thread
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from hpconsole.core.errors import HpconsoleError, OperationRefused, PlanOutOfDat
 from hpconsole.core.execution.clock_check import clock_findings
 from hpconsole.core.execution.reaching import ReachProbe
 from hpconsole.core.execution.routes import routes
+from hpconsole.core.execution.storage_check import storage_findings
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import MigrationTransport
 from hpconsole.core.model.placement import Placement
@@ -25,8 +25,6 @@ from hpconsole.core.scheduler.engine import Request, rank
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.scheduler.units import Refusal
-
-_log = logging.getLogger(__name__)
 
 _CPU = re.compile(r"<cpu\b[^>]*?(?:/>|>.*?</cpu>)", re.DOTALL)
 _HOST_MODEL = re.compile(r"<mode name=['\"]host-model['\"] supported=['\"]yes['\"]>(.*?)</mode>", re.DOTALL)
@@ -71,7 +69,7 @@ class Checker:
             found.append(Finding("options", Severity.ERROR, options.problem(), "Change the options."))
         if vm.host is not None and destination in snapshot.hosts and vm.host in self._pool.names():
             found += [*self._of_cpu(vm, destination), *self._of_clock(vm, destination)]
-            found += self._of_files(vm, destination)
+            found += storage_findings(self._pool, vm, destination, deadline_s=self._call_s)
             is_hopeless = any(one.severity is Severity.ERROR for one in found)
             found += self._of_way(vm, destination, options, may_try=not is_hopeless)
         return Preflight(vm.uuid, vm.name, vm.host or "", destination, in_order(found))
@@ -152,27 +150,3 @@ class Checker:
         xml = self._pool.call(source, lambda host: host.domain_xml(vm.uuid), deadline_s=self._call_s)
         own = _CPU.search(xml)
         return own[0] if own is not None and "<model" in own[0] else None
-
-    def _of_files(self, vm: Vm, destination: str) -> list[Finding]:
-        """Ask the destination's storage pools for the disks that are files or devices."""
-        found = []
-        for disk in vm.devices.disks:
-            if disk.kind not in ("file", "block") or not disk.source:
-                continue
-            path = disk.source
-            is_there = self._has_file(destination, path)
-            if is_there is False:
-                words = f"{destination} does not have {path}, which is disk {disk.target} of {vm.name}."
-                remedy = f"Make the storage available on {destination}; it is not copied."
-                found.append(Finding("storage", Severity.ERROR, words, remedy))
-            elif is_there is None:
-                words = f"Whether {destination} reaches {path} ({disk.target}) cannot be asked: no pool there holds it."
-                found.append(Finding("storage", Severity.NOTE, words))
-        return found
-
-    def _has_file(self, destination: str, path: str) -> bool | None:
-        try:
-            return self._pool.call(destination, lambda host: host.has_file(path), deadline_s=self._call_s)
-        except HpconsoleError as error:
-            _log.info("%s on %s: %s", path, destination, error)
-            return None

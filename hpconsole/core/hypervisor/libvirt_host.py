@@ -20,6 +20,7 @@ from hpconsole.core.hypervisor.libvirt_sampling import Sampler
 from hpconsole.core.hypervisor.port import (
     DirtyRate,
     DomainEvent,
+    FileTimes,
     HostSample,
     Hypervisor,
     HypervisorFacts,
@@ -286,6 +287,11 @@ class LibvirtHost(MachineCalls):
         """Whether one of the host's active storage pools holds this file or device; None: it has no pool there."""
         with self._connection.use() as connection:
             return inquiries.has_file(connection, path)
+
+    def file_times(self, path: str) -> FileTimes | None:
+        """When this file was changed, looked up now; None: no active pool holds it, or the host does not tell."""
+        with self._connection.use() as connection:
+            return inquiries.file_times(connection, path)
 
     # --- the connection ----------------------------------------------------------
 

@@ -10,7 +10,7 @@ import libvirt
 
 from hpconsole.core.errors import HypervisorError, OperationRefused
 from hpconsole.core.hypervisor.libvirt_errors import UNSUPPORTED, words_of
-from hpconsole.core.hypervisor.port import DirtyRate
+from hpconsole.core.hypervisor.port import DirtyRate, FileTimes
 from hpconsole.core.hypervisor.safe_xml import parse
 
 _UUID = re.compile(r"<uuid>[^<]*</uuid>")
@@ -52,6 +52,9 @@ def why_no_way(domain: libvirt.virDomain, destination_uri: str) -> str:
 
     The destination's XML is that of another guest: the source refuses it (virDomainDefCheckABIStability) once it is
     connected, and before the destination is asked for anything.
+
+    Raises:
+        libvirt.libvirtError: the VM is busy or gone, or our own connection to the source broke.
     """
     xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_MIGRATABLE | libvirt.VIR_DOMAIN_XML_SECURE)
     another = _UUID.sub(f"<uuid>{uuid4()}</uuid>", xml, count=1)
@@ -61,12 +64,23 @@ def why_no_way(domain: libvirt.virDomain, destination_uri: str) -> str:
     try:
         domain.migrateToURI3(destination_uri, {libvirt.VIR_MIGRATE_PARAM_DEST_XML: another}, flags)
     except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_CONFIG_UNSUPPORTED and "does not match source" in words_of(error):
-            return ""
-        if error.get_error_code() in _BUSY:
+        if error.get_error_code() in _BUSY or not domain.connect().isAlive():
             raise
-        return words_of(error)
+        return "" if _had_connected(error) else words_of(error)
     return ""
+
+
+def _had_connected(error: libvirt.libvirtError) -> bool:
+    """Whether the source's libvirt said this after it had connected.
+
+    As it lets go of the destination again, the end of an ssh (or socket) overwrites the refusal that is waited for, in
+    more than half of the attempts on a busy machine. What fails while it connects has another number:
+    VIR_ERR_OPERATION_FAILED, "Failed to connect to remote libvirt URI" (qemuMigrationSrcPerformPeer2Peer).
+    """
+    code = error.get_error_code()
+    was_refused = code == libvirt.VIR_ERR_CONFIG_UNSUPPORTED and "does not match source" in words_of(error)
+    broke_afterwards = code == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_error_domain() == libvirt.VIR_FROM_RPC
+    return was_refused or broke_afterwards
 
 
 def card_speed_mib_s(connection: libvirt.virConnect) -> float | None:
@@ -107,6 +121,22 @@ def has_file(connection: libvirt.virConnect, path: str) -> bool | None:
     else:
         return True
     return False if _has_pool_for(connection, path) else None
+
+
+def file_times(connection: libvirt.virConnect, path: str) -> FileTimes | None:
+    """When the volume was changed: libvirt asks the file system anew for each description (storageVolGetXMLDesc)."""
+    try:
+        times = parse(connection.storageVolLookupByPath(path).XMLDesc(0)).find("./target/timestamps")
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in (*UNSUPPORTED, libvirt.VIR_ERR_NO_STORAGE_VOL):
+            return None
+        raise
+    if times is None:
+        return None
+    try:
+        return FileTimes(float(times.findtext("mtime", "")), float(times.findtext("ctime", "")))
+    except ValueError:
+        return None
 
 
 def _has_pool_for(connection: libvirt.virConnect, path: str) -> bool:

@@ -127,6 +127,14 @@ class DirtyRate:
     mib_s: float = 0.0  # distinct memory written to in the period, by second
 
 
+@dataclass(frozen=True, slots=True)
+class FileTimes:
+    """When a file was last changed, as its file system keeps it: seconds since the epoch. Hosts that share it agree."""
+
+    modified_s: float  # its content
+    changed_s: float  # also its owner, its name ...
+
+
 class DomainEventKind(StrEnum):
     """What happened to a domain, as far as hpconsole listens."""
 
@@ -279,6 +287,9 @@ class Hypervisor(MachinePort, Protocol):
 
     def has_file(self, path: str) -> bool | None:
         """Whether one of the host's active storage pools holds this file or device; None: it has no pool there."""
+
+    def file_times(self, path: str) -> FileTimes | None:
+        """When this file was changed, looked up now; None: no active pool holds it, or the host does not tell."""
 
     def listen(self, handler: Callable[[DomainEvent], None]) -> Callable[[], None]:
         """Call `handler` for each event, on the event thread; returns the way to stop."""

@@ -9,9 +9,11 @@ import pytest
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.clock_check import clock_findings
-from hpconsole.core.hypervisor.port import Hypervisor
+from hpconsole.core.execution.storage_check import same_file
+from hpconsole.core.hypervisor.port import FileTimes, Hypervisor
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
 from hpconsole.core.model.cpuset import CpuSet
+from hpconsole.core.model.vm import Disk
 from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions
 from hpconsole.core.planning.preflight_findings import Finding, Severity
 from tests.builders import a_vm
@@ -125,6 +127,26 @@ def test_clocks_are_compared_as_the_hosts_tell_them_now(
     found = clock_findings(a_vm(host="a"), "b", domain, here, there)
     assert [one.severity for one in found] == ([] if expected is None else [expected])
     assert all(one.remedy for one in found if one.severity is not Severity.NOTE)
+
+
+NOW_S = 1_790_000_000.0
+FILES = {
+    "the same": (FileTimes(NOW_S, NOW_S), FileTimes(NOW_S, NOW_S), None),
+    "the same, seen late over NFS": (FileTimes(NOW_S + 60, NOW_S + 60), FileTimes(NOW_S, NOW_S), None),
+    "another": (FileTimes(NOW_S, NOW_S), FileTimes(NOW_S - 121, NOW_S - 121), Severity.WARNING),
+    "a copy that kept its time": (FileTimes(NOW_S, NOW_S), FileTimes(NOW_S, NOW_S + 86400), Severity.WARNING),
+    "untold there": (FileTimes(NOW_S, NOW_S), None, Severity.NOTE),
+    "untold here": (None, FileTimes(NOW_S, NOW_S), Severity.NOTE),
+}
+
+
+@pytest.mark.parametrize(("here", "there", "expected"), FILES.values(), ids=FILES)
+def test_files_of_one_path_are_one_file_or_a_finding(
+    here: FileTimes | None, there: FileTimes | None, expected: Severity | None
+) -> None:
+    found = same_file(a_vm(host="a"), Disk("vda", "file", "disk", "/images/db.raw"), "b", here, there)
+    assert [one.severity for one in found] == ([] if expected is None else [expected])
+    assert all("/images/db.raw (vda) on a and on b" in one.sentence for one in found)
 
 
 class TestMigrationThreads:

@@ -76,6 +76,7 @@ def test_cards_and_files(cluster: SimulatedCluster) -> None:
     host = cluster.open("sim://b/system")
     assert host.card_speed_mib_s() == 500
     assert host.has_file("/x") is None
+    assert host.file_times("/x") is None
     host.close()
 
 

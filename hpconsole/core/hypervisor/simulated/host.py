@@ -11,6 +11,7 @@ from hpconsole.core.hypervisor.port import (
     DirtyRate,
     DomainEvent,
     DomainEventKind,
+    FileTimes,
     HostSample,
     Hypervisor,
     HypervisorFacts,
@@ -344,6 +345,11 @@ class SimulatedHost(SimulatedMachineCalls):
 
     def has_file(self, path: str) -> bool | None:
         """Simulated hosts share everything and have no pools to tell."""
+        with self._calling():
+            return None
+
+    def file_times(self, path: str) -> FileTimes | None:
+        """Simulated hosts have no pools to tell."""
         with self._calling():
             return None
 
