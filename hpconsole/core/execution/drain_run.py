@@ -14,8 +14,9 @@ from datetime import UTC, datetime, timedelta
 
 from hpconsole.core.errors import HpconsoleError, PlanningError
 from hpconsole.core.events import StepFinished, StepOutcome
+from hpconsole.core.execution.drain_book import DrainBook
 from hpconsole.core.execution.drain_incoming import IncomingMoves
-from hpconsole.core.execution.drain_record import DoneVm, DrainRecord, DrainState, StuckVm
+from hpconsole.core.execution.drain_record import DrainRecord, DrainState
 from hpconsole.core.execution.drain_seeing import (
     are_empty,
     is_gone,
@@ -65,14 +66,13 @@ class DrainRun:
         keep: Callable[[DrainRecord], None],
     ) -> None:  # fmt: skip
         self._with = surroundings
-        self._keep = keep
         self._lock = threading.Condition()
-        self._record = record
+        self._book = DrainBook(record, keep, self._lock)
         self._plan = plan
         self._ended: list[StepFinished] = []
         self._under_way: dict[str, _UnderWay] = {}  # by VM
         self._tries: dict[str, int] = {}
-        self._incoming = IncomingMoves(surroundings, self._say)
+        self._incoming = IncomingMoves(surroundings, self._book.say)
         self._unproven: set[str] = set()  # plans of VMs that left for a host which fell silent
         self._silent = SilentDestinations()
         self._is_awake = True
@@ -89,8 +89,7 @@ class DrainRun:
     @property
     def record(self) -> DrainRecord:
         """How it stands."""
-        with self._lock:
-            return self._record
+        return self._book.record
 
     @property
     def plan(self) -> DrainPlan | None:
@@ -110,25 +109,26 @@ class DrainRun:
 
     def pause(self) -> None:
         """Begin nothing new; what runs goes on."""
-        self._turn(DrainState.PAUSED, "Paused: nothing new begins; moves that run go on.")
+        self._book.turn(DrainState.PAUSED, "Paused: nothing new begins; moves that run go on.")
+        self._wake()
 
     def resume(self, intent: DrainIntent | None = None) -> None:
         """Go on, or try again what failed; with other decisions if given."""
         with self._lock:
-            if self._record.state.is_over:
+            record = self.record
+            if record.state.is_over:
                 return
-            clean = replace(intent or self._record.intent, avoided=())
+            clean = replace(intent or record.intent, avoided=())
             self._tries.clear()
             self._must_plan = True
-            changes = {"state": DrainState.RUNNING, "intent": clean, "stuck": ()}
-            self._record = self._record.with_line("Going on.", **changes)
-            record = self._record
-        self._keep(record)
+            record = self._book.write("Going on.", state=DrainState.RUNNING, intent=clean, stuck=())
+        self._book.keep(record)
         self._wake()
 
     def stop(self, sentence: str = "Stopped. Its hosts stay in “preparing for maintenance”: activate them.") -> None:
         """End it: waiting moves are cancelled, running ones too; VMs stay where they are."""
-        self._turn(DrainState.STOPPED, sentence)
+        self._book.turn(DrainState.STOPPED, sentence)
+        self._wake()
         for one in self._moves_under_way():
             self._with.executor.cancel(one.plan_id)
 
@@ -143,21 +143,6 @@ class DrainRun:
             self._thread.join(timeout_s)
 
     # --- inside ---------------------------------------------------------------------------------------------------
-
-    def _turn(self, state: DrainState, sentence: str) -> None:
-        with self._lock:
-            if self._record.state.is_over:
-                return
-            self._record = self._record.with_line(sentence, state=state)
-            record = self._record
-        self._keep(record)
-        self._wake()
-
-    def _say(self, sentence: str, **changes: object) -> None:
-        with self._lock:
-            self._record = self._record.with_line(sentence, **changes)
-            record = self._record
-        self._keep(record)
 
     def _wake(self) -> None:
         with self._lock:
@@ -208,7 +193,7 @@ class DrainRun:
         for event in ended:
             if event.plan_id in self._unproven:
                 self._unproven.discard(event.plan_id)
-                self._say(event.sentence)
+                self._book.say(event.sentence)
             one = self._under_way.get(event.step.vm_uuid)
             if one is not None and one.plan_id == event.plan_id:
                 self._under_way.pop(event.step.vm_uuid)
@@ -217,17 +202,17 @@ class DrainRun:
 
     def _take_end(self, event: StepFinished, item: DrainItem) -> None:
         if event.outcome is StepOutcome.DONE:
-            self._has_left(item, event.step.destination, event.sentence)
+            self._book.has_left(item, event.step.destination, event.sentence)
             return
         if event.end_state == EndState.NOWHERE.value:
-            self._has_left(item, "", event.sentence)  # it ended on the way: nothing of it keeps the host
+            self._book.has_left(item, "", event.sentence)  # it ended on the way: nothing of it keeps the host
             return
         if event.outcome in (StepOutcome.CANCELLED, StepOutcome.UNKNOWN) or not self.record.intent.hosts:
-            self._is_stuck(item, event.sentence)
+            self._book.is_stuck(item, event.sentence)
             return
         tries = self._tries[item.vm_uuid] = self._tries.get(item.vm_uuid, 0) + 1
         if tries >= _MOST_TRIES:
-            self._is_stuck(item, f"{event.sentence} {tries} hosts were tried; no further one is.")
+            self._book.is_stuck(item, f"{event.sentence} {tries} hosts were tried; no further one is.")
             return
         self._must_plan = True
         avoided = self.record.intent.avoided
@@ -235,18 +220,7 @@ class DrainRun:
         if event.outcome is StepOutcome.FAILED:
             avoided = (*avoided, (item.vm_uuid, event.step.destination))
         intent = replace(self.record.intent, avoided=avoided)
-        self._say(f"{event.sentence} Planning again.", intent=intent)
-
-    def _has_left(self, item: DrainItem, destination: str, sentence: str) -> None:
-        gone = DoneVm(item.vm_uuid, item.vm_name, item.source, destination, datetime.now(UTC))
-        others = tuple(one for one in self.record.done if one.vm_uuid != item.vm_uuid)
-        stuck = tuple(one for one in self.record.stuck if one.vm_uuid != item.vm_uuid)
-        self._say(sentence, done=(*others, gone), stuck=stuck)
-
-    def _is_stuck(self, item: DrainItem, sentence: str) -> None:
-        others = tuple(one for one in self.record.stuck if one.vm_uuid != item.vm_uuid)
-        stuck = StuckVm(item.vm_uuid, item.vm_name, item.source, sentence)
-        self._say(sentence, stuck=(*others, stuck))
+        self._book.say(f"{event.sentence} Planning again.", intent=intent)
 
     def _notice_gone(self, snapshot: ClusterSnapshot) -> None:
         """VMs that left in another way: shut down as asked, moved or stopped by somebody."""
@@ -255,10 +229,10 @@ class DrainRun:
                 continue
             if is_gone(uuid, one.item.source, snapshot, one.asked_at):
                 self._under_way.pop(uuid)
-                self._has_left(one.item, "", f"{one.item.vm_name} was shut down.")
+                self._book.has_left(one.item, "", f"{one.item.vm_name} was shut down.")
             elif datetime.now(UTC) - one.asked_at > timedelta(seconds=self._with.shut_down_patience_s):
                 self._under_way.pop(uuid)
-                self._is_stuck(
+                self._book.is_stuck(
                     one.item,
                     f"{one.item.vm_name} was asked to shut down and still runs on {one.item.source}. Shut it down from "
                     "inside, or choose to switch it off.",
@@ -266,7 +240,7 @@ class DrainRun:
         self._notice_unproven(snapshot)
         for stuck in stuck_that_left(self.record, snapshot):
             left = tuple(one for one in self.record.stuck if one.vm_uuid != stuck.vm_uuid)
-            self._say(f"{stuck.vm_name} is not on {stuck.host} any more.", stuck=left)
+            self._book.say(f"{stuck.vm_name} is not on {stuck.host} any more.", stuck=left)
 
     def _notice_unproven(self, snapshot: ClusterSnapshot) -> None:
         """VMs that are gone from their host while their destination does not answer: not waited for."""
@@ -277,7 +251,7 @@ class DrainRun:
             one = self._under_way.pop(uuid)
             item = one.item
             self._unproven.add(one.plan_id)
-            self._has_left(
+            self._book.has_left(
                 item,
                 destination,
                 f"{item.vm_name} left {item.source} for {destination}, which does not answer since: whether it runs "
@@ -293,14 +267,14 @@ class DrainRun:
         for name in record.intent.hosts:
             self._set_status(name, HostStatus.MAINTENANCE)
         names = ", ".join(record.intent.hosts)
-        self._say(f"No VM is left: {names} in maintenance.", state=DrainState.DONE, stuck=())
+        self._book.say(f"No VM is left: {names} in maintenance.", state=DrainState.DONE, stuck=())
         return True
 
     def _set_status(self, host: str, status: HostStatus) -> None:
         try:
             self._with.set_status(host, status, self.record.intent.reason)
         except HpconsoleError as error:
-            self._say(f"The status of {host} holds for this run only: {error.sentence}")
+            self._book.say(f"The status of {host} holds for this run only: {error.sentence}")
 
     # planning
 
@@ -318,7 +292,9 @@ class DrainRun:
         for item in self._waiting(plan):
             host = snapshot.hosts.get(item.destination or "")
             if host is None or not host.is_candidate:
-                self._say(f"{item.destination} is not available any more. Planning again for what was to go there.")
+                self._book.say(
+                    f"{item.destination} is not available any more. Planning again for what was to go there."
+                )
                 return True
         return any(vm.uuid not in known and not vm.is_migrating for vm in remaining(self.record, snapshot))
 
@@ -345,13 +321,13 @@ class DrainRun:
                 at_once=at_once(self._with.executor),
             )
         except PlanningError as error:
-            self._say(error.sentence, state=DrainState.WAITING)
+            self._book.say(error.sentence, state=DrainState.WAITING)
             return
         with self._lock:
             self._plan = plan
         self._planned_at = datetime.now(UTC)
         moves = ", ".join(f"{item.vm_name} to {item.destination}" for item in plan.moves)
-        self._say(f"Planned again: {moves}." if moves else "Planned again: nothing more can be moved.")
+        self._book.say(f"Planned again: {moves}." if moves else "Planned again: nothing more can be moved.")
 
     # doing
 
@@ -363,7 +339,7 @@ class DrainRun:
         for item in next_moves(plan, self._waiting(plan), self.record, sources, at_once(self._with.executor).outgoing):
             vm = snapshot.vms.get(item.vm_uuid)
             if vm is None or vm.host != item.source or not vm.state.is_active:
-                self._is_stuck(item, f"{item.vm_name} does not run on {item.source} any more.")
+                self._book.is_stuck(item, f"{item.vm_name} does not run on {item.source} any more.")
             else:
                 self._submit(item, plan)
 
@@ -376,12 +352,12 @@ class DrainRun:
         title = f"{plan.title}: {item.vm_name} to {item.destination}"
         small = Plan(title, (step,), plan.based_on, reason=self.record.intent.reason)
         self._under_way[item.vm_uuid] = _UnderWay(item, small.plan_id)
-        self._say(item.sentence)
+        self._book.say(item.sentence)
         try:
             self._with.executor.submit(small)
         except HpconsoleError as error:
             self._under_way.pop(item.vm_uuid)
-            self._is_stuck(item, error.sentence)
+            self._book.is_stuck(item, error.sentence)
 
     def _wait_or_shut_down(self, snapshot: ClusterSnapshot) -> None:
         """Nothing runs and nothing more can be moved: shut down what was chosen, or wait for the administrator."""
@@ -406,17 +382,17 @@ class DrainRun:
             state, sentence = (DrainState.WAITING, "Room could not be made as planned.") if stuck else (
                 DrainState.DONE, "Room is made as planned."
             )  # fmt: skip
-            self._say(sentence, state=state)
+            self._book.say(sentence, state=state)
             return
         held_up = stuck_now(plan, record, snapshot)
         if held_up is not None:
             vms, sentence = held_up
-            self._say(sentence, state=DrainState.WAITING, stuck=vms)
+            self._book.say(sentence, state=DrainState.WAITING, stuck=vms)
 
     def _stop_vm(self, item: DrainItem) -> None:
         is_forced = item.action is DrainAction.POWER_OFF
         self._under_way[item.vm_uuid] = _UnderWay(item, asked_at=datetime.now(UTC))
-        self._say(item.sentence)
+        self._book.say(item.sentence)
         try:
             self._with.pool.call(
                 item.source,
@@ -425,7 +401,9 @@ class DrainRun:
             )
         except HpconsoleError as error:
             self._under_way.pop(item.vm_uuid)
-            self._is_stuck(item, f"{item.vm_name} could not be stopped: {error.sentence} It runs on {item.source}.")
+            self._book.is_stuck(
+                item, f"{item.vm_name} could not be stopped: {error.sentence} It runs on {item.source}."
+            )
         self._with.refresh(item.source)
 
 
