@@ -146,7 +146,7 @@ def outlook_pictures(application: QApplication, window: MainWindow, tone: str, s
     sentences = (
         ("downtime", "Allow a pause of 2 s: then it takes about 14 s; the VM stands still for that long at most."),
         ("auto_converge", "Turn auto-converge on: its vCPUs are slowed down by up to 40 % meanwhile."),
-        ("post_copy", "Allow post-copy: it ends after about 11 s; a broken network or host costs the VM."),
+        ("post_copy", "Allow post-copy: it ends after about 11 s; a broken network or host may cost the VM."),
         ("pause", "Pause the VM while it moves: it stands still for about 9 s."),
     )
     remedies = tuple(Remedy(kind, text, 14, 1900, downtime_limit_ms=2000) for kind, text in sentences)

@@ -97,7 +97,7 @@ def _sentence(work: GuestWork, path: Path, verdict: Verdict, expected: Run, tota
         case Verdict.POST_COPY:
             return (
                 f"{work.vm_name}: {load}, {writes}: pre-copy does not end, post-copy ends it after about "
-                f"{seconds_text(total_s)}; until then a broken network would cost the VM."
+                f"{seconds_text(total_s)}; until then a broken network or host may cost the VM."
             )
         case _:
             given_up = (

@@ -115,7 +115,7 @@ def _post_copy(work: GuestWork, path: Path, given: Conditions) -> Remedy:
     return Remedy(
         "post_copy",
         f"Allow post-copy: it ends after about {seconds_text(total_s)}, whatever {work.vm_name} writes; while the rest "
-        f"follows (about {seconds_text(again_s)}) it is slower, and a broken network or host costs the VM.",
+        f"follows (about {seconds_text(again_s)}) it is slower, and a broken network or host may cost the VM.",
         total_s,
         50.0,
     )

@@ -111,7 +111,7 @@ POST_COPY_POLICY = MigrationPolicy(
     "Post-copy migration",
     Schedule((downtime(100),), _stalling((1, 150), (2, 200)), (POST_COPY, ABORT)),
     auto_converge=True,
-    description="Switches over and fetches the rest; a broken network then costs the VM.",
+    description="Switches over and fetches the rest: always ends, but a broken network or host may then cost the VM.",
 )
 VERY_LARGE_VMS = MigrationPolicy(
     "very_large_vms",
@@ -124,7 +124,7 @@ VERY_LARGE_VMS = MigrationPolicy(
     max_migrations=1,
     auto_converge=True,
     zero_copy=True,
-    description="Longer pauses, zero copy over parallel connections.",
+    description="Allows longer pauses, at last one of five seconds; one migration of a host at a time.",
 )
 BUILT_IN = (MINIMAL_DOWNTIME, SUSPEND_IF_NEEDED, POST_COPY_POLICY, VERY_LARGE_VMS)
 

@@ -156,7 +156,7 @@ class OptionsBox(QWidget):
         self._post_copy = _check(
             "Allow post-cop&y",
             "post_copy",
-            "Let it be switched to post-copy: it always ends, but a broken network then costs the VM",
+            "Let it be switched to post-copy: it always ends, but a broken network or host may then cost the VM",
         )
         self._problem = TextLabel(name="options_problem", tone=Tone.BAD)
         grid = QGridLayout(panel)

@@ -233,7 +233,7 @@ class WaysPresenter:
         at_last = {
             LastResort.GIVE_UP: "Then gives up: the VM goes on where it is.",
             LastResort.PAUSE: f"Then allows {fmt.milliseconds(self.last_pause_ms)}, then gives up.",
-            LastResort.POST_COPY: "Then switches to post-copy: from there on a broken network costs the VM.",
+            LastResort.POST_COPY: "Then switches to post-copy: from there on a broken network or host may cost the VM.",
             LastResort.NOTHING: "Then goes on until it ends or somebody decides.",
             LastResort.OTHER: "Then does what its file says.",
         }

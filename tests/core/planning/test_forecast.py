@@ -115,7 +115,7 @@ class TestVerdict:
         kinds = {remedy.kind: remedy for remedy in found.remedies}
         assert {"bandwidth", "downtime", "post_copy", "pause"} <= set(kinds)
         assert "MiB/s instead of 12" in kinds["bandwidth"].sentence
-        assert "costs the VM" in kinds["post_copy"].sentence
+        assert "may cost the VM" in kinds["post_copy"].sentence
         assert "stands still" in kinds["pause"].sentence
         wider = a_forecast(bandwidth=kinds["bandwidth"].bandwidth_mib_s or 0)
         assert wider.verdict is Verdict.CONVERGES
