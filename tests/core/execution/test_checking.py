@@ -27,6 +27,9 @@ def address(one: Console, host: str = "b") -> Finding:
     return found
 
 
+SILENT = "End of file while reading data: : Input/output error"
+
+
 class TestTheWay:
     def test_one_that_works_is_said_to_and_what_was_not_checked(self, console: ConsoleMaker) -> None:
         found = address(console(a_cluster(a_guest())))
@@ -76,13 +79,20 @@ class TestTheWay:
         one = console(a_cluster(a_guest()))
         asked = advice(one)
 
-        def ended(_uuid: str, _uri: str) -> str:
-            return "End of file while reading data: : Input/output error"
-
-        object.__setattr__(one.pool.hypervisor("a"), "why_no_way", ended)
+        object.__setattr__(one.pool.hypervisor("a"), "why_no_way", lambda _uuid, _uri: SILENT)
         (found,) = [finding for finding in asked.check(WEB, "b").findings if finding.kind == "address"]
         assert found.severity is Severity.NOTE
         assert "shows when the migration begins" in found.sentence
+
+    @pytest.mark.parametrize(("then", "words"), [("", "a reached the libvirt of b"), ("refused", "cannot reach")])
+    def test_it_is_tried_again_until_something_is_proven(self, console: ConsoleMaker, then: str, words: str) -> None:
+        one = console(a_cluster(a_guest()))
+        asked = advice(one)
+        answers = iter([SILENT, SILENT, SILENT, then])
+        object.__setattr__(one.pool.hypervisor("a"), "why_no_way", lambda _uuid, _uri: next(answers))
+        (found,) = [finding for finding in asked.check(WEB, "b").findings if finding.kind == "address"]
+        assert words in found.sentence
+        assert next(answers, None) is None
 
     def test_nothing_is_tried_where_something_forbids_it_anyway(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_guest()))
