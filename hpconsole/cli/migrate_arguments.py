@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from pathlib import Path
 
+from hpconsole.cli.actions import Common, actions_of
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.options import Options
 
@@ -51,17 +51,9 @@ def add_job(command: argparse.ArgumentParser) -> None:
     command.add_argument("--cancel", action="store_true", help="cancel it; the VM goes on where it is")
 
 
-def add_migration_policy(command: argparse.ArgumentParser, nested: Callable[[argparse.ArgumentParser], None]) -> None:
+def add_migration_policy(command: argparse.ArgumentParser, common: Common) -> None:
     """`hpconsole migration-policy`."""
-    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    def add(name: str, text: str, *arguments: str) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        nested(action)
-        for argument in arguments:
-            action.add_argument(argument, metavar=argument.upper(), type=Path if argument == "file" else str)
-        return action
-
+    add = actions_of(command, common)
     add("list", "list the policies and say which is the default")
     export = add("export", "write a policy to a file", "name", "file")
     export.add_argument("--force", action="store_true", help="replace the file if there is one")

@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from pathlib import Path
 
-Nested = Callable[[argparse.ArgumentParser], None]
+from hpconsole.cli.actions import Common, actions_of
 
 
-def add_policy(command: argparse.ArgumentParser, nested: Nested) -> None:
+def add_policy(command: argparse.ArgumentParser, common: Common) -> None:
     """The words of the command."""
-    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    def add(name: str, text: str, *arguments: str) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        nested(action)
-        for argument in arguments:
-            action.add_argument(argument, metavar=argument.upper(), type=Path if argument == "file" else str)
-        return action
-
+    add = actions_of(command, common)
     add("list", "list the policies and say which is in force")
     add("show", "show what a policy consists of", "name")
     add("copy", "make an own policy from another one", "old", "new")
@@ -30,7 +20,6 @@ def add_policy(command: argparse.ArgumentParser, nested: Nested) -> None:
     importing.add_argument("--force", action="store_true", help="replace an own policy of this name")
     add("delete", "forget an own policy", "name")
     add("use", "put a policy in force", "name")
-    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def _add_edit(command: argparse.ArgumentParser) -> None:

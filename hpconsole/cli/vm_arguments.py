@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpconsole.cli.actions import Common, actions_of
 from hpconsole.cli.exit_codes import UsageError
 
 if TYPE_CHECKING:
@@ -18,20 +19,12 @@ if TYPE_CHECKING:
 FORMAT = "hpconsole-vm/1"
 _LONGEST_FILE = 4 * 1024 * 1024
 _UNITS = {"": 1 << 10, "k": 1, "m": 1 << 10, "g": 1 << 20, "t": 1 << 30}  # KiB; a plain number is MiB
-Common = Callable[[argparse.ArgumentParser], None]
 
 
 def add_vm(command: argparse.ArgumentParser, common: Common) -> None:
     """The words of `hpconsole vm`."""
-    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        common(action)
-        return action
-
-    create = add("create", "make a VM: disk, definition, and with --start its process")
-    create.add_argument("name")
+    add = actions_of(command, common)
+    create = add("create", "make a VM: disk, definition, and with --start its process", "name")
     create.add_argument("--on", metavar="HOST", help="where it is made (default: the best host for it)")
     create.add_argument("--template", metavar="NAME", help="begin with everything this template says")
     create.add_argument("--full-clone", action="store_true", help="copy the template's disks instead of linking")
@@ -63,62 +56,41 @@ def add_vm(command: argparse.ArgumentParser, common: Common) -> None:
             action.add_argument(
                 "--save-in", type=Path, metavar="FOLDER", help="first write its definition there, to define it again"
             )
-    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def add_template(command: argparse.ArgumentParser, common: Common) -> None:
     """The words of `hpconsole template`."""
-    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def add(name: str, text: str, *, has_name: bool = True) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        common(action)
-        if has_name:
-            action.add_argument("name")
-        return action
-
-    add("list", "list the templates", has_name=False)
-    add("show", "everything a template says")
-    create = add("create", "make a template of a VM: its whole configuration, pinning included")
+    add = actions_of(command, common)
+    add("list", "list the templates")
+    add("show", "everything a template says", "name")
+    create = add("create", "make a template of a VM: its whole configuration, pinning included", "name")
     create.add_argument("--from", dest="vm", required=True, metavar="VM", help="name or UUID")
     create.add_argument("--description", default="", metavar="TEXT")
     disks = create.add_mutually_exclusive_group()
     disks.add_argument("--empty-disks", action="store_true", help="new VMs get empty disks of the same size")
     disks.add_argument("--no-disks", action="store_true", help="new VMs get no disks but CD drives")
-    edit = add("edit", "change what a template says; VMs made from it stay as they are")
+    edit = add("edit", "change what a template says; VMs made from it stay as they are", "name")
     _add_fields(edit)
-    export = add("export", "write a template to a file")
-    export.add_argument("file", type=Path)
-    read = add("import", "keep the template of a file", has_name=False)
-    read.add_argument("file", type=Path)
-    delete = add("delete", "forget a template; VMs made from it stay")
+    add("export", "write a template to a file", "name", "file")
+    add("import", "keep the template of a file", "file")
+    delete = add("delete", "forget a template; VMs made from it stay", "name")
     delete.add_argument("--yes", action="store_true", help="really")
-    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def add_pool(command: argparse.ArgumentParser, common: Common) -> None:
     """The words of `hpconsole pool`."""
-    actions = command.add_subparsers(dest="action", metavar="ACTION", required=True)
-
-    def add(name: str, text: str, *, has_name: bool = True) -> argparse.ArgumentParser:
-        action = actions.add_parser(name, help=text, description=text, allow_abbrev=False)
-        common(action)
-        if has_name:
-            action.add_argument("name")
-        return action
-
-    add("list", "list the pools with their VMs", has_name=False)
+    add = actions_of(command, common)
+    add("list", "list the pools with their VMs")
     for name, text in (("create", "keep N VMs made from a template"), ("edit", "change a pool")):
-        action = add(name, text)
+        action = add(name, text, "name")
         action.add_argument("--template", required=name == "create", metavar="NAME")
         action.add_argument("--size", type=int, metavar="N", help="how many VMs")
         action.add_argument("--prestarted", type=int, metavar="N", help="how many of them are kept running")
         action.add_argument("--names", metavar="PATTERN", help="name of each VM; {n} is its number")
         action.add_argument("--full-clone", action="store_true", default=None, help="copy disks instead of linking")
-    add("apply", "make and start what is missing in a pool")
-    delete = add("delete", "forget a pool; its VMs stay")
+    add("apply", "make and start what is missing in a pool", "name")
+    delete = add("delete", "forget a pool; its VMs stay", "name")
     delete.add_argument("--yes", action="store_true", help="really")
-    actions.metavar = f"{{{','.join(actions.choices)}}}"  # who names none is told them all
 
 
 def _add_fields(parser: argparse.ArgumentParser) -> None:
