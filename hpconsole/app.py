@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+DATABASE_NAME = "hpconsole.sqlite3"  # in the data folder
 _WATCH_AFTER_S = 10.0  # the window is filled first
 
 
@@ -289,7 +290,7 @@ class App:
         from hpconsole.core.database.database import Database
 
         try:
-            database = Database.open(self._data / "hpconsole.sqlite3")
+            database = Database.open(self._data / DATABASE_NAME)
             problems = (*self.rules.keep_in(database), *self.policies.keep_in(database))
             self.statuses.attach(database.documents)
         except StorageError as error:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict, replace
 
-from hpconsole.app import default_data_folder
 from hpconsole.cli.exit_codes import ExitCode, UsageError
+from hpconsole.cli.kept_database import kept_database
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import print_json
 from hpconsole.cli.terminal import say
@@ -16,22 +16,14 @@ from hpconsole.core.execution.step_queue import Limits
 
 def migration_limits(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Change what was typed, then say what counts."""
-    if options.demo_seed is not None and options.data is None:
-        _say(_changed(Limits(), arguments), as_json=arguments.json)
-        if not arguments.json:
-            say("The demo starts anew at each command; with --data-folder DIR it remembers its limits.")
-        return ExitCode.DONE
-    from hpconsole.core.database.database import Database
-
-    database = Database.open((options.data or default_data_folder()) / "hpconsole.sqlite3")
-    try:
+    with kept_database(options) as database:
         kept = kept_limits(database)
         limits = _changed(kept, arguments)
         if limits != kept:
             keep_limits(database, limits)
-    finally:
-        database.close()
     _say(limits, as_json=arguments.json)
+    if database is None and not arguments.json:
+        say("The demo starts anew at each command; with --data-folder DIR it remembers its limits.")
     return ExitCode.DONE
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from hpconsole.app import default_data_folder
 from hpconsole.cli.exit_codes import ExitCode, UsageError
+from hpconsole.cli.kept_database import kept_database
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import print_json, print_table
 from hpconsole.cli.terminal import say
@@ -17,16 +17,8 @@ from hpconsole.core.planning.migration_policy_json import from_json, to_json
 
 def migration_policy(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Do what was asked."""
-    if options.demo_seed is not None and options.data is None:
-        _act(arguments, MigrationPolicies())
-        return ExitCode.DONE
-    from hpconsole.core.database.database import Database
-
-    database = Database.open((options.data or default_data_folder()) / "hpconsole.sqlite3")
-    try:
+    with kept_database(options) as database:
         _act(arguments, MigrationPolicies(database))
-    finally:
-        database.close()
     return ExitCode.DONE
 
 

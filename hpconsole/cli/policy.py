@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hpconsole.app import default_data_folder
 from hpconsole.cli.exit_codes import ExitCode, UsageError
+from hpconsole.cli.kept_database import kept_database
 from hpconsole.cli.options import Options
 from hpconsole.cli.output import print_json, print_table
 from hpconsole.cli.terminal import complain, say
@@ -34,20 +34,12 @@ def policy_book(options: Options, *, will_change: bool = False) -> Iterator[Poli
     from hpconsole.core.scheduler.policy_book import PolicyBook
 
     book = PolicyBook()
-    if options.demo_seed is not None and options.data is None:
-        if will_change:
+    with kept_database(options) as database:
+        if database is None and will_change:
             raise UsageError("The demo remembers nothing: give it a folder by --data-folder DIR.")
-        yield book
-        return
-    from hpconsole.core.database.database import Database
-
-    database = Database.open((options.data or default_data_folder()) / "hpconsole.sqlite3")
-    try:
-        for sentence in book.keep_in(database):
+        for sentence in () if database is None else book.keep_in(database):
             complain(sentence)
         yield book
-    finally:
-        database.close()
 
 
 def named_policy(book: PolicyBook, name: str | None) -> Policy:
