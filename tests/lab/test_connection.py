@@ -183,6 +183,54 @@ def test_keep_alive_gives_a_frozen_daemon_up_and_thawing_brings_it_back(lab: Lab
     assert watch.oldest_data_s("c", since) < 3
 
 
+SEVERAL_THREADS = """
+import sys, threading
+from hpconsole.core.errors import HypervisorError
+from hpconsole.core.hypervisor import libvirt_connection
+from hpconsole.core.hypervisor.libvirt_host import open_libvirt
+libvirt_connection.KEEPALIVE_INTERVAL_S, libvirt_connection.KEEPALIVE_COUNT = 1, 2
+host = open_libvirt(sys.argv[1])
+host.facts()
+ends = []
+def written_over(times):  # what was left on this thread's stack
+    return list(map(written_over, [times - 1])) if times else []
+def ask():
+    try:
+        host.facts()
+    except HypervisorError as error:
+        ends.append(type(error).__name__)
+    written_over(100)
+threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+print("open", flush=True)
+sys.stdin.readline()
+for thread in threads:
+    thread.start()
+threads[0].join(20)
+print("given up", flush=True)
+sys.stdin.readline()
+for thread in threads:
+    thread.join(20)
+print(*ends)
+"""
+
+
+def test_several_threads_outlive_a_silent_host(lab: Lab) -> None:
+    """The client of libvirt before 10.4.0 crashes (CVE-2024-4418) where two of them wait in one connection."""
+    command = [sys.executable, "-X", "faulthandler", "-c", SEVERAL_THREADS, lab.host("b").uri]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        lab.fault.freeze_daemon("b")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "given up\n"  # by keep-alive
+        lab.fault.thaw_daemon("b")
+        said, _ = process.communicate("\n", timeout=60)
+    assert process.returncode == 0, "crashed"
+    assert said.split() == ["ConnectionLost"] * 3
+
+
 def test_a_killed_daemon_is_connected_to_again(lab: Lab, watch: Watch) -> None:
     guest = lab.guest("b", "survivor", dirty_mib=0)
     watch.wait(lambda seen: guest.uuid in seen.vms)

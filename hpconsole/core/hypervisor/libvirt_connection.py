@@ -1,4 +1,4 @@
-"""One libvirt connection: how it is opened without asking on a terminal, shared by threads, and closed safely."""
+"""One libvirt connection: how it is opened without asking on a terminal, used by one thread, and closed safely."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ _T = TypeVar("_T")
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
 _PROBE_S = 5.0
+# For a connection that another thread is in; by then keep-alive has thrown that one out if the host is silent.
+_TURN_WITHIN_S = float(KEEPALIVE_INTERVAL_S * (KEEPALIVE_COUNT + 2))
 
 _CREDENTIALS = [
     libvirt.VIR_CRED_USERNAME,
@@ -94,16 +96,19 @@ def freed(domain: libvirt.virDomain) -> Iterator[libvirt.virDomain]:
 
 
 class Connection:
-    """A virConnect that several threads may use, and that stays open until the last of them has left.
+    """A virConnect for any thread, one at a time, that stays open until that one has left.
 
-    libvirt frees a connection that is closed while another thread is inside a call on it.
+    Two threads inside one connection crash the process once keep-alive gives up a silent host (libvirt before 10.4.0,
+    CVE-2024-4418). The first waits for the socket with a watch that points into its stack; the second's call wakes it
+    and leaves that watch behind; keep-alive sends the first home and has the second wait, on the first's watch, too.
     """
 
     def __init__(self, raw: libvirt.virConnect, host: str) -> None:
         self.host = host
         self._raw = raw
-        self._lock = threading.Lock()
-        self._users = 0
+        self._changed = threading.Condition()
+        self._inside: int | None = None  # the thread
+        self._depth = 0  # how many times it entered
         self._is_closed = False
         self._is_lost = False
         self._registrations: list[int] = []
@@ -111,36 +116,37 @@ class Connection:
         self.optional(lambda: raw.registerCloseCallback(self._on_lost, None))
 
     @contextmanager
-    def use(self, vm_uuid: str = "") -> Iterator[libvirt.virConnect]:
-        """Call libvirt: its errors become hpconsole's.
+    def use(self, vm_uuid: str = "", *, turn_within_s: float = _TURN_WITHIN_S) -> Iterator[libvirt.virConnect]:
+        """Call libvirt: its errors become hpconsole's. Waits while another thread is inside; who is inside may again.
 
         Raises:
-            HostUnreachable: it was closed before.
+            HostUnreachable: it was closed before, or the other thread does not come out.
             HypervisorError: whatever libvirt raised meanwhile.
         """
-        with self._lock:
-            if self._is_closed:
-                raise HostUnreachable(f"The connection to host {self.host} is closed.", subject=self.host)
-            self._users += 1
-        try:
-            yield self._raw
-        except libvirt.libvirtError as error:
-            raise calling_error(error, self.host, is_alive=self.is_alive(), vm_uuid=vm_uuid) from error
-        finally:
-            with self._lock:
-                self._users -= 1
-                is_last = self._is_closed and self._users == 0
-            if is_last:
-                self._let_go()
+        with self._turn(turn_within_s):
+            try:
+                yield self._raw
+            except libvirt.libvirtError as error:
+                raise calling_error(error, self.host, is_alive=self.is_alive(), vm_uuid=vm_uuid) from error
 
     def optional(self, call: Callable[[], _T]) -> _T | None:
-        """What not every driver and build can do; None where it cannot, or where it failed."""
-        try:
-            return call()
-        except libvirt.libvirtError as error:
-            if error.get_error_code() not in UNSUPPORTED:
-                _log.debug("%s: %s", self.host, words_of(error))
-            return None
+        """What not every driver and build can do; None where it cannot, or where it failed.
+
+        Raises:
+            HostUnreachable: as `use`.
+        """
+        with self._turn(_TURN_WITHIN_S):
+            return self._attempt(call)
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether another thread is inside."""
+        return self._inside not in (None, threading.get_ident())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed from here; the last call under way may still be."""
+        return self._is_closed
 
     def register(self, feed: EventFeed) -> None:
         """Deliver this connection's events to `feed`, until it is closed."""
@@ -150,7 +156,7 @@ class Connection:
 
     def is_alive(self) -> bool:
         """Whether it still works, as far as keep-alive knows. Asks nobody."""
-        with self._lock:
+        with self._changed:
             if self._is_closed or self._is_lost:
                 return False
             try:
@@ -159,20 +165,59 @@ class Connection:
                 return False
 
     def close(self) -> None:
-        """Close it, or have the last call under way close it. Says good-bye to the host, so it may block."""
-        with self._lock:
+        """Close it, or have the call under way close it. Says good-bye to the host, so it may block."""
+        with self._changed:
             if self._is_closed:
                 return
             self._is_closed = True
-            is_free = self._users == 0
+            self._changed.notify_all()
+            is_free = self._inside is None
         if is_free:
             self._let_go()
 
+    @contextmanager
+    def _turn(self, within_s: float) -> Iterator[None]:
+        """Nobody else is inside meanwhile."""
+        me = threading.get_ident()
+        with self._changed:
+            if self._inside != me:
+                is_mine = self._changed.wait_for(lambda: self._is_closed or self._inside is None, within_s)
+                if self._is_closed:
+                    raise HostUnreachable(f"The connection to host {self.host} is closed.", subject=self.host)
+                if not is_mine:
+                    raise HostUnreachable(
+                        f"Host {self.host} has not answered an earlier request yet. Nothing was asked of it; try again "
+                        "when it answers.",
+                        subject=self.host,
+                    )
+            self._inside = me
+            self._depth += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._depth -= 1
+                if self._depth == 0:
+                    self._inside = None
+                    self._changed.notify_all()
+                is_last = self._is_closed and self._depth == 0
+            if is_last:
+                self._let_go()
+
     def _let_go(self) -> None:
+        """Nobody is inside, and being closed, nobody comes in."""
         for number in self._registrations:  # while there are any, libvirt keeps the connection open
-            self.optional(lambda: self._raw.domainEventDeregisterAny(number))  # noqa: B023 - called at once
-        self.optional(self._raw.unregisterCloseCallback)
-        self.optional(self._raw.close)
+            self._attempt(lambda: self._raw.domainEventDeregisterAny(number))  # noqa: B023 - called at once
+        self._attempt(self._raw.unregisterCloseCallback)
+        self._attempt(self._raw.close)
+
+    def _attempt(self, call: Callable[[], _T]) -> _T | None:
+        try:
+            return call()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in UNSUPPORTED:
+                _log.debug("%s: %s", self.host, words_of(error))
+            return None
 
     def _on_lost(self, _connection: object, reason: int, _opaque: object) -> None:
         self._is_lost = True

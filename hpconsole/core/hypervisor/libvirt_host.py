@@ -53,10 +53,11 @@ def open_libvirt(uri: str, *, allow_local_programs: bool = False, allow_unverifi
 class LibvirtHost(MachineCalls):
     """One host, reached through libvirt. Implements `port.Hypervisor`.
 
-    One connection serves everything but migrations. Those get one of their own: in libvirt 9 a client whose one
-    thread waits for a long call misses the wake-up for another thread's call every now and then, and that call
-    then sleeps until the next keep-alive packet, up to 5 s. For the same reason the connection is replaced when the
-    call for guest statistics hangs in it.
+    One connection serves everything but migrations and copies of disks. Those get one of their own, because only one
+    thread at a time may be in a connection (see `Connection`). Two meet what libvirt's client had wrong for long:
+    before 10.0.0 a call may fail to wake the thread that waits at the socket, and sleeps until the next keep-alive
+    packet, up to 5 s; before 10.4.0 a host that falls silent crashes the process (CVE-2024-4418). For the same reason
+    the connection is replaced when the call for guest statistics hangs in it.
     """
 
     def __init__(self, uri: str, connect_again: Callable[[], Connection], *, is_encrypted: bool) -> None:
@@ -319,6 +320,8 @@ class LibvirtHost(MachineCalls):
         if self._events.is_heard:
             fresh.register(self._events)
         old, self._connection = self._connection, fresh
+        if old.is_closed:  # this host was given up meanwhile
+            fresh.close()
         old.close()
 
     @contextmanager

@@ -52,14 +52,12 @@ class Sampler:
     Args:
         host: For sentences and thread names.
         connection: The connection to use now.
-        on_stuck: Called while the statistics hang, until the connection has been replaced.
+        on_stuck: Called when the statistics hang in that connection, to replace it; again at each poll until it was.
     """
 
     def __init__(self, host: str, connection: Callable[[], Connection], on_stuck: Callable[[], None]) -> None:
         self._connection = connection
         self._on_stuck = on_stuck
-        self._host = host
-        self._hung: Connection | None = None  # the one that the statistics' call hangs in
         self._lane = Lane(f"hpc-lane-{host}-stats", subject=host)
         self._layout: _Layout | None = None
         self._unsupported: set[str] = set()
@@ -75,6 +73,7 @@ class Sampler:
 
     def sample(self) -> HostSample:
         """One poll."""
+        self._leave_hung_connection()
         with self._connection().use() as connection:
             if self._layout is None:
                 self.learn_layout(connection.getCapabilities())
@@ -119,15 +118,13 @@ class Sampler:
             try:
                 return self._lane.call(lambda: self._rows(connection, _FULL), deadline_s=_STATS_DEADLINE_S)
             except HostUnreachable:
-                if self._lane.stuck_s is not None:
-                    self._hung = connection
-        if connection is self._hung and self._lane.stuck_s is not None:
-            self._on_stuck()
-            if self._connection() is self._hung:
-                # The host itself is gone. One more call on this connection would only hang, too, and libvirt 9.0 was
-                # seen to crash when several threads wait in one whose keep-alive runs out.
-                raise HostUnreachable(f"Host {self._host} does not answer.", subject=self._host)
+                self._leave_hung_connection()
         return self._rows(self._connection(), _QUICK)
+
+    def _leave_hung_connection(self) -> None:
+        """Nobody but the statistics' lane can be inside. Where it cannot be replaced, what follows waits for it."""
+        if self._connection().is_taken:
+            self._on_stuck()
 
     @staticmethod
     def _rows(connection: Connection, groups: int) -> list[tuple[str, str, Stats]]:

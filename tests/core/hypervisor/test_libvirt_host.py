@@ -219,6 +219,92 @@ def test_a_connection_closed_during_a_call_stays_until_the_call_is_over() -> Non
         raw.getHostname()
 
 
+class TestOneThreadAtATimeIsInAConnection:
+    """Two crash libvirt's client when the host falls silent: `tests/lab/test_connection.py` shows it."""
+
+    def test_who_comes_second_waits_until_the_first_has_left(self, host: LibvirtHost) -> None:
+        order: list[str] = []
+        began = threading.Event()
+
+        def second() -> None:
+            began.set()
+            host.facts()
+            order.append("second")
+
+        with host._connection.use():
+            other = threading.Thread(target=second)
+            other.start()
+            assert began.wait(LONG_S)
+            assert not host._connection.is_taken  # by another one
+            other.join(0.2)
+            order.append("first")
+        other.join(LONG_S)
+        assert order == ["first", "second"]
+
+    def test_who_waits_too_long_never_gets_in(self, host: LibvirtHost) -> None:
+        connection = host._connection
+        inside = threading.Event()
+        leave = threading.Event()
+
+        def first() -> None:
+            with connection.use():
+                inside.set()
+                leave.wait(LONG_S)
+
+        other = threading.Thread(target=first)
+        other.start()
+        assert inside.wait(LONG_S)
+        assert connection.is_taken
+        with pytest.raises(HostUnreachable, match="Nothing was asked of it"), connection.use(turn_within_s=0.01):
+            pytest.fail("two are in")
+        leave.set()
+        other.join(LONG_S)
+        assert host.facts().hostname
+
+    def test_closing_sends_those_who_wait_home(self) -> None:
+        host = open_libvirt("test:///default")
+        errors: list[HypervisorError] = []
+        began = threading.Event()
+
+        def second() -> None:
+            began.set()
+            try:
+                host.facts()
+            except HypervisorError as error:
+                errors.append(error)
+
+        with host._connection.use():
+            other = threading.Thread(target=second)
+            other.start()
+            assert began.wait(LONG_S)
+            host.close()
+            other.join(LONG_S)
+        assert not other.is_alive()
+        assert "closed" in errors[0].sentence
+
+    def test_never_two_however_many_ask(self, host: LibvirtHost, vm: str) -> None:
+        connection = host._connection
+        inside: set[int] = set()
+        most: list[int] = []
+
+        def ask() -> None:
+            for _ in range(50):
+                with connection.use():
+                    inside.add(threading.get_ident())
+                    host.domain_xml(vm)  # the same thread may again
+                    connection.optional(connection._raw.getHostname)
+                    most.append(len(inside))
+                    inside.discard(threading.get_ident())
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LONG_S)
+        assert len(most) == 8 * 50
+        assert max(most) == 1
+
+
 def test_uris_are_checked_before_anything_is_opened() -> None:
     with pytest.raises(UriRefused):
         open_libvirt("qemu+ssh://h/system?command=/tmp/x")
