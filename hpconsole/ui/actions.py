@@ -54,6 +54,16 @@ class Selection:
         return tuple(vm for vm in self.vms if vm.host is not None and vm.state.value in ("shut off", "crashed"))
 
     @property
+    def pausable(self) -> tuple[Vm, ...]:
+        """Selected VMs that run and are not on their way."""
+        return tuple(vm for vm in self.movable if vm.state.value == "running")
+
+    @property
+    def resumable(self) -> tuple[Vm, ...]:
+        """Selected VMs that are paused and not on their way."""
+        return tuple(vm for vm in self.movable if vm.state.value == "paused")
+
+    @property
     def running(self) -> tuple[Vm, ...]:
         """Selected VMs with a process."""
         return tuple(vm for vm in self.vms if vm.is_running_somewhere)
@@ -90,6 +100,33 @@ def _why_not_start(selection: Selection) -> str:
 
 def _why_not_stop(selection: Selection) -> str:
     return "" if selection.running else "Select a VM that runs."
+
+
+def _why_not_pause(selection: Selection) -> str:
+    if selection.pausable:
+        return ""
+    return "What is selected is being migrated." if selection.migrating else "Select a VM that runs."
+
+
+def _why_not_resume(selection: Selection) -> str:
+    if selection.resumable:
+        return ""
+    if any(vm.state.value == "paused" for vm in selection.migrating):
+        return "It stands still because of a migration: wait for its end, or recover it in Tasks."
+    return "Select a VM that is paused."
+
+
+def _why_not_delete(selection: Selection) -> str:
+    if not selection.vms:
+        return "Select a VM that is shut off."
+    nowhere = next((vm for vm in selection.vms if vm.host is None), None)
+    if nowhere is not None:
+        return f"No host that is known has {nowhere.name}."
+    alive = next((vm for vm in selection.vms if vm not in selection.startable), None)
+    if alive is None:
+        return ""
+    state = "being migrated" if alive.is_migrating else alive.state.value
+    return f"{alive.name} is {state}. Only VMs that are shut off can be deleted."
 
 
 def _why_not_host(selection: Selection) -> str:
@@ -140,7 +177,7 @@ ALL = (
     ),
     ActionSpec(
         "maintenance", "Mainte&nance…", "Plan how the VMs of the selected hosts leave, and empty the hosts",
-        "host-remove", "Ctrl+Shift+M", why_not=_why_not_host,
+        "wrench", "Ctrl+Shift+M", why_not=_why_not_host,
     ),
     ActionSpec(
         "activate", "A&ctivate", "Let VMs be placed on the selected hosts again", "running",
@@ -148,14 +185,19 @@ ALL = (
     ),
     ActionSpec(
         "return_home", "Return VMs &Home…",
-        "Move VMs back to the hosts they left: the selected ones, or all", "migrate",
+        "Move VMs back to the hosts they left: the selected ones, or all", "home",
     ),
     ActionSpec("new_vm", "&New VM…", "Make a VM, on the selected host or where it fits", "vm-add", "Ctrl+Shift+N"),
     ActionSpec("edit_vm", "&Edit VM…", "Change the selected VM", "edit", "Ctrl+E", why_not=_why_not_one_vm),
     ActionSpec("start_vm", "S&tart", "Start the selected VMs", "running", why_not=_why_not_start),
+    ActionSpec(
+        "pause_vm", "P&ause", "Stop the selected VMs' vCPUs; their memory stays as it is", "paused",
+        why_not=_why_not_pause,
+    ),
+    ActionSpec("resume_vm", "&Resume", "Let the selected paused VMs run again", "resume", why_not=_why_not_resume),
     ActionSpec("shut_down", "Shut &Down", "Ask the selected VMs' guests to shut down", "off", why_not=_why_not_stop),
     ActionSpec(
-        "force_off", "&Force Off…", "End the selected VMs at once, without asking their guests", "cancel",
+        "force_off", "&Force Off…", "End the selected VMs at once, without asking their guests", "power",
         why_not=_why_not_stop,
     ),
     ActionSpec(
@@ -167,29 +209,33 @@ ALL = (
     ),
     ActionSpec(
         "make_template", "Make Tem&plate…", "Keep all the selected VM is, its pinning included, to make VMs from",
-        "vm", why_not=_why_not_one_vm,
+        "template-add", why_not=_why_not_one_vm,
     ),
-    ActionSpec("templates", "Temp&lates…", "Make VMs from templates, and edit, export or import them", "vm"),
-    ActionSpec("pools", "P&ools…", "Keep so many VMs of a template", "vm"),
+    ActionSpec(
+        "delete_vm", "Delete &VM(s)…", "Remove the definitions of the selected VMs; their disks stay", "delete", "Del",
+        why_not=_why_not_delete,
+    ),
+    ActionSpec("templates", "Temp&lates…", "Make VMs from templates, and edit, export or import them", "template"),
+    ActionSpec("pools", "P&ools…", "Keep so many VMs of a template", "stack"),
     ActionSpec(
         "balancing", "Load &Balancing…", "What should move to even out load or keep rules, who acts, and why nothing",
-        "chart",
+        "balance", "Ctrl+B",
     ),
     ActionSpec(
         "migration_policies", "&Migration Policies…", "How hard migrations try, and what they do when they stall",
-        "migrate",
+        "gauge", "Ctrl+Shift+P",
     ),
     ActionSpec(
         "policies", "&Scheduling Policies…", "Which hosts VMs may run on, and which are best; with the effect on a VM",
-        "edit",
+        "sliders", "Ctrl+P",
     ),
     ActionSpec(
         "affinity", "&Affinity Groups…", "Which VMs run together, apart, or on which hosts; pinning suggests some",
-        "vm", "Ctrl+G",
+        "link", "Ctrl+G",
     ),
     ActionSpec(
         "availability", "&High Availability…", "What the loss of each host would mean now, fencing, and what is done",
-        "host", "Ctrl+Shift+H",
+        "shield", "Ctrl+Shift+H",
     ),
     ActionSpec("refresh", "Re&fresh Now", "Ask every host at once", "refresh", "F5"),
     ActionSpec("find", "&Find", "Search hosts and VMs", "search", "Ctrl+F"),
@@ -200,7 +246,7 @@ ALL = (
     ),
     ActionSpec(
         "show_details", "VM &Details", "What the selected VM is meant to have and has, its pinning and its migrations",
-        "vm", "Ctrl+D", is_checkable=True,
+        "details", "Ctrl+D", is_checkable=True,
     ),
     ActionSpec("about", "&About hpconsole", "Which version this is", "info"),
     ActionSpec("quit", "&Quit", "Close the window", "", "Ctrl+Q"),

@@ -18,17 +18,23 @@ def child(parent: QWidget, kind: type[_Widget], name: str) -> _Widget:
     return found
 
 
-def click(widget: QWidget, place: QPoint | None = None) -> None:
+def click(
+    widget: QWidget,
+    place: QPoint | None = None,
+    modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier,
+) -> None:
     """Press and release the left button on a widget that can be seen."""
     assert widget.isVisible(), f"{widget.objectName()} cannot be clicked: it is hidden"
-    QTest.mouseClick(widget, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, place or widget.rect().center())
+    QTest.mouseClick(widget, Qt.MouseButton.LeftButton, modifiers, place or widget.rect().center())
 
 
-def click_row(view: QAbstractItemView, row: int) -> None:
+def click_row(
+    view: QAbstractItemView, row: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> None:
     """Click on the first cell of a row."""
     index = view.model().index(row, 0)
     view.scrollTo(index)
-    click(view.viewport(), view.visualRect(index).center())
+    click(view.viewport(), view.visualRect(index).center(), modifiers)
 
 
 def type_text(widget: QWidget, text: str) -> None:

@@ -175,10 +175,13 @@ def test_context_menu_offers_migrate(qtbot: QtBot, window: MainWindow, console: 
         "N&UMA Topology…",
         "",
         "S&tart",
+        "P&ause",
+        "&Resume",
         "Shut &Down",
         "&Force Off…",
         "",
         "Make Tem&plate…",
+        "Delete &VM(s)…",
         "",
         "Migration Hi&story…",
     ]
@@ -381,11 +384,29 @@ def test_every_action_has_its_method_and_its_own_shortcut(window: MainWindow) ->
         Selection(("h",), (a_vm(), a_vm("m", is_migrating=True))),
         Selection(vms=(a_vm(virtual_nodes=virtual_nodes(2, vcpus=4, memory_mib=64)),)),
         Selection(vms=(a_vm(state=VmState.SHUT_OFF),)),
+        Selection(vms=(a_vm(state=VmState.PAUSED),)),
         Selection(("h",), statuses={"h": HostStatus.MAINTENANCE}),
     )
     for spec in ALL:
         assert window.frame.findChild(QAction, f"action_{spec.name}") is not None
         assert any(not spec.why_not(selection) for selection in selections), spec.name
+
+
+def test_no_menu_has_a_letter_or_a_picture_twice(window: MainWindow) -> None:
+    """Nor the menu bar: a letter that two entries share only moves between them."""
+    menus = [menu for menu in window.frame.menuBar().findChildren(QMenu) if menu.title()]
+    assert {menu.title() for menu in menus} >= {"&Hosts", "&VMs", "&Cluster", "Vie&w", "H&elp"}
+    for name, entries in (
+        ("menu bar", window.frame.menuBar().actions()),
+        *((menu.title(), [entry for entry in menu.actions() if entry.text()]) for menu in menus),
+    ):
+        letters = [entry.text().partition("&")[2][:1].lower() for entry in entries]
+        assert "" not in letters, name
+        assert len(set(letters)) == len(letters), (name, letters)
+    icons = {spec.name: spec.icon for spec in ALL if spec.icon}
+    for menu in menus:
+        shown = [icons[key] for entry in menu.actions() if (key := entry.objectName().removeprefix("action_")) in icons]
+        assert len(set(shown)) == len(shown), (menu.title(), shown)
 
 
 def test_a_host_that_is_up_cannot_be_activated_and_the_menu_says_why(window: MainWindow) -> None:

@@ -1,4 +1,4 @@
-"""New VM, Edit VM, NUMA Topology, Start, Shut Down: what the window does about VMs beyond moving them.
+"""New VM, Edit VM, NUMA Topology, Start, Pause, Shut Down, Delete: what the window does about VMs beyond moving them.
 
 Dialogs are loaded when they are first opened, on a worker thread; hosts are asked there, too.
 """
@@ -11,13 +11,17 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtWidgets import QWidget
 
+from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.model.vm import Vm
+from hpconsole.paths import data_folder
 from hpconsole.ui import format as fmt
 from hpconsole.ui.main_window.topic import Topic
 
 if TYPE_CHECKING:
     from hpconsole.core.machines.applying import Saved
     from hpconsole.core.machines.draft import VmDraft
+    from hpconsole.core.machines.life import Deleted
+    from hpconsole.ui.deletion.presenter import DeletionChoice
     from hpconsole.ui.numa.survey import Changed, Written
     from hpconsole.ui.vm_editor.machines import HostMachines, Machines
 
@@ -25,7 +29,7 @@ _FORCE = "Its guest is not asked: what it has not written to its disks is lost."
 
 
 class MachineActions(Topic):
-    """New VM, Edit VM, NUMA Topology, Start, Shut Down, Force Off."""
+    """New VM, Edit VM, NUMA Topology, Start, Pause, Resume, Shut Down, Force Off, Delete."""
 
     @property
     def machines(self) -> HostMachines:
@@ -173,6 +177,16 @@ class MachineActions(Topic):
         for vm in self._selection().startable:
             self._run(partial(self.machines.start, vm), f"{vm.name} was started on {vm.host}.")
 
+    def on_pause_vm(self) -> None:
+        """Stop the vCPUs of the selected VMs that run."""
+        for vm in self._selection().pausable:
+            self._run(partial(self.machines.pause, vm), f"{vm.name} was paused on {vm.host}.")
+
+    def on_resume_vm(self) -> None:
+        """Let the selected VMs that are paused run again."""
+        for vm in self._selection().resumable:
+            self._run(partial(self.machines.resume, vm), f"{vm.name} runs again on {vm.host}.")
+
     def on_shut_down(self) -> None:
         """Ask the guests of the selected VMs to shut down."""
         for vm in self._selection().running:
@@ -187,6 +201,51 @@ class MachineActions(Topic):
     def _force_off(self, vms: Sequence[Vm]) -> None:
         for vm in vms:
             self._run(partial(self.machines.shut_down, vm, by_force=True), f"{vm.name} was ended.")
+
+    def on_delete_vm(self) -> None:
+        """Ask what is to stay, then delete the selected VMs, all of which are shut off."""
+        from hpconsole.ui.deletion.dialog import DeletionDialog
+        from hpconsole.ui.deletion.presenter import FOLDER
+
+        vms = self._selection().startable
+        if vms:
+            folder = data_folder() / FOLDER
+            dialog = DeletionDialog(vms, self._snapshot, folder, self._themes.theme, self._frame)
+            self._follow(dialog)
+            dialog.confirmed.connect(self._delete)
+            self._show(dialog)
+
+    def _delete(self, choice: DeletionChoice) -> None:
+        machines = self.machines
+
+        def delete() -> tuple[list[Deleted], list[HpconsoleError]]:
+            done: list[Deleted] = []
+            refused: list[HpconsoleError] = []
+            for vm in choice.vms:
+                try:
+                    done.append(
+                        machines.delete(
+                            vm, self._console.documents, keep_nvram=choice.keep_nvram, save_in=choice.save_in
+                        )
+                    )
+                except HpconsoleError as error:
+                    refused.append(error)  # the others are none of its business
+            return done, refused
+
+        self._background.run(delete, self._on_deleted, self._messages.error)
+
+    def _on_deleted(self, outcome: tuple[list[Deleted], list[HpconsoleError]]) -> None:
+        from hpconsole.ui.deletion.presenter import outcome_sentence
+
+        done, refused = outcome
+        self._refresh()
+        if done:
+            self._messages.status(outcome_sentence(done))
+        if refused:
+            told = [outcome_sentence(done)] if done else []
+            sentences = "\n\n".join([*told, *(error.sentence for error in refused)])
+            detail = "\n".join(error.detail for error in refused if error.detail)
+            self._messages.error(HpconsoleError(sentences, detail=detail))
 
     def _run(self, job: Callable[[], object], done: str) -> None:
         def on_done(_: object) -> None:

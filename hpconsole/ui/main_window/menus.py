@@ -26,7 +26,7 @@ HOST_MENU = (
 )
 VM_MENU = (
     *("migrate", "cancel_migration", "", "new_vm", "edit_vm", "numa_vm", ""),
-    *("start_vm", "shut_down", "force_off", "", "make_template", "", "history"),
+    *("start_vm", "pause_vm", "resume_vm", "shut_down", "force_off", "", "make_template", "delete_vm", "", "history"),
 )
 CLUSTER_MENU = ("affinity", "availability", "balancing", "", "policies", "migration_policies")
 

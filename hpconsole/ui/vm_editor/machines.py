@@ -13,8 +13,12 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hpconsole.core.hypervisor.pool import ConnectionPool
+    from hpconsole.core.keeping import Documents
     from hpconsole.core.machines.applying import Saved
+    from hpconsole.core.machines.life import Deleted
     from hpconsole.core.machines.saving_several import SavedSeveral, VmEdit
     from hpconsole.core.machines.surroundings import Surroundings
     from hpconsole.core.scheduler.policies import Policy
@@ -103,6 +107,28 @@ class HostMachines:
         from hpconsole.core.machines.applying import shut_down
 
         shut_down(self._pool, vm, by_force=by_force)
+
+    def pause(self, vm: Vm) -> None:
+        """Stop a running VM's vCPUs."""
+        from hpconsole.core.machines.life import pause
+
+        pause(self._pool, vm)
+
+    def resume(self, vm: Vm) -> None:
+        """Let a paused VM run again."""
+        from hpconsole.core.machines.life import resume
+
+        resume(self._pool, vm)
+
+    def delete(self, vm: Vm, documents: Documents, *, keep_nvram: bool, save_in: Path | None) -> Deleted:
+        """Forget a VM that is shut off, unless a migration or high availability holds it; its disks stay."""
+        from hpconsole.core.availability.holding import why_held
+        from hpconsole.core.machines.life import delete
+
+        def held() -> str:
+            return why_held(vm.uuid, self._snapshot(), self._reservations(), documents)
+
+        return delete(self._pool, vm, held=held, keep_nvram=keep_nvram, save_in=save_in)
 
     def pools(self, host: str) -> tuple[str, ...]:
         """The active storage pools."""

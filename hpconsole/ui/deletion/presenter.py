@@ -1,0 +1,95 @@
+"""What *Delete VM(s)* says: what goes, what stays and where, how it is undone, and why it cannot be done. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpconsole.core.machines.life import Deleted, own_disks
+from hpconsole.core.model.host import LinkState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm
+from hpconsole.ui import format as fmt
+
+FOLDER = "deleted-vms"  # below the user's data folder
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionChoice:
+    """What was confirmed. `save_in` None: no definition is kept."""
+
+    vms: tuple[Vm, ...]
+    keep_nvram: bool
+    save_in: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class VmLines:
+    """One VM in the list: what is removed, and the lines below it."""
+
+    title: str
+    details: tuple[str, ...]
+
+
+def question(vms: Sequence[Vm]) -> str:
+    """What is asked."""
+    return f"Delete {vms[0].name}?" if len(vms) == 1 else f"Delete {len(vms)} VMs?"
+
+
+def accept_text(vms: Sequence[Vm]) -> str:
+    """What the button says."""
+    return "&Delete VM" if len(vms) == 1 else f"&Delete {len(vms)} VMs"
+
+
+def lines_of(vm: Vm) -> VmLines:
+    """What becomes of this VM, exactly."""
+    disks = own_disks(vm)
+    details = [f"Disk stays: {disk}" for disk in disks] or ["It has no disks of its own."]
+    if vm.other_hosts:
+        details.append(f"{fmt.names(vm.other_hosts)} keeps a definition of it.")
+    if vm.intent.high_availability:
+        details.append("It is highly available: nothing restarts it any more.")
+    return VmLines(f"{vm.name}: its definition is removed from {vm.host}", tuple(details))
+
+
+def nvram_hint(vms: Sequence[Vm]) -> str:
+    """Why there is no choice about NVRAM; empty where there is one."""
+    if any(vm.devices.has_nvram for vm in vms):
+        return ""
+    return "It boots by BIOS and has no NVRAM." if len(vms) == 1 else "They boot by BIOS and have no NVRAM."
+
+
+def undo_sentence(vms: Sequence[Vm], *, is_saved: bool) -> str:
+    """How it is taken back, or why it cannot be."""
+    which = "this VM" if len(vms) == 1 else "these VMs"
+    if not is_saved:
+        return f"This cannot be undone: nothing else has the definition of {which}, only the disks stay."
+    return (
+        f"To have {which} again, define the saved file on the host (virsh define FILE); the disks are still there. "
+        "The file holds the VM's passwords, and only you can read it."
+    )
+
+
+def why_not(vms: Sequence[Vm], snapshot: ClusterSnapshot) -> str:
+    """Why these cannot be deleted as things are now; empty where they can. The hosts are asked once more anyway."""
+    for asked in vms:
+        vm = snapshot.vms.get(asked.uuid)
+        if vm is None or vm.host != asked.host:
+            return f"{asked.name} is not on {asked.host} any more."
+        if vm.process_hosts:
+            return f"{vm.name} is {vm.state.value} on {vm.process_hosts[0]} by now. Only VMs that are shut off can go."
+        host = snapshot.hosts.get(vm.host or "")
+        if host is None or host.link.state is not LinkState.CONNECTED:
+            return f"{vm.host} does not answer, so {vm.name} cannot be deleted now."
+    return ""
+
+
+def outcome_sentence(done: Sequence[Deleted]) -> str:
+    """What was deleted, and where its definition is."""
+    names = fmt.names(tuple(one.name for one in done))
+    kept = [one.file for one in done if one.file is not None]
+    if not kept:
+        return f"{names} {'was' if len(done) == 1 else 'were'} deleted."
+    where = f"Its definition is in {kept[0]}." if len(done) == 1 else f"Their definitions are in {kept[0].parent}."
+    return f"{names} {'was' if len(done) == 1 else 'were'} deleted. {where}"
