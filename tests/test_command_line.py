@@ -16,7 +16,8 @@ from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.main import run
 from hpconsole.cli.output import print_json, print_ranking
 from hpconsole.cli.terminal import PrintableFormatter
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
+from hpconsole.core.scheduler.request import Request
 from tests.builders import a_host, a_snapshot, a_topology, a_vm
 
 VM = "trade-engine-1"

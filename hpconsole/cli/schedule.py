@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 def schedule(arguments: argparse.Namespace, options: Options) -> ExitCode:
     """Rank every host for the named VMs (several: as one group, on one host)."""
-    from hpconsole.core.scheduler.engine import Request, rank
+    from hpconsole.core.scheduler.engine import rank
+    from hpconsole.core.scheduler.request import Request
 
     policy = _policy(arguments.policy, options, is_saved=arguments.scenario is not None)
     with snapshot_of(arguments.scenario, options) as (snapshot, _):

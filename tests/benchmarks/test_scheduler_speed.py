@@ -29,9 +29,10 @@ from hpconsole.core.scheduler.account import HostAccount, NodeAccount
 from hpconsole.core.scheduler.column_cache import columns_of, forget
 from hpconsole.core.scheduler.columns import Bools, HostColumns
 from hpconsole.core.scheduler.demand import Block, CoreRule, Demand, NodeNeed
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.pinning_fit import fit
 from hpconsole.core.scheduler.placement import Misfit
+from hpconsole.core.scheduler.request import Request
 from tests.benchmarks.clusters import a_large_cluster
 
 ROOT = Path(__file__).resolve().parents[2]

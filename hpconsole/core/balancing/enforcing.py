@@ -16,8 +16,9 @@ from hpconsole.core.model.vm import Vm, VmState
 from hpconsole.core.planning.affinity_groups import broken_by
 from hpconsole.core.scheduler.affinity import with_labelled
 from hpconsole.core.scheduler.affinity_enforcement import Enforcement
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 
 

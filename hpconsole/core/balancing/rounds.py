@@ -24,9 +24,10 @@ from hpconsole.core.scheduler import cpu_load
 from hpconsole.core.scheduler.balancers import BY_NAME as BALANCERS
 from hpconsole.core.scheduler.balancers import SAVING, Proposal, settled
 from hpconsole.core.scheduler.columns import Bools
-from hpconsole.core.scheduler.engine import Request, question_about, rank
+from hpconsole.core.scheduler.engine import question_about, rank
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.question import Question
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 
 MOST_RANKED = 40  # VMs that are ranked in one round: the next one goes on with a cluster that has changed

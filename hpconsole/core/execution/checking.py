@@ -21,8 +21,9 @@ from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, MigrationOptions
 from hpconsole.core.planning.migration_threads import UNCHANGED, thread_places
 from hpconsole.core.planning.preflight_findings import Finding, Preflight, Severity, findings_of, in_order
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.scheduler.units import Refusal
 

@@ -26,10 +26,11 @@ from hpconsole.core.machines.writing import render
 from hpconsole.core.model.host import HostStatus, HostTopology
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import Vm
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.occupancy import occupancy
 from hpconsole.core.scheduler.placement import Misfit, place
+from hpconsole.core.scheduler.request import Request
 
 _log = logging.getLogger(__name__)
 DEADLINE_S = 30.0

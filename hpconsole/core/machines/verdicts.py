@@ -20,9 +20,10 @@ from hpconsole.core.machines.surroundings import Surroundings, meant_vm
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import NumaMode, NumaPin, Vm
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.occupancy import Occupancy
 from hpconsole.core.scheduler.placement import Misfit, place
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.units import Refusal
 
 _ROOM_FILTERS = ("Memory", "HugePages", "NUMA", "CpuPinning", "CPU", "Placement")  # judged by the engine where it runs

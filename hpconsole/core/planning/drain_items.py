@@ -13,10 +13,11 @@ from hpconsole.core.planning.drain_greedy import Assignment
 from hpconsole.core.planning.drain_judge import Judge
 from hpconsole.core.planning.drain_units import Kind, Unit
 from hpconsole.core.planning.placement_text import move_sentence
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.performance import Setting, forecast
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.ranking import Ranking
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 
 # (VM, source, destination) -> duration and downtime, or None

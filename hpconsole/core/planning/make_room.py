@@ -16,9 +16,10 @@ from hpconsole.core.planning.drain_order import arranged
 from hpconsole.core.planning.drain_room import make_room
 from hpconsole.core.planning.drain_units import Kind, Unit, units_of
 from hpconsole.core.planning.placement_text import bound_nodes, cpus_on_nodes
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 
 _MOST_MOVES = 3

@@ -16,11 +16,12 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import MigrationMode, Vm, VmState
 from hpconsole.core.planning.placement_text import move_sentence
 from hpconsole.core.planning.plan import MigrateStep, Plan
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.ranking import Ranking
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation, reserve
 from hpconsole.core.scheduler.units import Refusal, WeightPart
 

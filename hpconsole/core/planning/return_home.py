@@ -16,9 +16,10 @@ from hpconsole.core.planning.migrate import why_not_movable
 from hpconsole.core.planning.placement_text import move_sentence
 from hpconsole.core.planning.plan import MigrateStep, Plan
 from hpconsole.core.planning.still_free import is_still_free
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 
 

@@ -6,7 +6,7 @@ Pure: the same request, snapshot, policy and promises give the same ranking, on 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -24,20 +24,10 @@ from hpconsole.core.scheduler.exact_placements import ExactPlacements
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.ranking import Ranking, Verdicts
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.scheduler.selectors import Table
 from hpconsole.core.scheduler.units import Filter
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked: these VMs together on one host."""
-
-    vm_uuids: tuple[str, ...]
-    excluded_hosts: frozenset[str] = frozenset()
-    only_hosts: frozenset[str] = frozenset()  # empty = any
-    ignore_hard_vm_affinity: bool = False
-    may_stay: bool = False  # the host a running VM is on is an answer too
 
 
 def rank(

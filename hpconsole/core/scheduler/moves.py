@@ -13,11 +13,12 @@ from hpconsole.core.model.vm import VmState
 from hpconsole.core.scheduler.affinity import with_labelled
 from hpconsole.core.scheduler.affinity_enforcement import Enforcement
 from hpconsole.core.scheduler.balancers import BY_NAME as BALANCERS
-from hpconsole.core.scheduler.engine import Request, question_about, rank
+from hpconsole.core.scheduler.engine import question_about, rank
 from hpconsole.core.scheduler.grouping import groups
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.ranking import Ranking
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation, reserve
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,11 +22,9 @@ from hpconsole.core.scheduler.performance import Forecast
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.question import Question
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.selectors import Table, ranks
 from hpconsole.core.scheduler.units import Filter, Refusal, WeightPart
-
-if TYPE_CHECKING:
-    from hpconsole.core.scheduler.engine import Request
 
 HOST_STATUS = "Host status"
 HOST_CHOICE = "Host choice"

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpconsole.core.model.snapshot import ClusterSnapshot
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.ranking import Ranking
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 from hpconsole.core.scheduler.unit_titles import title
 from hpconsole.ui import format as fmt

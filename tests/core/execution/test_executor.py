@@ -33,10 +33,11 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import NO_PINNING, VmState
 from hpconsole.core.planning.placement_json import placement_to_json
 from hpconsole.core.planning.plan import Plan
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.occupancy import occupancy
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
+from hpconsole.core.scheduler.request import Request
 from tests.core.execution.conftest import ConsoleMaker
 from tests.core.execution.console import (
     FOUR_NODES,

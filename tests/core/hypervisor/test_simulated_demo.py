@@ -16,8 +16,9 @@ from hpconsole.core.model.host import Host, HostLink, HostUsage, LinkState
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.reading import read_devices, read_facts, read_usage
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.ranking import Ranking
+from hpconsole.core.scheduler.request import Request
 from tests.core.hypervisor.simulated_clock import FakeClock
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,10 +17,11 @@ from hpconsole.core.model.host import Host, HostLink, HostTopology, HostUsage, L
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import CpuPinning, CpuPinningPolicy, NumaPin, VcpuTopology, VirtualNumaNode, Vm, VmIntent
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.policy_editing import with_weight
 from hpconsole.core.scheduler.ranking import Ranking
+from hpconsole.core.scheduler.request import Request
 from tests.builders import NOW, a_host, a_snapshot, a_topology
 from tests.core.scheduler.test_bad_input import EVERY_POLICY, odd_hosts, pinned_vm
 from tests.core.scheduler.validity import violations

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from hpconsole.core.model.vm import Vm, VmCpu
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
+from hpconsole.core.scheduler.request import Request
 from tests.builders import a_host, a_snapshot, a_vm
 
 

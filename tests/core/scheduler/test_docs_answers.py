@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.scenario import load
 from tests.core.scheduler.docs_scenarios import FOLDER, SCENARIOS
 

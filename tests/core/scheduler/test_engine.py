@@ -26,11 +26,12 @@ from hpconsole.core.model.vm import (
     VmIntent,
 )
 from hpconsole.core.scheduler import filters
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.occupancy import occupancy
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY, Policy
 from hpconsole.core.scheduler.ranking import Ranking
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import reserve
 from tests.builders import MIB, a_host, a_snapshot, a_topology, a_vm, virtual_nodes
 from tests.core.scheduler.random_clusters import cluster

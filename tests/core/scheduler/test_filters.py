@@ -38,8 +38,9 @@ from hpconsole.core.model.vm import (
     VmIntent,
     VmState,
 )
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY, Policy
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.units import Refusal
 from tests.builders import MIB, NOW, a_host, a_snapshot, a_topology, a_vm, virtual_nodes
 

@@ -10,9 +10,10 @@ from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.host import HostCpuModel
 from hpconsole.core.model.placement import NodeBinding, Placement
 from hpconsole.core.model.vm import CpuPinning, CpuPinningPolicy, NumaMode, VcpuTopology, Vm, VmIntent
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.performance import Forecast, Outlook, Setting, forecast, present_placement
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY
+from hpconsole.core.scheduler.request import Request
 from tests.builders import a_host, a_snapshot, a_topology, a_vm, virtual_nodes
 
 SOURCE = a_host("source", topology=a_topology(2, 2, 4, 2))

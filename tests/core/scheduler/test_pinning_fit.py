@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.occupancy import occupancy
 from hpconsole.core.scheduler.placement import Misfit, place
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY
+from hpconsole.core.scheduler.request import Request
 from tests.core.scheduler.random_clusters import cluster
 
 PINNING = {"NUMA", "CpuPinning", "Placement"}

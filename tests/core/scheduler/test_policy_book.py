@@ -8,11 +8,12 @@ import pytest
 
 from hpconsole.core.database.database import Database
 from hpconsole.core.errors import ScenarioError, StorageError
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY
 from hpconsole.core.scheduler.policy_book import PolicyBook
 from hpconsole.core.scheduler.policy_editing import with_filter, with_parameter, with_weight
 from hpconsole.core.scheduler.policy_files import load_policy, policy_data, save_policy
+from hpconsole.core.scheduler.request import Request
 from tests.builders import a_snapshot, a_vm
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "docs" / "policies" / "performance-first.json"

@@ -13,7 +13,8 @@ from hpconsole.core.model.affinity import AffinityGroup, AffinityRule
 from hpconsole.core.model.host import HostDevices
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Nic, VmDevices, VmIntent, VmLoad
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.scenario import document, load, save, snapshot_of
 from tests.builders import a_host, a_snapshot, a_vm
 from tests.core.scheduler.random_clusters import cluster

@@ -13,11 +13,12 @@ from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import CpuPinning, CpuPinningPolicy, VcpuTopology, Vm, VmIntent
 from hpconsole.core.scheduler import exclusive_allocation as allocation
 from hpconsole.core.scheduler.column_cache import columns_of
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.grouping import groups
 from hpconsole.core.scheduler.host_tables import tables_of
 from hpconsole.core.scheduler.occupancy import occupancy
 from hpconsole.core.scheduler.policies import BUILT_IN, DEFAULT_POLICY
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.selectors import RANK, Table, ranks
 from hpconsole.core.scheduler.socket_shape import usage
 from hpconsole.core.scheduler.weights_load import stretched
