@@ -110,11 +110,32 @@ def make(demo: Shop, dialog: AffinityDialog, name: str, rule: AffinityRule, *vms
     save(demo, dialog, name)
 
 
+def test_the_form_waits_for_a_group(demo: Shop) -> None:
+    """What is typed belongs to a group that can be seen: a selected one, or the new one after New."""
+    dialog = opened(demo)
+    name = child(dialog, QLineEdit, "affinity_name")
+    assert not name.isEnabled()
+    assert text(dialog, "consequence") == "Select a group to change it, or make one with New."
+    click(button(dialog, "new"))
+    assert name.isEnabled()
+    assert name.hasFocus()
+    make(demo, dialog, "engines", AffinityRule.NEGATIVE, "trade-engine-1", "trade-engine-2")
+    click(button(dialog, "new"))
+    dialog.look()  # a poll comes in before a letter was typed
+    seen = dialog._survey
+    demo.qtbot.waitUntil(lambda: dialog._survey is not seen, timeout=WAIT_MS)
+    assert (name.text(), name.isEnabled()) == ("", True), "the new group stays"
+    click_row(child(dialog, QTableView, "affinity_table"), 0)
+    assert name.text() == "engines"
+    click(button(dialog, "remove"))
+    demo.qtbot.waitUntil(lambda: not kept(demo) and not name.isEnabled(), timeout=WAIT_MS)
+
+
 def test_a_group_is_made_changed_removed_and_taken_back(demo: Shop) -> None:
     dialog = opened(demo)
     assert "no affinity group yet" in text(dialog, "summary")
     assert not button(dialog, "save").isEnabled()
-    assert button(dialog, "save").toolTip() == "Nothing was changed."
+    assert button(dialog, "save").toolTip() == "Select a group to change it, or make one with New."
     make(demo, dialog, "engines", AffinityRule.NEGATIVE, "trade-engine-1", "trade-engine-2")
     group = kept(demo)["engines"]
     assert (group.vm_rule, group.is_vm_rule_enforced) == (AffinityRule.NEGATIVE, True)

@@ -87,6 +87,7 @@ class AffinityDialog(QDialog):
         self._verdict: Verdict | None = None  # None: the form was edited since
         self._asked = 0
         self._key = NEW
+        self._is_making = False  # New was pressed: the form is of a group that does not exist yet
         self._undo: _Step | None = None
         self._is_leaving = False
         self._suggestions = SuggestionsPage(self.snapshot, self._accept)
@@ -222,17 +223,24 @@ class AffinityDialog(QDialog):
 
     # Gestures
 
+    @property
+    def _is_of_new(self) -> bool:
+        """Whether a group is being made."""
+        return self._is_making or NEW in self._drafts.keys
+
     def _kept(self) -> dict[str, AffinityGroup]:
         return {group.name: group for group in self._rules.current().groups}
 
     def _on_selected(self) -> None:
         keys = self._selection.keys
-        if keys and keys[0] != self._key:
+        if keys and (keys[0] != self._key or self._is_making):
             self._key = keys[0]
+            self._is_making = False
             self._show_form()
 
     def _on_new(self) -> None:
         self._key = NEW
+        self._is_making = True
         self._drafts.forget(NEW)
         self._selection.select([])
         self._show_form()
@@ -332,6 +340,7 @@ class AffinityDialog(QDialog):
     def _done(self, step: _Step | None, *, select: str = "") -> None:
         """After a change: look again, and offer to take it back."""
         self._undo = step
+        self._is_making = False
         self._take_back.setVisible(step is not None)
         if step is not None:
             self._say(step.sentence)
@@ -373,7 +382,7 @@ class AffinityDialog(QDialog):
         self._summary.setText(text)
         self._summary.set_tone(tone)
         self._show_rows()
-        if not self._selection.keys and not self._key and survey.states and NEW not in self._drafts.keys:
+        if not self._selection.keys and not self._key and survey.states and not self._is_of_new:
             self._selection.select([survey.states[0].group.name])
         self._judge()
 
@@ -391,6 +400,9 @@ class AffinityDialog(QDialog):
     def _show_state(self) -> None:
         is_edited = self._key in self._drafts.keys
         is_untouched = self._key == NEW and not is_edited
+        is_of_none = is_untouched and not self._is_making
+        self._form.setEnabled(not is_of_none)
+        self._form.setToolTip(presenter.SELECT_FIRST if is_of_none else "")
         verdict = self._verdict
         if verdict is not None:
             self._form.show_verdict(Verdict() if is_untouched else verdict)
@@ -398,7 +410,7 @@ class AffinityDialog(QDialog):
             is_edited=is_edited, is_judged=verdict is not None, problem=verdict.problem if verdict is not None else ""
         )
         self._save.setEnabled(not why_not)
-        self._save.setToolTip(why_not or "Let the group count, and keep it")
+        self._save.setToolTip((is_of_none and presenter.SELECT_FIRST) or why_not or "Let the group count, and keep it")
         self._revert.setEnabled(is_edited)
         self._revert.setToolTip("Forget what was changed in this group" if is_edited else "Nothing was changed.")
         self._remove.setEnabled(not is_untouched)
@@ -406,6 +418,7 @@ class AffinityDialog(QDialog):
             "Select a group first." if is_untouched else "Forget the selected group; it can be taken back"
         )
         text = "Tick the VMs and hosts, and choose what holds among them." if is_untouched else ""
+        text = presenter.SELECT_FIRST if is_of_none else text
         if verdict is not None and not is_untouched:
             text = "It cannot be saved like this: see above." if verdict.problem else verdict.consequence
         self._consequence.setText(text)

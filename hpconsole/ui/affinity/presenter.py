@@ -12,6 +12,7 @@ from hpconsole.core.planning.affinity_groups import GroupState, known_labels, st
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tone import Tone
 
+SELECT_FIRST = "Select a group to change it, or make one with New."
 NEW = ""  # the key of the group that is made: kept ones have their names
 
 VM_RULES = (
