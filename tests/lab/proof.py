@@ -35,6 +35,13 @@ def check_is_on(lab: Lab, host: str, guest: Guest, *, not_on: str) -> None:
     assert lab.virsh(host, "domstate", guest.uuid).strip() == "running"
     assert guest.name in lab.virsh(host, "list", "--all", "--persistent", "--name").split()
     assert guest.name not in lab.virsh(not_on, "list", "--all", "--name").split()
+    assert not is_marked(lab, host, guest)
+
+
+def is_marked(lab: Lab, host: str, guest: Guest) -> bool:
+    """Whether it still says, running or defined, that its emulator threads are on lent CPUs."""
+    xmls = [lab.virsh(host, "dumpxml", guest.uuid, *more, check=False) for more in ((), ("--inactive",))]
+    return any("urn:hpconsole:lent" in xml for xml in xmls)
 
 
 def check_is_pinned(lab: Lab, host: str, guest: Guest, *, cells: dict[int, int]) -> None:
@@ -61,3 +68,10 @@ def check_goes_on(lab: Lab, host: str, guest: Guest, *, since: int) -> None:
     first = lab.heartbeat(host, guest)
     assert first > since, "the guest was booted anew"
     wait_until(lambda: lab.heartbeat(host, guest) > first, within_s=10, complaint=f"the guest stands still on {host}")
+
+
+def is_sending(lab: Lab, host: str, guest: Guest) -> bool:
+    """Whether the host's libvirt has a migration of this guest under way that has sent something."""
+    told = lab.virsh(host, "domjobinfo", guest.uuid, check=False)
+    processed = re.search(r"Memory processed:\s+([\d.]+)", told)
+    return "Unbounded" in told and processed is not None and float(processed[1]) > 0

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,8 +13,8 @@ from tests.lab.commands import wait_until
 from tests.lab.guests import Guest
 from tests.lab.lab import Lab
 from tests.lab.proof import check_goes_on, check_is_on, check_is_pinned, memory_nodes, vcpu_pins
+from tests.lab.typed import kill_while_sending, say
 
-ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 90.0
 CELL_OF_VCPU = {0: 0, 1: 0, 2: 1, 3: 1}
 URI_OF = {"tcp": "uri", "ssh": "uri_ssh", "tls": "uri_tls"}
@@ -33,33 +26,12 @@ def pinned(lab: Lab) -> Guest:
     return lab.guest("a", "db-1", vcpus=4, cells=2, memory_mib=192, pin=True, dirty_mib=64, dirty_mib_s=20)
 
 
-def command(lab: Lab, data: Path, words: Iterable[str], *, transport: str = "tcp", hosts: str = "abc") -> list[str]:
-    """What a user types."""
-    connect = [w for name in hosts for w in ("--connect", f"{name}={getattr(lab.host(name), URI_OF[transport])}")]
-    return [sys.executable, "-m", "hpconsole", *words, *connect, "--data-folder", str(data)]
-
-
-def say(lab: Lab, data: Path, *words: str, transport: str = "tcp", hosts: str = "abc", code: int = 0) -> dict[str, Any]:
-    """Run it to its end; the document it prints."""
-    done = subprocess.run(
-        command(lab, data, [*words, "--json"], transport=transport, hosts=hosts),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | lab.environment(),
-        timeout=WAIT_S,
-        check=False,
-    )
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
-
-
 @pytest.mark.parametrize("transport", ["tcp", "ssh", "tls"])
 def test_migrates_automatically_over_each_transport(lab: Lab, pinned: Guest, tmp_path: Path, transport: str) -> None:
     ticks = lab.heartbeat("a", pinned)
+    uris = {host.name: getattr(host, URI_OF[transport]) for host in lab.hosts}
 
-    document = say(lab, tmp_path, "migrate", pinned.name, "--auto", transport=transport)
+    document = say(lab, tmp_path, "migrate", pinned.name, "--auto", uris=uris)
 
     assert (document["format"], document["dry_run"]) == ("hpconsole-migrate/1", False)
     (result,) = document["results"]
@@ -109,15 +81,7 @@ def test_a_killed_command_is_told_truly_by_the_next_one(lab: Lab, pinned: Guest,
     """test_migration.py has the same with the window's program as the next start."""
     lab.fault.shape("b", "100mbit")
     ticks = lab.heartbeat("a", pinned)
-    words = command(lab, tmp_path, ["migrate", pinned.name, "--auto"])
-    console = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: _is_sending(lab, pinned), within_s=60, complaint="the migration did not begin")
-        console.send_signal(signal.SIGKILL)
-    finally:
-        console.kill()
-        console.wait()
-    assert _is_sending(lab, pinned), "it was to be killed midway"
+    kill_while_sending(lab, pinned, tmp_path, "migrate", pinned.name, "--auto")
     assert [outcome for outcome, _ in _journal(tmp_path)] == [None], "its end is not known yet"
     lab.fault.heal("b")
     wait_until(
@@ -139,13 +103,6 @@ def test_a_killed_command_is_told_truly_by_the_next_one(lab: Lab, pinned: Guest,
     check_is_on(lab, "b", pinned, not_on="a")
     check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
     check_goes_on(lab, "b", pinned, since=ticks)
-
-
-def _is_sending(lab: Lab, guest: Guest) -> bool:
-    """Whether a's libvirt has a migration of this guest under way that has sent something."""
-    told = lab.virsh("a", "domjobinfo", guest.uuid, check=False)
-    processed = re.search(r"Memory processed:\s+([\d.]+)", told)
-    return "Unbounded" in told and processed is not None and float(processed[1]) > 0
 
 
 def _journal(data: Path) -> list[tuple[StepOutcome | None, str]]:

@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,29 +18,9 @@ from tests.lab.commands import wait_until
 from tests.lab.lab import Lab
 from tests.lab.maintenance_scenario import a_full_host, check_untouched
 from tests.lab.proof import vcpu_pins
+from tests.lab.typed import ROOT, say, typed
 
-ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 170.0
-
-
-def command(lab: Lab, data: Path, *words: str) -> list[str]:
-    connect = [w for host in lab.hosts for w in ("--connect", f"{host.name}={host.uri}")]
-    return [sys.executable, "-m", "hpconsole", *words, "--json", *connect, "--data-folder", str(data)]
-
-
-def say(lab: Lab, data: Path, *words: str, code: int = 0) -> dict[str, Any]:
-    done = subprocess.run(
-        command(lab, data, *words),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | lab.environment(),
-        timeout=WAIT_S,
-        check=False,
-    )
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    document: dict[str, Any] = json.loads(done.stdout)
-    return document
 
 
 def journal(data: Path) -> list[tuple[str, str, StepOutcome | None, str]]:
@@ -112,7 +90,7 @@ def test_a_running_drain_is_planned_around_a_lost_destination(lab: Lab, tmp_path
     """
     full = a_full_host(lab, plain=2, pinned=2, dirty_mib_s=1)
     lab.fault.shape("a", "60mbit")
-    words = command(lab, tmp_path, "maintenance", "a", "--yes", "--leave", "stuck")
+    words = typed(lab.uris(), tmp_path, "maintenance", "a", "--yes", "--leave", "stuck")
     console = subprocess.Popen(
         words, cwd=ROOT, env=os.environ | lab.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -170,7 +148,7 @@ def test_a_killed_console_s_drain_goes_on(lab: Lab, tmp_path: Path) -> None:
     """Killed in the middle (SIGKILL); the same command again finishes it, and nobody is moved twice."""
     full = a_full_host(lab, plain=2, pinned=2, dirty_mib_s=1)
     lab.fault.shape("a", "60mbit")
-    words = command(lab, tmp_path, "maintenance", "a", "--yes", "--power-off", "stuck", "--reason", "new disks")
+    words = typed(lab.uris(), tmp_path, "maintenance", "a", "--yes", "--power-off", "stuck", "--reason", "new disks")
     console = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: bool(_under_way(lab)), within_s=60, complaint="no migration began")

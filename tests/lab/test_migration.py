@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,8 +22,8 @@ from tests.lab.commands import wait_until
 from tests.lab.guests import Guest
 from tests.lab.lab import Lab
 from tests.lab.proof import check_is_on, check_is_pinned, vcpu_pins
+from tests.lab.typed import kill_while_sending
 
-ROOT = Path(__file__).resolve().parents[2]
 CELL_OF_VCPU = {0: 0, 1: 0, 2: 1, 3: 1}
 WAIT_S = 90.0
 
@@ -160,12 +156,6 @@ def test_passwords_in_the_definition_arrive_with_a_pinned_guest(lab: Lab, tmp_pa
         assert b"s3cret" not in file.read_bytes()
 
 
-def hpconsole(lab: Lab, uris: Mapping[str, str], data: Path, *words: str) -> list[str]:
-    """The command line as a user types it, with these hosts."""
-    connect = [word for name, uri in uris.items() for word in ("--connect", f"{name}={uri}")]
-    return [sys.executable, "-m", "hpconsole", *words, "--data-folder", str(data), *connect]
-
-
 def test_hosts_that_cannot_reach_each_other_s_daemon(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
     lab.fault.block_management("a", "b")
     with running_app(lab.uris(), tmp_path) as app:
@@ -198,15 +188,7 @@ def test_cancelled_midway_it_goes_on_at_home(lab: Lab, pinned: Guest, tmp_path: 
 def test_a_killed_console_changes_nothing_and_the_next_one_tells_the_truth(lab: Lab, tmp_path: Path) -> None:
     pinned = lab.guest("a", "db-1", vcpus=4, cells=2, memory_mib=192, dirty_mib=64, dirty_mib_s=3, pin=True)
     lab.fault.shape("b", "80mbit")
-    command = hpconsole(lab, lab.uris(), tmp_path, "migrate", pinned.name, "--to", "b", "--json")
-    console = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=os.environ | lab.environment())
-    try:
-        wait_until(lambda: _is_sending(lab, pinned), within_s=60, complaint="the migration did not begin")
-        console.send_signal(signal.SIGKILL)
-    finally:
-        console.kill()
-        console.wait()
-    assert _is_sending(lab, pinned), "it was to be killed midway"
+    kill_while_sending(lab, pinned, tmp_path, "migrate", pinned.name, "--to", "b")
     with running_app(lab.uris(), tmp_path) as app:
         assert app.database is not None
         watch = Watch(app)
@@ -223,13 +205,6 @@ def test_a_killed_console_changes_nothing_and_the_next_one_tells_the_truth(lab: 
         assert all(event.outcome is StepOutcome.DONE for event in watch.events if isinstance(event, StepFinished))
     check_is_on(lab, "b", pinned, not_on="a")
     check_is_pinned(lab, "b", pinned, cells=CELL_OF_VCPU)
-
-
-def _is_sending(lab: Lab, guest: Guest) -> bool:
-    """Whether a's libvirt has a migration of this guest under way that has sent something."""
-    told = lab.virsh("a", "domjobinfo", guest.uuid, check=False)
-    processed = re.search(r"Memory processed:\s+([\d.]+)", told)
-    return "Unbounded" in told and processed is not None and float(processed[1]) > 0
 
 
 def test_a_destination_that_dies_midway_leaves_the_guest_at_home(lab: Lab, pinned: Guest, tmp_path: Path) -> None:
