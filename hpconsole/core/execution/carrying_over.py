@@ -13,6 +13,8 @@ from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.execution.end_states import EndState, HostView, judge
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.verification import look
+from hpconsole.core.hypervisor.domain_xml import with_placement
+from hpconsole.core.hypervisor.lent_mark import with_mark
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.planning.plan import Step
@@ -77,12 +79,23 @@ def give_back_cpus(pool: ConnectionPool, step: Step, known: KnownBefore, source:
     try:
         pool.call(
             step.source,
-            lambda host: host.pin_emulator(step.vm_uuid, known.emulator_here, live=True, config=False),
+            lambda host: _give_back(host, step.vm_uuid, known.emulator_here),
             deadline_s=deadline_s,
         )
     except HpconsoleError as error:
         return f"Its emulator threads did not get CPUs {known.emulator_here} of {step.source} back: {error.sentence}"
     return ""
+
+
+def _give_back(host: Hypervisor, vm_uuid: str, cpus: str) -> None:
+    """In this order: as long as the mark is there, everybody plans with what is meant."""
+    host.pin_emulator(vm_uuid, cpus, live=True, config=False)
+    host.mark_lent(vm_uuid, None)
+
+
+def _definition(host: Hypervisor, step: Step) -> str:
+    """Of a running VM that has none: as planned, without what belongs to the migration only."""
+    return with_mark(with_placement(host.migratable_xml(step.vm_uuid), step.placement), None)
 
 
 def left_file(pool: ConnectionPool, step: Step, known: KnownBefore, deadline_s: float) -> str:
@@ -128,13 +141,11 @@ def carry_over(
     changed = False
     if destination.record is not None and known.emulator_there:  # first: what is defined below is what it has by then
         kept = f"Its emulator threads did not get CPUs {known.emulator_there} of {there} back:"
-        changed |= does(
-            there, lambda host: host.pin_emulator(uuid, known.emulator_there, live=True, config=False), kept
-        )
+        changed |= does(there, lambda host: _give_back(host, uuid, known.emulator_there), kept)
     if destination.record is not None and known.is_persistent and not destination.record.is_persistent:
         # libvirt moves a VM though its definition cannot be written, and says nothing of it
         lost = f"It is not defined persistently on {there}: once it is shut down, it will be gone."
-        changed |= does(there, lambda host: host.define(host.migratable_xml(uuid)), lost)
+        changed |= does(there, lambda host: host.define(_definition(host, step)), lost)
     if destination.record is not None and known.autostart and not destination.record.autostart:
         forgotten = f"It will not be started with {there}:"
         changed |= does(there, lambda host: host.set_autostart(uuid, on=True), forgotten)

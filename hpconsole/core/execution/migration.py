@@ -23,7 +23,8 @@ from hpconsole.core.execution.routes import Route, is_worth_another_route, route
 from hpconsole.core.execution.steering import Steering
 from hpconsole.core.execution.verification import look
 from hpconsole.core.execution.watching import JobHelp, JobReader, JobWatcher, Target
-from hpconsole.core.hypervisor.port import MigrationRequest, MigrationTransport
+from hpconsole.core.hypervisor.lent_mark import LentMark
+from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest, MigrationTransport
 from hpconsole.core.planning.migration_options import AUTO_CONNECTIONS, connections, may_post_copy
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
@@ -161,12 +162,14 @@ class Migration:
             return
         words = f"Keeping its migration threads on CPUs {cpus.format()} of {step.source}."
         self._with.journal.advance(self._id, Phase.MIGRATING, words, prepared.known.to_json())
+        mark = LentMark(cpus, prepared.vm.pinning.emulator)
+
+        def lend(host: Hypervisor) -> None:
+            host.mark_lent(step.vm_uuid, mark)  # first: no console may take the lent CPUs for what is meant
+            host.pin_emulator(step.vm_uuid, cpus.format(), live=True, config=False)
+
         try:
-            self._with.pool.call(
-                step.source,
-                lambda host: host.pin_emulator(step.vm_uuid, cpus.format(), live=True, config=False),
-                deadline_s=self._with.timings.call_s,
-            )
+            self._with.pool.call(step.source, lend, deadline_s=self._with.timings.call_s)
         except HpconsoleError as error:
             self._listener.on_change(
                 "warning",

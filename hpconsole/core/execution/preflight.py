@@ -14,6 +14,7 @@ from hpconsole.core.execution.end_states import HostView
 from hpconsole.core.execution.known_before import KnownBefore, metadata_digest, nvram_path, placement_of
 from hpconsole.core.execution.verification import look
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
+from hpconsole.core.hypervisor.lent_mark import LentMark, with_mark
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.model.cpuset import CpuSet
@@ -24,10 +25,11 @@ from hpconsole.core.planning.migration_threads import UNCHANGED, ThreadPlaces, t
 from hpconsole.core.planning.placement_text import move_sentence
 from hpconsole.core.planning.plan import Step
 from hpconsole.core.planning.still_free import is_still_free
-from hpconsole.core.scheduler.engine import Request, rank
+from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import Policy
+from hpconsole.core.scheduler.request import Request
 from hpconsole.core.scheduler.reservations import Reservation
 
 # Given what chooses a place among what is promised to other VMs, returns the step with that place, promised.
@@ -71,7 +73,8 @@ def prepare(
     threads = thread_places(vm, step.placement, present)
     step = replace(step, sentence=f"{step.sentence} {threads.sentence(step.source, step.destination)}".strip())
     meanwhile = _with_emulator(step.placement, threads.destination)
-    xmls = pool.call(step.source, lambda source: _rewritten(source, step, view, meanwhile), deadline_s=deadline_s)
+    mark = None if threads.destination is None else LentMark(threads.destination, step.placement.pinning.emulator)
+    xmls = pool.call(step.source, lambda source: _rewritten(source, step, view, meanwhile, mark), deadline_s=deadline_s)
     known = KnownBefore(
         was_paused=view.is_paused,
         is_persistent=vm.is_persistent,
@@ -169,9 +172,11 @@ def _with_emulator(placement: Placement, emulator: CpuSet | None) -> Placement:
     return replace(placement, pinning=replace(placement.pinning, emulator=emulator))
 
 
-def _rewritten(source: Hypervisor, step: Step, view: HostView, meanwhile: Placement) -> tuple[str, str | None]:
+def _rewritten(
+    source: Hypervisor, step: Step, view: HostView, meanwhile: Placement, mark: LentMark | None
+) -> tuple[str, str | None]:
     # Always in full: libvirt would else send what the source has by then, with CPUs lent to the migration threads.
-    live = with_placement(source.migratable_xml(step.vm_uuid), meanwhile)
+    live = with_mark(with_placement(source.migratable_xml(step.vm_uuid), meanwhile), mark)
     if view.record is None or not view.record.is_persistent:
         return live, None
     try:

@@ -103,7 +103,7 @@ class ReachProbe:
         """What the source says in the end; asked again where a connection ended silently, which proves nothing."""
         began, answer = time.monotonic(), _SILENT_END
         for attempt in range(_MOST_ATTEMPTS):
-            if attempt and time.monotonic() - began > self._wait_s / 2:
+            if attempt and time.monotonic() - began > 0.7 * self._wait_s:
                 break
             answer = self._pool.hypervisor(source).why_no_way(vm_uuid, route.destination_uri)
             if _SILENT_END not in answer:

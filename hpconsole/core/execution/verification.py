@@ -12,6 +12,7 @@ from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidXml, O
 from hpconsole.core.execution.end_states import EndState, HostView
 from hpconsole.core.execution.known_before import KnownBefore, metadata_digest, placement_of
 from hpconsole.core.hypervisor.domain_xml import read_vm, with_placement
+from hpconsole.core.hypervisor.lent_mark import has_mark
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
 from hpconsole.core.model.cpuset import CpuSet
@@ -77,8 +78,12 @@ def differences(
     """
     if view.record is None or view.live_xml is None:
         return (f"{view.host} could not be asked for the pinning the VM has there.",)
+    if host_cpus is None and placement.pinning.emulator is None and known.emulator_there:
+        host_cpus = CpuSet.parse(known.emulator_there)  # what an emulator got back that is not pinned
     found: list[str] = []
     try:
+        if has_mark(view.live_xml) or has_mark(view.definition_xml):
+            found.append(f"On {view.host} it still says (<metadata>) that its emulator threads are on lent CPUs.")
         found += _compared(view, view.live_xml, placement, "is", host_cpus)
         if view.definition_xml is not None:
             found += _compared(view, view.definition_xml, placement, "will at its next start be", host_cpus)

@@ -14,6 +14,7 @@ from hpconsole.core.hypervisor.derived_intent import derive_intent
 from hpconsole.core.hypervisor.device_xml import read_devices
 from hpconsole.core.hypervisor.domain_state import is_held_by_migration, reason_of, state_of
 from hpconsole.core.hypervisor.intent_xml import read_intent
+from hpconsole.core.hypervisor.lent_mark import as_meant, read_mark
 from hpconsole.core.hypervisor.port import DomainRecord
 from hpconsole.core.hypervisor.safe_xml import Element
 from hpconsole.core.hypervisor.xml_values import (
@@ -57,7 +58,7 @@ def read_vm(
     inactive_xml: str | None = None,
     host_cpus: CpuSet | None = None,
 ) -> Vm:
-    """The VM as libvirt has it now.
+    """The VM as libvirt has it now; where its emulator threads are on lent CPUs, with those they are meant to have.
 
     Args:
         live_xml: The live XML, or the definition of a VM that is shut off.
@@ -104,6 +105,7 @@ def _vm(record: DomainRecord, domain: Element, host: str, host_cpus: CpuSet | No
     cpu = parts.get("cpu")
     model = _NO_CPU if cpu is None else _cpu(cpu)
     pinning = _pinning(parts, most_vcpus, iothread_ids, host_cpus)
+    pinning = as_meant(pinning, read_mark(parts.get("metadata")))
     page_kib, node_pages = _huge_pages(parts.get("memoryBacking"), arch)
     tune, bindings = _numa_tune(parts.get("numatune"))
     nodes = _virtual_nodes(cpu, bindings, page_kib, node_pages) if cpu is not None else ()

@@ -39,7 +39,7 @@ _ATTRIBUTES = frozenset(
 )
 _CHILDREN = frozenset({"migration", "host", "cpu-pinning", "numa-pin", "pinning-on", "label", "was"})
 # Elements of metadata and domain that come before, in the order in which libvirt writes them.
-_BEFORE_METADATA = ("name", "uuid", "hwuuid", "genid", "title", "description")
+BEFORE_METADATA = ("name", "uuid", "hwuuid", "genid", "title", "description")
 
 _Choice = TypeVar("_Choice", OptimizedFor, MigrationMode, CpuPinningPolicy, NumaMode)
 
@@ -213,7 +213,7 @@ def with_intent(xml: str, intent: VmIntent) -> str:
     new = _element(intent, KEY)
     mine = [] if metadata is None else list(metadata.children_named(NAME, NAMESPACE))
     if metadata is None:
-        document.insert_in_order(document.root, NewElement("metadata", children=(new,)), after=_BEFORE_METADATA)
+        document.insert_in_order(document.root, NewElement("metadata", children=(new,)), after=BEFORE_METADATA)
     elif not mine:
         document.append(metadata, new)
     elif read_intent(safe_xml.parse(xml).find("metadata")) != replace(intent, is_stored=True, problem=""):

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, closing
 
 import libvirt
 
+from hpconsole.core.hypervisor import lent_mark
+from hpconsole.core.hypervisor.lent_mark import LentMark
 from hpconsole.core.hypervisor.libvirt_connection import Connection
 from hpconsole.core.hypervisor.machine_port import NewVolume, PoolRecord, VolumeRecord
 from hpconsole.core.hypervisor.storage_xml import read_pool, read_volume, volume_xml
@@ -43,6 +45,13 @@ class MachineCalls:
         cpu_map = self._cpu_map(cpus)
         with self._domain(uuid) as domain:
             domain.pinIOThread(thread, cpu_map, affected(live, config))
+
+    def mark_lent(self, uuid: str, mark: LentMark | None) -> None:
+        """Say in the running VM's metadata which CPUs its emulator threads are lent."""
+        xml = None if mark is None else lent_mark.format_mark(mark)
+        kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        with self._domain(uuid) as domain:
+            domain.setMetadata(kind, xml, lent_mark.KEY, lent_mark.NAMESPACE, affected(live=True, config=False))
 
     def set_memory(self, uuid: str, memory_kib: int, *, live: bool, config: bool) -> None:
         """Ask the balloon."""

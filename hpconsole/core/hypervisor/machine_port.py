@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from hpconsole.core.hypervisor.lent_mark import LentMark
+
 
 @dataclass(frozen=True, slots=True)
 class PoolRecord:
@@ -63,6 +65,9 @@ class MachinePort(Protocol):
 
     def pin_iothread(self, uuid: str, thread: int, cpus: str, *, live: bool, config: bool) -> None:
         """Pin an IO thread to a CPU list."""
+
+    def mark_lent(self, uuid: str, mark: LentMark | None) -> None:
+        """Say in the running VM's metadata which CPUs its emulator threads are lent; None: remove what is said."""
 
     def set_memory(self, uuid: str, memory_kib: int, *, live: bool, config: bool) -> None:
         """Ask the balloon to give the guest this much."""

@@ -20,9 +20,12 @@ from hpconsole.core.events import (
     StepProgressed,
     StepStarted,
 )
+from hpconsole.core.execution.console_identity import ConsoleIdentity
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.step_queue import Limits, StepState
+from hpconsole.core.hypervisor.domain_xml import read_vm
+from hpconsole.core.hypervisor.lent_mark import has_mark, with_mark
 from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest, MigrationTransport
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
@@ -319,7 +322,13 @@ class TestMigrationThreads:
         return replace(a_pinned_guest(), emulator_pin=CpuSet())
 
     def emulator(self, one: Console, host: str) -> CpuSet | None:
-        return one.vm_on(host, "db-1").pinning.emulator
+        """Where its threads really run, whatever is meant."""
+        hypervisor = one.cluster.open(one.cluster.uris()[host])
+        record = next(record for record in hypervisor.sample().domains if record.name == "db-1")
+        return read_vm(record, with_mark(hypervisor.domain_xml(record.uuid), None), host=host).pinning.emulator
+
+    def marked(self, one: Console, host: str) -> bool:
+        return has_mark(one.cluster.open(one.cluster.uris()[host]).domain_xml(uuid_of("db-1")))
 
     def test_they_are_off_its_cpus_meanwhile_and_back_after_a_cancelled_one(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(self.guest(), link_mib_s=20))
@@ -334,6 +343,7 @@ class TestMigrationThreads:
         one.executor.cancel(plan.plan_id)
         assert one.end_of(plan)[0].outcome is StepOutcome.CANCELLED
         assert self.emulator(one, "a") == CpuSet.parse("0-31")
+        assert not self.marked(one, "a")
         assert not one.store.lent.of("a"), "from now on the host is believed"
 
     def test_once_there_it_is_as_planned(self, console: ConsoleMaker) -> None:
@@ -343,6 +353,7 @@ class TestMigrationThreads:
         assert "Its pinning there is as planned." in end.sentence
         there = self.emulator(one, "b")
         assert there is None or len(there) == 32
+        assert not self.marked(one, "b")
         assert one.vm_on("b", "db-1", inactive=True).pinning.emulator is None
 
     def test_plans_made_meanwhile_and_afterwards_count_with_what_is_meant(self, console: ConsoleMaker) -> None:
@@ -368,11 +379,54 @@ class TestMigrationThreads:
         assert (taken.exclusive, taken.shared) == (CpuSet.parse("1-2,9-10"), CpuSet()), "a plan for another VM"
         assert one.end_of(plan)[0].outcome is StepOutcome.DONE
         arrived = self.read_again(one)
-        assert one.vm_on("b", "db-1").pinning.emulator == CpuSet.parse("0-31"), "all CPUs: an element, but no pin"
+        assert self.emulator(one, "b") == CpuSet.parse("0-31"), "all CPUs: an element, but no pin"
         assert arrived.vms[uuid_of("db-1")].pinning == plan.steps[0].placement.pinning
         assert occupancy(arrived.hosts["b"], arrived.vms.values()).shared == CpuSet()
         assert not one.store.lent.of("a")
         assert not one.store.lent.of("b")
+
+    def test_another_console_plans_with_what_is_meant_too(self, console: ConsoleMaker) -> None:
+        """Whose own memory knows of no lent CPUs: the VM itself tells it."""
+        cluster = a_cluster(self.guest(), a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4]))), link_mib_s=20)
+        one = console(cluster)
+        places = self.places(one.ready())
+        plan = one.submit("db-1", to="b")
+        one.wait_for_progress()
+        two = console(cluster)
+        snapshot = two.ready()
+        assert self.marked(two, "a")
+        assert len(self.emulator(two, "a") or ()) < 32
+        assert not two.store.lent.of("a")
+        assert snapshot.vms[uuid_of("db-1")].pinning.emulator is None
+        assert occupancy(snapshot.hosts["a"], snapshot.vms.values()).shared == CpuSet()
+        assert self.places(snapshot) == places
+        assert one.end_of(plan)[0].outcome is StepOutcome.DONE
+        assert not self.marked(one, "b")
+
+    @pytest.mark.parametrize("is_cancelled", [False, True])
+    def test_the_next_console_gives_back_what_a_killed_one_lent(
+        self, console: ConsoleMaker, is_cancelled: bool
+    ) -> None:
+        cluster = a_cluster(self.guest(), link_mib_s=20)
+        one = console(cluster, identity=ConsoleIdentity("dead", "a machine that is gone", 1))
+        one.submit("db-1", to="b")
+        one.wait_for_progress()
+        left = MemoryJournal()
+        for record in one.journal.open_records():
+            left.begin(record)
+            left.advance(record.migration_id, Phase.MIGRATING, "", dict(record.facts))
+        two = console(cluster, left)
+        one.executor.close(0)
+        two.ready()
+        two.executor.recover()
+        if is_cancelled:
+            adopted = two.log.wait(PlanSubmitted)
+            two.executor.cancel(adopted.plan.plan_id)
+        end = two.log.wait(StepFinished)
+        host = "a" if is_cancelled else "b"
+        assert end.outcome is (StepOutcome.CANCELLED if is_cancelled else StepOutcome.DONE), end.sentence
+        assert self.emulator(two, host) in (None, CpuSet.parse("0-31"))
+        assert not self.marked(two, host)
 
     def places(self, snapshot: ClusterSnapshot) -> list[Placement | Misfit | None]:
         ranking = rank(Request((uuid_of("db-1"),)), snapshot, DEFAULT_POLICY, ())

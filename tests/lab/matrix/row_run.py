@@ -27,6 +27,7 @@ from tests.lab.matrix.phases import Moment, Observer, Phase, pause, reach, withi
 from tests.lab.matrix.rows import Row
 from tests.lab.matrix.strikes import Scene, mend, strike
 from tests.lab.matrix.witness import Witness, goes_on, places
+from tests.lab.proof import is_marked
 from tests.lab.topology import HostSpec
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -350,6 +351,7 @@ class RowRun:
         if set(known) - set(defined) - set(runs_on):
             found.append(f"left on {', '.join(sorted(set(known) - set(defined)))}")
         found += [f"its emulator threads stay pinned on {host}" for host in runs_on if self._is_lent(host, guest)]
+        found += [f"a mark of lent CPUs stays on {host}" for host in runs_on if is_marked(lab, host, guest)]
         console = self._console
         assert console is not None
         if console.open_records():

@@ -45,8 +45,8 @@ def with_vcpu_pin(daemon: Daemon, xml: str, vcpu_id: int, cpus: str) -> str:
     return format_xml(root)
 
 
-def with_metadata(host: str, xml: str, own: str | None) -> str:
-    """The document with hpconsole's metadata element replaced by this one, or without it.
+def with_metadata(host: str, xml: str, own: str | None, *, key: str = KEY, namespace: str = NAMESPACE) -> str:
+    """The document with the metadata element of this namespace replaced by this one, or without it.
 
     Raises:
         OperationRefused: `own` is no XML element.
@@ -57,11 +57,11 @@ def with_metadata(host: str, xml: str, own: str | None) -> str:
         metadata = etree.Element("metadata")
         insert_after(root, metadata, ("description", "title", "uuid", "name"))
     for child in list(metadata):
-        if etree.QName(child).namespace == NAMESPACE:
+        if etree.QName(child).namespace == namespace:
             metadata.remove(child)
     if own is not None:
         try:
-            metadata.append(_in_namespace(parse(own)))
+            metadata.append(_in_namespace(parse(own), key, namespace))
         except InvalidXml as error:
             raise refused(host, Err.XML_ERROR, error.sentence, vm=demand.name) from error
     if not len(metadata):
@@ -69,13 +69,13 @@ def with_metadata(host: str, xml: str, own: str | None) -> str:
     return format_xml(root)
 
 
-def _in_namespace(own: Element) -> Element:
+def _in_namespace(own: Element, key: str, namespace: str) -> Element:
     """As libvirt does: what has no namespace is put into the one the caller names (virXMLInjectNamespace)."""
-    qualified = etree.Element(f"{{{NAMESPACE}}}{etree.QName(own).localname}", nsmap={KEY: NAMESPACE})
+    qualified = etree.Element(f"{{{namespace}}}{etree.QName(own).localname}", nsmap={key: namespace})
     qualified.attrib.update(own.attrib)
     qualified.text = own.text
     for child in own:
-        qualified.append(child if etree.QName(child).namespace else _in_namespace(child))
+        qualified.append(child if etree.QName(child).namespace else _in_namespace(child, key, namespace))
     return qualified
 
 

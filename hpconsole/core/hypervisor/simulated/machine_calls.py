@@ -11,11 +11,14 @@ from contextlib import AbstractContextManager
 from lxml import etree
 
 from hpconsole.core.errors import InvalidXml
+from hpconsole.core.hypervisor import lent_mark
+from hpconsole.core.hypervisor.lent_mark import LentMark
 from hpconsole.core.hypervisor.machine_port import NewVolume, PoolRecord, VolumeRecord
+from hpconsole.core.hypervisor.port import DomainEventKind
 from hpconsole.core.hypervisor.safe_xml import Element
 from hpconsole.core.hypervisor.simulated.daemon import Daemon
 from hpconsole.core.hypervisor.simulated.demand import read_domain
-from hpconsole.core.hypervisor.simulated.edits import insert_after
+from hpconsole.core.hypervisor.simulated.edits import insert_after, with_metadata
 from hpconsole.core.hypervisor.simulated.guests import inactive_xml
 from hpconsole.core.hypervisor.simulated.libvirt_numbers import Err
 from hpconsole.core.hypervisor.simulated.refusals import refused
@@ -74,6 +77,19 @@ class SimulatedMachineCalls:
         with self._calling() as daemon:
             pin = _thread_pin(daemon, "iothreadpin", {"iothread": str(thread)}, cpus)
             self._edit(daemon, uuid, pin, live=live, config=config)
+
+    def mark_lent(self, uuid: str, mark: LentMark | None) -> None:
+        """Say in the running VM's metadata which CPUs its emulator threads are lent."""
+        own = None if mark is None else lent_mark.format_mark(mark)
+        key, namespace = lent_mark.KEY, lent_mark.NAMESPACE
+        with self._calling() as daemon:
+            domain = daemon.domain(uuid)
+
+            def edit(xml: str) -> str:
+                return with_metadata(daemon.name, xml, own, key=key, namespace=namespace)
+
+            self._edit(daemon, uuid, edit, live=True, config=False)
+            self._world.tell(daemon, DomainEventKind.METADATA, domain, namespace)
 
     def set_memory(self, uuid: str, memory_kib: int, *, live: bool, config: bool) -> None:
         """Ask the balloon, which does it at once."""
