@@ -48,7 +48,7 @@ class ProgressMeter:
             total_mib=total / _MIB,
             throughput_mib_s=throughput / _MIB,
             dirty_rate_mib_s=None if dirty is None else dirty / _MIB,
-            elapsed_s=(stats.elapsed_ms or 0) / 1000,
+            elapsed_s=max(stats.elapsed_ms or 0, 0) / 1000,
             expected_rest_s=_rest(remaining, throughput, dirty or 0.0) if total else None,
             sentence=sentence,
         )
@@ -63,7 +63,7 @@ class ProgressMeter:
     def _measure(self, stats: JobStats) -> float:
         """The figure of libvirt where it gives one; else what was sent since the last look."""
         if stats.memory_bps:
-            self._throughput_bps = float(stats.memory_bps)
+            self._throughput_bps = float(max(stats.memory_bps, 0))
         elif stats.elapsed_ms is not None and stats.memory_processed_bytes is not None:
             if self._last is not None and stats.elapsed_ms > self._last[0]:
                 sent = stats.memory_processed_bytes - self._last[1]
@@ -75,7 +75,8 @@ class ProgressMeter:
         """QEMU knows it from the second pass on; before, it says 0."""
         if stats.dirty_rate_pages_s is None or (self._pass <= 1 and not stats.dirty_rate_pages_s):
             return None
-        return float(stats.dirty_rate_pages_s * (stats.page_size_bytes or _DEFAULT_PAGE_BYTES))
+        page_bytes = stats.page_size_bytes or _DEFAULT_PAGE_BYTES
+        return float(max(stats.dirty_rate_pages_s, 0) * max(page_bytes, 0))
 
 
 def _rest(remaining: int, throughput: float, dirty: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,3 +94,81 @@ def test_throughput_is_measured_where_the_host_tells_none() -> None:
 def test_statistics_that_say_nothing_show_nothing() -> None:
     progress = ProgressMeter().read(JobStats(2))
     assert (progress.share, progress.pass_number, progress.expected_rest_s) == (0.0, 0, None)
+
+
+def reading(
+    total: int | None, remaining: int | None, iteration: int | None, bps: int | None = None, dirty: int | None = None
+) -> JobStats:
+    """MiB, MiB, pass, MiB/s, pages/s."""
+    return JobStats(
+        2,
+        elapsed_ms=1000,
+        memory_total_bytes=None if total is None else total * MIB,
+        memory_remaining_bytes=None if remaining is None else remaining * MIB,
+        memory_processed_bytes=None if total is None or remaining is None else (total - remaining) * MIB,
+        memory_bps=None if bps is None else bps * MIB,
+        iteration=iteration,
+        dirty_rate_pages_s=dirty,
+    )
+
+
+HARD = {
+    "the guest writes faster than the link": [
+        (1000, 900, 1),
+        (1000, 100, 1),
+        (1000, 950, 2, 50, 99999),
+        (1000, 999, 3),
+    ],
+    "passes begin again": [(1000, 100, 4, 50, 10), (1000, 900, 1, 50, 0), (1000, 500, 2), (1000, 990, 1)],
+    "what is left grows within a pass": [(1000, 500, 1), (1000, 800, 1), (1000, 1400, 1), (1000, 300, 2)],
+    "the total is not known, is, is not": [
+        (None, None, None),
+        (None, 500, 1),
+        (1000, 400, 1),
+        (None, None, 2),
+        (0, 0, 0),
+    ],
+    "post-copy: no passes any more": [(1000, 300, 3, 50, 20), (1000, 600, 3, 50, 0), (1000, 200, 0), (1000, 0, None)],
+    "several connections: the total changes": [(1000, 600, 1, 90), (1400, 900, 1, 90), (700, 650, 2, 90), (2000, 1, 2)],
+    "more left than there is": [(100, 5000, 1), (100, 100, 1), (100, 5000, 2), (100, 0, 2)],
+    "nonsense": [(-5, -7, -1, -9, -9), (1000, -400, 3, -50, -20), (1000, 10, 2**40), (1000, 900, 2**41, 1, 2**40)],
+}
+
+
+@pytest.mark.parametrize("readings", HARD.values(), ids=HARD)
+def test_hard_cases_never_run_backwards_and_never_end_in_the_past(readings: list[tuple[int | None, ...]]) -> None:
+    never_backwards([reading(*values) for values in readings])
+
+
+SOME = st.one_of(st.none(), st.integers(-3, 3), st.integers(-(2**45), 2**45))
+
+
+@given(st.lists(st.tuples(*[SOME] * 8), max_size=30))
+def test_nothing_that_a_host_can_say_makes_it_run_backwards(told: list[tuple[int | None, ...]]) -> None:
+    never_backwards(
+        [
+            JobStats(
+                2,
+                elapsed_ms=elapsed,
+                memory_total_bytes=total,
+                memory_processed_bytes=processed,
+                memory_remaining_bytes=remaining,
+                memory_bps=bps,
+                dirty_rate_pages_s=dirty,
+                page_size_bytes=page,
+                iteration=iteration,
+            )
+            for elapsed, total, processed, remaining, bps, dirty, page, iteration in told
+        ]
+    )
+
+
+def never_backwards(told: list[JobStats]) -> None:
+    meter, last = ProgressMeter(), 0.0
+    for one in told:
+        progress = meter.read(one)
+        assert last <= progress.share < 1.0, one
+        last = progress.share
+        assert progress.expected_rest_s is None or 0 <= progress.expected_rest_s < math.inf, one
+        figures = (progress.remaining_mib, progress.total_mib, progress.throughput_mib_s, progress.elapsed_s)
+        assert all(0 <= figure < math.inf for figure in (*figures, progress.dirty_rate_mib_s or 0.0)), one
