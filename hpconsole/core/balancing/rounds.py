@@ -25,6 +25,7 @@ from hpconsole.core.scheduler.balancers import BY_NAME as BALANCERS
 from hpconsole.core.scheduler.balancers import SAVING, Proposal, settled
 from hpconsole.core.scheduler.columns import Bools
 from hpconsole.core.scheduler.engine import question_about, rank
+from hpconsole.core.scheduler.parameter_titles import limit_text
 from hpconsole.core.scheduler.policies import Policy
 from hpconsole.core.scheduler.question import Question
 from hpconsole.core.scheduler.request import Request
@@ -193,10 +194,13 @@ def _calm(question: Question, policy: Policy, quiet: Bools) -> str:
         return "No host says how busy it is."
     rows = np.flatnonzero(np.isfinite(load))
     busiest, calmest = rows[np.argmax(load[rows])], rows[np.argmin(load[rows])]
-    limits = ", ".join(f"{name} {value:g}" for name, value in sorted(policy.parameters.items()))
+    given = policy.parameters
+    told = (limit_text(one, given[one.name]) for one in BALANCERS[policy.balancer].parameters if one.name in given)
+    limits = ", ".join(text for text in told if text)
+    stated = f" ({limits})" if limits else ""
     names = question.columns.names
     return (
-        f"No host is beyond the limits of {policy.name} ({limits}) with a VM that may move and a calmer host for it. "
+        f"No host is beyond the limits of {policy.name}{stated} with a VM that may move and a calmer host for it. "
         f"Busiest is {names[busiest]} ({load[busiest]:.0f} %), calmest {names[calmest]} ({load[calmest]:.0f} %)."
     )
 

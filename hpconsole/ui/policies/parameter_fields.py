@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QLineEdit, QWidget
 
+from hpconsole.core.scheduler.parameter_titles import title_of
 from hpconsole.core.scheduler.units import Parameter
-from hpconsole.ui.policies.parameters import range_of, tip_of, title_of
+from hpconsole.ui.policies.parameters import range_of, tip_of
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import TextLabel
 

@@ -4,27 +4,9 @@ from __future__ import annotations
 
 import math
 
+from hpconsole.core.scheduler.parameter_titles import title_of
 from hpconsole.core.scheduler.policy_files import parameters
 from hpconsole.core.scheduler.units import Parameter
-
-_TITLES = {
-    "HighUtilization": "Busy from a CPU load of",
-    "LowUtilization": "Idle below a CPU load of",
-    "CpuOverCommitDurationMinutes": "Busy counts after",
-    "VCpuToPhysicalCpuRatio": "Most shared vCPUs per CPU",
-    "MaxFreeMemoryForOverUtilized": "Short of memory below",
-    "MinFreeMemoryForUnderUtilized": "Takes VMs with free memory above",
-    "HighVmCount": "Balance from so many VMs on a host",
-    "MigrationThreshold": "Hosts must differ by",
-    "SpmVmGrace": "Managing host counts for",
-    "ScaleDown": "Scale down the HA spread by",
-    "MaximumAllowedSwapUsage": "Swap in use at most",
-}
-
-
-def title_of(parameter: Parameter) -> str:
-    """What people call it."""
-    return _TITLES.get(parameter.name, parameter.name)
 
 
 def range_of(parameter: Parameter) -> str:

@@ -64,7 +64,7 @@ def test_a_calm_cluster_says_how_busy_it_is() -> None:
     snapshot = cluster(some(), busy("host-a", 50), busy("host-b", 10))
     (why, *_) = run_round(snapshot, policy("evenly_distributed"), rests=NOBODY).why_nothing
     assert "host-a (50 %)" in why
-    assert "HighUtilization 80" in why
+    assert "(busy from a CPU load of 80 %, busy counts after 2 min)" in why
 
 
 def test_a_peak_that_is_short_moves_nothing() -> None:
