@@ -14,7 +14,7 @@ from hpconsole.cli.session import session
 from hpconsole.cli.terminal import say
 from hpconsole.cli.watch import round_sentence
 from hpconsole.core.balancing.mode import Mode, read_mode, save_mode
-from hpconsole.core.balancing.moves_log import BY_HAND, REST_KIND, REST_NAME, MoveLine, read_log, remember_move
+from hpconsole.core.balancing.moves_log import BY_HAND, REST_KIND, REST_NAME, line_json, read_log, remember_move
 from hpconsole.core.balancing.report import Recommendation, RoundReport
 from hpconsole.core.balancing.resting import rests_from_json
 from hpconsole.core.balancing.rounds import run_round
@@ -48,7 +48,7 @@ def balance(arguments: argparse.Namespace, options: Options) -> ExitCode:
         if arguments.apply and found is not None:
             code, results = _apply(app, found, quiet=arguments.json)
             document["results"] = results
-        document["log"] = [_line_json(line) for line in read_log(documents)]
+        document["log"] = [line_json(line) for line in read_log(documents)]
     if arguments.json:
         print_json(document)
     return code
@@ -86,16 +86,4 @@ def _report_json(report: RoundReport) -> Json:
             "placement": placement_json(found.plan.steps[0].placement),
         },
         "why_nothing": list(report.why_nothing),
-    }
-
-
-def _line_json(line: MoveLine) -> Json:
-    return {
-        "at": line.at.isoformat(),
-        "vm": line.vm_name,
-        "source": line.source,
-        "destination": line.destination,
-        "cause": line.cause.value,
-        "reason": line.reason,
-        "by": line.by,
     }

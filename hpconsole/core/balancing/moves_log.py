@@ -42,7 +42,9 @@ def remember_move(documents: Documents, found: Recommendation, by: str, now: dat
         now, found.vm_name, found.source, found.destination, found.cause, found.reason, by, found.gain, found.cost
     )
     lines = (line, *read_log(documents))[:LONGEST]
-    documents.save(REST_KIND, LOG_NAME, {"lines": [_to_json(one) for one in lines]})
+    documents.save(
+        REST_KIND, LOG_NAME, {"lines": [line_json(one) | {"gain": one.gain, "cost": one.cost} for one in lines]}
+    )
 
 
 def read_log(documents: Documents) -> tuple[MoveLine, ...]:
@@ -52,7 +54,8 @@ def read_log(documents: Documents) -> tuple[MoveLine, ...]:
     return tuple(line for line in found if line is not None)
 
 
-def _to_json(line: MoveLine) -> dict[str, Any]:
+def line_json(line: MoveLine) -> dict[str, Any]:
+    """What the log says of a move: when, which VM, whence, whither and why, and who wanted it."""
     return {
         "at": line.at.isoformat(),
         "vm": line.vm_name,
@@ -61,8 +64,6 @@ def _to_json(line: MoveLine) -> dict[str, Any]:
         "cause": line.cause.value,
         "reason": line.reason,
         "by": line.by,
-        "gain": line.gain,
-        "cost": line.cost,
     }
 
 
