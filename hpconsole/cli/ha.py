@@ -10,7 +10,7 @@ from pathlib import Path
 from hpconsole.app import App
 from hpconsole.cli.exit_codes import ExitCode, UsageError
 from hpconsole.cli.options import Options
-from hpconsole.cli.output import Json, print_json, print_table
+from hpconsole.cli.output import Json, print_json, print_table, shortages_json
 from hpconsole.cli.session import session
 from hpconsole.cli.terminal import say
 from hpconsole.core.availability.fencing import Power
@@ -102,10 +102,7 @@ def _unprotected_json(one: Unprotected) -> Json:
         "vm": one.vm_name,
         "resource": one.resource,
         "sentence": one.sentence,
-        "shortages": [
-            {"what": s.what, "needed": s.needed, "available": s.available, "missing": s.missing, "unit": s.unit}
-            for s in one.shortages
-        ],
+        "shortages": shortages_json(one.shortages),
         "hosts": [{"host": host, "sentence": sentence} for host, sentence in one.hosts],
     }
 

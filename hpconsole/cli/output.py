@@ -11,7 +11,7 @@ from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.vm import CpuPinning
 from hpconsole.core.scheduler.unit_titles import heading
-from hpconsole.core.scheduler.units import Refusal, WeightPart
+from hpconsole.core.scheduler.units import Refusal, Shortage, WeightPart
 
 if TYPE_CHECKING:
     from hpconsole.core.scheduler.ranking import Ranking
@@ -63,16 +63,21 @@ def placement_json(placement: Placement) -> Json:
     }
 
 
+def shortages_json(shortages: Iterable[Shortage]) -> list[Json]:
+    """What is needed, what there is, and what is missing, in numbers."""
+    return [
+        {"what": s.what, "needed": s.needed, "available": s.available, "missing": s.missing, "unit": s.unit}
+        for s in shortages
+    ]
+
+
 def refusal_json(refusal: Refusal) -> Json:
     """Unit, reason key, sentence, and the numbers."""
     return {
         "unit": refusal.unit,
         "kind": refusal.kind,
         "sentence": refusal.sentence,
-        "shortages": [
-            {"what": s.what, "needed": s.needed, "available": s.available, "missing": s.missing, "unit": s.unit}
-            for s in refusal.shortages
-        ],
+        "shortages": shortages_json(refusal.shortages),
     }
 
 
