@@ -20,8 +20,6 @@ from tests.lab.maintenance_scenario import a_full_host, check_untouched
 from tests.lab.proof import vcpu_pins
 from tests.lab.typed import ROOT, say, typed
 
-WAIT_S = 170.0
-
 
 def journal(data: Path) -> list[tuple[str, str, StepOutcome | None, str]]:
     database = Database.open(data / "hpconsole.sqlite3")

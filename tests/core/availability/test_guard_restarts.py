@@ -255,8 +255,8 @@ def test_two_copies_are_pointed_out_and_no_running_one_is_forgotten(site: Callab
     assert one.documents.get(CLAIM_KIND, BANK) is not None
 
 
-def test_a_vm_that_somebody_moved_back_to_its_old_host_keeps_its_definition_there(site: Callable[..., Site]) -> None:
-    one = site(host_01=[guest("bank")])
+def stopped_where_it_was_restarted(one: Site) -> str:
+    """Its host was lost and is back: two hosts define it. Where it was restarted, and has been stopped since."""
     lose(one)
     one.look()
     (home,) = one.running("bank")
@@ -264,6 +264,12 @@ def test_a_vm_that_somebody_moved_back_to_its_old_host_keeps_its_definition_ther
     one.app.poller.refresh(A)
     one.until(lambda: A in one.app.store.snapshot.vms[BANK].other_hosts)
     one.app.pool.call(home, lambda at: at.force_off(BANK), deadline_s=5)
+    return home
+
+
+def test_a_vm_that_somebody_moved_back_to_its_old_host_keeps_its_definition_there(site: Callable[..., Site]) -> None:
+    one = site(host_01=[guest("bank")])
+    home = stopped_where_it_was_restarted(one)
     one.app.pool.call(home, lambda at: at.undefine(BANK), deadline_s=5)
     one.app.pool.call(A, lambda at: at.start(BANK), deadline_s=5)
     one.until(lambda: one.app.store.snapshot.vms[BANK].host == A and not one.app.store.snapshot.vms[BANK].other_hosts)
@@ -274,13 +280,7 @@ def test_a_vm_that_somebody_moved_back_to_its_old_host_keeps_its_definition_ther
 
 def test_the_old_definition_stays_while_nobody_runs_the_vm(site: Callable[..., Site]) -> None:
     one = site(host_01=[guest("bank")])
-    lose(one)
-    one.look()
-    (home,) = one.running("bank")
-    one.cluster.boot(A)
-    one.app.poller.refresh(A)
-    one.until(lambda: A in one.app.store.snapshot.vms[BANK].other_hosts)
-    one.app.pool.call(home, lambda at: at.force_off(BANK), deadline_s=5)
+    stopped_where_it_was_restarted(one)
     one.until(lambda: not one.app.store.snapshot.vms[BANK].state.is_active)
     one.look()
     records = one.app.pool.call(A, lambda at: at.sample().domains, deadline_s=5)
