@@ -95,6 +95,20 @@ def test_the_warning_names_pinned_vms_and_running_the_plan_empties_the_host(demo
     assert demo.app.statuses.of(host).status is HostStatus.UP
 
 
+def test_the_warning_says_where_each_vm_is_and_which_only_make_room(demo: Shop) -> None:
+    plan = demo.app.maintenance.plan(DrainIntent(("host-01", "host-02")))
+    one, two = (warned for warned in plan.warnings if warned.vm_name in ("db-pg-01", "trade-engine-1"))
+    aside = replace(one, vm_name="reports-1", host="host-07")
+    leaving = f"{one.vm_name} on {one.host} and {two.vm_name} on {two.host}"
+    assert presenter.warning(replace(plan, warnings=(one, two, aside))).startswith(
+        f"{leaving} and, to make room for them, reports-1 on host-07 are high-performance or pinned VMs"
+    )
+    assert presenter.warning(replace(plan, warnings=(one, two))).startswith(f"{leaving} are high-performance")
+    assert presenter.warning(replace(plan, warnings=(aside,))).startswith(
+        "To make room, VMs of other hosts are moved as well: reports-1 on host-07 is a high-performance or pinned VM"
+    )
+
+
 def test_the_warning_counts_as_slower_only_vms_that_are_pinned_or_high_performance(demo: Shop) -> None:
     host = host_of(demo, "trade-engine-1")
     assert host is not None

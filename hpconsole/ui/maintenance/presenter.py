@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hpconsole.core.planning import drain
-from hpconsole.core.planning.drain import DrainAction, DrainIntent, DrainItem, DrainPlan, HostLoad
+from hpconsole.core.planning.drain import AffectedVm, DrainAction, DrainIntent, DrainItem, DrainPlan, HostLoad
 from hpconsole.core.scheduler.performance import Outlook
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tone import Tone
@@ -137,23 +137,32 @@ def consequence(plan: DrainPlan) -> str:
 
 
 def warning(plan: DrainPlan) -> str:
-    """The design document's warning, with the names; empty where no such VM runs there."""
+    """The design document's warning, with the names; empty where no such VM is affected."""
     if not plan.warnings:
         return ""
-    names = fmt.names(tuple(one.vm_name for one in plan.warnings))
-    hosts = fmt.names(plan.intent.hosts)
+    leaving = [one for one in plan.warnings if one.host in plan.intent.hosts]
+    aside = [one for one in plan.warnings if one.host not in plan.intent.hosts]
     slower = [
         item.vm_name
         for item in plan.moves
         if item.is_special and item.performance is not None and item.performance.outlook is Outlook.SLOWER
     ]
     told = f" Likely slower: {fmt.names(tuple(slower))}." if slower else " None of them is expected to be slower."
-    verb = "is a" if len(plan.warnings) == 1 else "are"
-    kind = "VM" if len(plan.warnings) == 1 else "VMs"
+    verb, kind = ("is a", "VM") if len(plan.warnings) == 1 else ("are", "VMs")
+    who = " and, to make room for them, ".join(_by_host(some) for some in (leaving, aside) if some)
+    if not leaving:
+        who = f"To make room, VMs of other hosts are moved as well: {who}"
     return (
-        f"{names} on {hosts} {verb} high-performance or pinned {kind} and will be migrated; their performance may drop "
-        f"afterwards.{told}"
+        f"{who} {verb} high-performance or pinned {kind} and will be migrated; performance may drop afterwards.{told}"
     )
+
+
+def _by_host(affected: Iterable[AffectedVm]) -> str:
+    """Who is where: “a and b on host-01, c on host-02”."""
+    hosts: dict[str, list[str]] = {}
+    for one in affected:
+        hosts.setdefault(one.host, []).append(one.vm_name)
+    return fmt.names(tuple(f"{fmt.names(tuple(vms))} on {host}" for host, vms in hosts.items()))
 
 
 def affinity_state(wanted: bool | None, *, cluster_says: bool) -> str:
