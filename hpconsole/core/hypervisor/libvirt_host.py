@@ -54,10 +54,10 @@ class LibvirtHost(MachineCalls):
     """One host, reached through libvirt. Implements `port.Hypervisor`.
 
     One connection serves everything but migrations and copies of disks. Those get one of their own, because only one
-    thread at a time may be in a connection (see `Connection`). Two meet what libvirt's client had wrong for long:
-    before 10.0.0 a call may fail to wake the thread that waits at the socket, and sleeps until the next keep-alive
-    packet, up to 5 s; before 10.4.0 a host that falls silent crashes the process (CVE-2024-4418). For the same reason
-    the connection is replaced when the call for guest statistics hangs in it.
+    thread at a time may be in a connection (see `Connection`). Two meet what libvirt's client has wrong: in libvirt 9 a
+    call wakes the thread that waits at the socket only if it sleeps already, or else sleeps itself until the next
+    keep-alive packet, up to 5 s; before 10.4.0 a host that falls silent crashes the process (CVE-2024-4418). For the
+    same reason the connection is replaced when the call for guest statistics hangs in it.
     """
 
     def __init__(self, uri: str, connect_again: Callable[[], Connection], *, is_encrypted: bool) -> None:
