@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,13 +15,14 @@ from hpconsole.core.events import DrainChanged, HostStatusChanged, StepFinished,
 from hpconsole.core.execution.drain_record import DrainRecord, DrainState, record_from_json, record_to_json
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
+from hpconsole.core.hypervisor.simulated.machines import GIB, HostModel
 from hpconsole.core.model.host import HostStatus, LinkState
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import VmState
 from hpconsole.core.planning.drain import DrainIntent, leaving_out, powering_off, shutting_down
 from hpconsole.core.planning.migrate import MigrationIntent, plan_migration
 from tests.changes import Changes
-from tests.core.execution.console import FAST, WAIT_S, a_cluster, a_guest, a_pinned_guest, uuid_of
+from tests.core.execution.console import FAST, TWO_NODES, WAIT_S, a_cluster, a_guest, a_pinned_guest, uuid_of
 
 DO_NOT_MIGRATE = "<hpc:vm xmlns:hpc='urn:hpconsole:vm:1'><hpc:migration mode='do_not_migrate' chosen='yes'/></hpc:vm>"
 
@@ -281,6 +283,76 @@ def test_a_vm_that_appears_meanwhile_is_moved_as_well(console: Callable[[Simulat
     record = told.drain(drain_id, DrainState.DONE)
     assert {one.vm_name for one in record.done} == {"web-1", "late"}
     assert names_on(cluster, "a") == set()
+    cluster.close()
+
+
+def with_room_for(gib: int, **elsewhere: GuestModel) -> SimulatedCluster:
+    """A guest of this size on host a of 32 GiB, and one guest on each of the others, b and c."""
+    return SimulatedCluster(
+        clock=lambda: time.monotonic() * 10,
+        hosts=[HostModel(name, TWO_NODES) for name in "abc"],
+        guests={"a": [a_guest("web-1", memory_kib=gib * GIB), a_guest("late", memory_kib=20 * GIB, is_running=False)]}
+        | {host: [guest] for host, guest in elsewhere.items()},
+    )
+
+
+def test_a_step_whose_place_is_gone_at_its_turn_is_planned_once_more(
+    console: Callable[[SimulatedCluster], Told],
+) -> None:
+    idle = [a_guest(f"filler-{host}", memory_kib=20 * GIB, is_running=False) for host in "bc"]
+    cluster = with_room_for(12, b=idle[0], c=idle[1])
+    told = console(cluster)
+    assert told.app.executor is not None
+    told.app.executor.control.pause()
+    drain_id = begun(told, "a")
+    told.until(lambda: bool(told.app.executor and told.app.executor.running()))
+    planned = told.app.executor.running()[0].step.destination
+    filler = uuid_of(f"filler-{planned}")
+    hypervisor = cluster.open(cluster.uris()[planned])
+    hypervisor.start(filler)
+    hypervisor.close()
+    told.snapshot(lambda seen: seen.vms[filler].state is VmState.RUNNING)
+    told.app.executor.control.resume()
+
+    record = told.drain(drain_id, DrainState.DONE)
+    other = {"b": "c", "c": "b"}[planned]
+    assert outcomes(told) == [("web-1", planned, "skipped"), ("web-1", other, "done")]
+    assert [line.sentence for line in record.lines if line.sentence.startswith("Planned again:")] == [
+        f"Planned again: web-1 to {other}."
+    ]
+    assert record.intent.avoided == (), "the host did not fail it: it was only full by then"
+    cluster.close()
+
+
+def test_who_found_no_place_while_another_was_on_its_way_is_planned_once_more(
+    console: Callable[[SimulatedCluster], Told],
+) -> None:
+    big = [a_guest(f"big-{host}", memory_kib=20 * GIB) for host in "bc"]
+    cluster = with_room_for(1, b=big[0], c=big[1])
+    told = console(cluster)
+    assert told.app.executor is not None
+    told.app.executor.control.pause()
+    drain_id = begun(told, "a")
+    told.until(lambda: bool(told.app.executor and told.app.executor.running()))
+    hypervisor = cluster.open(cluster.uris()["a"])
+    hypervisor.start(uuid_of("late"))
+    hypervisor.close()
+
+    def lines() -> list[str]:
+        record = told.app.maintenance.get(drain_id)
+        return [line.sentence for line in record.lines] if record is not None else []
+
+    told.until(lambda: "Planned again: nothing more can be moved." in lines())
+    free = {"b": "c", "c": "b"}[told.app.executor.running()[0].step.destination]
+    hypervisor = cluster.open(cluster.uris()[free])
+    hypervisor.force_off(uuid_of(f"big-{free}"))
+    hypervisor.close()
+    told.snapshot(lambda seen: seen.vms[uuid_of(f"big-{free}")].state is VmState.SHUT_OFF)
+    told.app.executor.control.resume()
+
+    record = told.drain(drain_id, DrainState.DONE)
+    assert {(one.vm_name, one.destination) for one in record.done} >= {("late", free)}
+    assert f"Planned again: late to {free}." in lines()
     cluster.close()
 
 

@@ -356,13 +356,16 @@ class TestMigrationThreads:
         assert not self.marked(one, "b")
         assert one.vm_on("b", "db-1", inactive=True).pinning.emulator is None
 
-    def test_plans_made_meanwhile_and_afterwards_count_with_what_is_meant(self, console: ConsoleMaker) -> None:
-        cluster = SimulatedCluster(
+    def cluster(self) -> SimulatedCluster:
+        """The guest is on a, another with CPUs of its own on b."""
+        return SimulatedCluster(
             clock=lambda: time.monotonic() * 10,
             hosts=[HostModel("a", TWO_NODES, link_mib_s=20), HostModel("b", TWO_NODES), HostModel("c", FOUR_NODES)],
             guests={"a": [self.guest()], "b": [a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4])))]},
         )
-        one = console(cluster)
+
+    def test_plans_made_meanwhile_and_afterwards_count_with_what_is_meant(self, console: ConsoleMaker) -> None:
+        one = console(self.cluster())
         places = self.places(one.ready())
         plan = one.submit("db-1", to="b")
         one.wait_for_progress()
@@ -387,17 +390,20 @@ class TestMigrationThreads:
 
     def test_another_console_plans_with_what_is_meant_too(self, console: ConsoleMaker) -> None:
         """Whose own memory knows of no lent CPUs: the VM itself tells it."""
-        cluster = a_cluster(self.guest(), a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4]))), link_mib_s=20)
+        cluster = self.cluster()
         one = console(cluster)
         places = self.places(one.ready())
         plan = one.submit("db-1", to="b")
         one.wait_for_progress()
         two = console(cluster)
         snapshot = two.ready()
-        assert self.marked(two, "a")
-        assert len(self.emulator(two, "a") or ()) < 32
-        assert not two.store.lent.of("a")
-        assert snapshot.vms[uuid_of("db-1")].pinning.emulator is None
+        for host in "ab":
+            assert self.marked(two, host)
+            assert len(self.emulator(two, host) or ()) < 32
+            assert not two.store.lent.of(host)
+        vm = snapshot.vms[uuid_of("db-1")]
+        assert vm.pinning.emulator is None
+        assert [(process.host, process.pinning.emulator) for process in vm.other_processes] == [("b", None)]
         assert occupancy(snapshot.hosts["a"], snapshot.vms.values()).shared == CpuSet()
         assert self.places(snapshot) == places
         assert one.end_of(plan)[0].outcome is StepOutcome.DONE
