@@ -2,74 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
 from hpconsole.core.scheduler.core_assignment import least_part_cores, part_core_tables
 from hpconsole.core.scheduler.demand import CoreRule
 from hpconsole.core.scheduler.host_tables import positions
+from hpconsole.core.scheduler.packing_task import FIELD, TOP, Option, PackingTask, packed
 from hpconsole.core.scheduler.room import CoreCost
-
-if TYPE_CHECKING:
-    from hpconsole.core.scheduler.node_packing import Packer
 
 BUDGET = 400  # packings judged once there is one, over all sets; whether there is one is never cut short
 KEEPING_BUDGET = 64  # of these, packings judged only to let more vCPUs stay
 VISITS = 300  # steps taken only to let more vCPUs stay
 NEVER_BETTER = CoreCost(1 << 30, 0, 0)  # as a goal: any packing will do
 
-# Amounts of several resources as one number: a field for each, its top bit set in what is left. Taking too much of any
-# resource clears that bit, so that one subtraction and one comparison answer for all of them.
-_FIELD = 48
-_TOP = 1 << _FIELD - 1
-
-
-class Option(NamedTuple):
-    """One way for one need: these nodes (as a mask and one by one), so much of each resource on every one of them."""
-
-    nodes: int
-    places: tuple[int, ...]
-    amounts: tuple[int, ...]
-    packed: int
-
-
-def an_option(places: tuple[int, ...], amounts: tuple[int, ...]) -> Option:
-    """The option of these nodes and amounts."""
-    return Option(sum(1 << i for i in places), places, amounts, packed(amounts))
-
-
-def packed(amounts: Sequence[int]) -> int:
-    """Amounts as one number."""
-    return sum(min(amount, _TOP - 1) << _FIELD * r for r, amount in enumerate(amounts))
-
 
 class SetPacking:
-    """One search. `goal`: a lower bound of the cost in this set.
+    """One search. `goal`: a lower bound of the cost in this set. What it takes is counted in the task.
 
     First without regard to where vCPUs are now, so that needs of one kind are interchangeable; then, with what that
     found, for packings as good that let more vCPUs stay.
     """
 
-    def __init__(self, packer: Packer, nodes: int, goal: CoreCost) -> None:
-        self.packer = packer
-        self.options = [[o for o in options if not o.nodes & ~nodes] for options in packer.options]
+    def __init__(self, task: PackingTask, nodes: int, goal: CoreCost) -> None:
+        self.task = task
+        self.options = [[o for o in options if not o.nodes & ~nodes] for options in task.options]
         self.nodes = list(positions(nodes))
-        resources = len(packer.capacities[0])
-        self.tops = sum(_TOP << _FIELD * r for r in range(resources))
-        self.left = [0] * packer.ground.size
+        resources = len(task.capacities[0])
+        self.tops = sum(TOP << FIELD * r for r in range(resources))
+        self.left = [0] * task.ground.size
         for i in self.nodes:
-            self.left[i] = packed([max(0, amount) for amount in packer.capacities[i]]) + self.tops
+            self.left[i] = packed([max(0, amount) for amount in task.capacities[i]]) + self.tops
         self.holds: dict[int, list[int]] = {i: [] for i in self.nodes}
-        kinds = [packer.costs.prepared.kinds[j] for j in packer.order]
+        kinds = [task.costs.prepared.kinds[j] for j in task.order]
         # The later one of two of a kind never goes to a lower node.
         self.follows = [place > 0 and kinds[place] == kinds[place - 1] for place in range(len(kinds))]
-        self.wishes = [mask & nodes for mask in packer.wish_masks]
+        self.wishes = [mask & nodes for mask in task.wish_masks]
         self.keepable = [0] * (len(kinds) + 1)  # vCPUs of this need and all later ones that might stay
         for place in range(len(kinds) - 1, -1, -1):
-            more = packer.could_keep(place, nodes) if self.wishes[place] else 0
+            more = task.could_keep(place, nodes) if self.wishes[place] else 0
             self.keepable[place] = self.keepable[place + 1] + more
         self.goal = goal
-        self.is_shape = packer.rule is CoreRule.SHAPE
+        self.is_shape = task.rule is CoreRule.SHAPE
         self.is_keeping = False
         self.part_floors: dict[int, list[int]] = {}
         self.best: tuple[CoreCost, list[int]] | None = None
@@ -80,7 +51,7 @@ class SetPacking:
     def run(self) -> tuple[CoreCost, list[int]] | None:
         """(cost, nodes of each need); None if they cannot be packed."""
         self._place(0, 0)
-        if self.best is None or self.goal is NEVER_BETTER or self.packer.tries > KEEPING_BUDGET:
+        if self.best is None or self.goal is NEVER_BETTER or self.task.tries > KEEPING_BUDGET:
             return self.best
         if -self.best[0].kept < self.keepable[0]:
             self._let_stay(self.best[0])
@@ -102,8 +73,8 @@ class SetPacking:
         if self.is_keeping and self.best is not None:
             if kept + self.keepable[place] <= -self.best[0].kept:
                 return True  # no more stay than in the best so far
-            self.packer.visits += 1
-            self.is_done = self.packer.visits > VISITS
+            self.task.visits += 1
+            self.is_done = self.task.visits > VISITS
         if place == len(self.options):
             self._judge()
             return True
@@ -120,7 +91,7 @@ class SetPacking:
             self.chosen.append(option.nodes)
             more = 0
             if self.is_keeping and self.wishes[place] & option.nodes:
-                more = self.packer.could_keep(place, option.nodes)
+                more = self.task.could_keep(place, option.nodes)
             exists = self._place(place + 1, kept + more) or exists
             self.chosen.pop()
             for i in option.places:
@@ -138,9 +109,9 @@ class SetPacking:
             if (self.left[i] - option.packed) & tops != tops:
                 return False
         if self.is_shape:  # one number does not tell which cores are left
-            order, needs = self.packer.order, self.packer.costs.prepared.demand.node_needs
+            order, needs = self.task.order, self.task.costs.prepared.demand.node_needs
             together = [needs[order[other]] for other in (*self.holds[option.places[0]], place)]
-            if not self.packer.ground.rooms[option.places[0]].fits_all(together):
+            if not self.task.ground.rooms[option.places[0]].fits_all(together):
                 return False
         for i in option.places:
             self.left[i] -= option.packed
@@ -151,23 +122,23 @@ class SetPacking:
         if self.goal is NEVER_BETTER:
             self.best, self.is_done = (self.goal, list(self.chosen)), True
             return
-        self.packer.steps += 1
-        self.packer.tries += self.is_keeping
-        cost = self.packer.cost_of_packing(self.chosen, self.holds)
+        self.task.steps += 1
+        self.task.tries += self.is_keeping
+        cost = self.task.cost_of_packing(self.chosen, self.holds)
         if self.best is None:
             self._raise_goal(cost)
         if self.best is None or cost < self.best[0]:
             self.best = cost, list(self.chosen)
         is_enough = self.best[0] <= self.goal if self.is_keeping else self.best[0][:2] <= self.goal[:2]
-        self.is_done = is_enough or self.packer.steps > BUDGET or self.packer.tries > KEEPING_BUDGET
+        self.is_done = is_enough or self.task.steps > BUDGET or self.task.tries > KEEPING_BUDGET
 
     def _raise_goal(self, first: CoreCost) -> None:
         """Look closer at what is possible, if the first packing is not as good as it might be."""
-        blocks = self.packer.costs.prepared.blocks
+        blocks = self.task.costs.prepared.blocks
         is_full = all(len(block.roles) == block.size for own in blocks for block in own)
-        if self.packer.rule is not CoreRule.SIBLINGS or first[:2] <= self.goal[:2] or not is_full:
+        if self.task.rule is not CoreRule.SIBLINGS or first[:2] <= self.goal[:2] or not is_full:
             return
-        tables = part_core_tables([self.packer.ground.rooms[i] for i in self.nodes])
+        tables = part_core_tables([self.task.ground.rooms[i] for i in self.nodes])
         if tables is None:
             return
         self.goal = self.goal._replace(part_cores=least_part_cores(tables, [len(own) for own in blocks]))
@@ -183,5 +154,5 @@ class SetPacking:
             return False
         parts = 0
         for i, table in self.part_floors.items():
-            parts += table[len(table) - 1 - (self.left[i] & _TOP - 1)]
+            parts += table[len(table) - 1 - (self.left[i] & TOP - 1)]
         return parts >= best[0].part_cores + self.is_keeping
