@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hpconsole.core.execution.journal import Journal
     from hpconsole.core.execution.maintenance import Maintenance
     from hpconsole.core.execution.steering import JobChange
+    from hpconsole.core.execution.step_queue import Limits
     from hpconsole.core.hypervisor.pool import ConnectionPool
     from hpconsole.core.keeping import Documents
     from hpconsole.core.scheduler.policies import Policy
@@ -42,6 +43,10 @@ class Runner(Protocol):
 
 class Control(Protocol):
     """The part of `QueueControl` the task list uses. Any thread; returns at once, or raises ExecutionError."""
+
+    @property
+    def limits(self) -> Limits:
+        """How many migrations may run at once."""
 
     def pause(self) -> None:
         """Start nothing new."""
@@ -163,6 +168,9 @@ class Console(Protocol):
 
     def submit(self, plan: Plan) -> None:
         """Run a plan. Raises HpconsoleError."""
+
+    def set_queue_limits(self, limits: Limits) -> None:
+        """How many migrations may run at once, from now on and in the next runs. Raises HpconsoleError."""
 
     def reservations(self) -> Sequence[Reservation]:
         """What plans under way have promised."""

@@ -34,6 +34,7 @@ __all__ = [
     "names",
     "natural",
     "number",
+    "ordinal",
     "page_size",
     "pct",
     "seconds",
@@ -43,6 +44,16 @@ STALE_AFTER_S = 5.0  # the poll is every second: five missed rounds are worth a 
 NOW_S = 2.0  # data of the last poll is up to a second old, or a little more: what flickers says nothing
 
 _DIGITS = re.compile(r"\d+")
+
+
+def ordinal(place: int) -> str:
+    """A place in an order.
+
+    >>> [ordinal(place) for place in (1, 2, 3, 4, 11, 13, 21, 112)]
+    ['1st', '2nd', '3rd', '4th', '11th', '13th', '21st', '112th']
+    """
+    ending = "th" if place // 10 % 10 == 1 else {1: "st", 2: "nd", 3: "rd"}.get(place % 10, "th")
+    return f"{place}{ending}"
 
 
 def age_s(answered_at: datetime | None, now: datetime) -> float | None:

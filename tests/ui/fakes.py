@@ -12,6 +12,7 @@ import numpy as np
 from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.execution.journal import MemoryJournal
+from hpconsole.core.execution.step_queue import Limits
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.store import Store
 
@@ -82,6 +83,13 @@ class FakeConsole:
 
     def sooner(self, plan_id: str, index: int) -> None:
         self._ask(("sooner", plan_id, index))
+
+    @property
+    def limits(self) -> Limits:
+        return Limits()
+
+    def set_queue_limits(self, limits: Limits) -> None:
+        self._ask(("limits", limits))
 
     def steer(self, plan_id: str, index: int, change: Any) -> None:
         self._ask(("steer", plan_id, index, change))

@@ -205,7 +205,7 @@ def test_what_a_waiting_task_waits_for(qtbot: QtBot, tasks: TaskList) -> None:
     tasks.hear(PlanSubmitted(NOW, plan))
     remark = child_when_there(qtbot, tasks)
     tasks.wait({(plan.plan_id, 0): "2 migrations leave host-a already."})
-    assert remark.text() == "Waiting: 2 migrations leave host-a already."
+    assert remark.text() == "Waiting, 1st in the queue: 2 migrations leave host-a already."
 
 
 def test_actions_that_nobody_carries_out_get_no_button(qtbot: QtBot) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from PySide6.QtCore import Qt
@@ -12,13 +13,17 @@ from pytestqt.qtbot import QtBot
 
 from hpconsole.core.errors import ExecutionError
 from hpconsole.core.events import PlanSubmitted, StepFinished, StepOutcome, StepProgressed, StepStarted
+from hpconsole.core.execution.advice import MigrationPolicies
 from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.steering import JobChange
+from hpconsole.core.execution.step_queue import Limits
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.planning.migration_options import MigrationOptions
+from hpconsole.core.planning.migration_policy import MINIMAL_DOWNTIME, POST_COPY_POLICY
 from hpconsole.core.planning.plan import MigrateStep, Plan
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.tasks.limits_dialog import LimitsDialog
+from hpconsole.ui.tasks.queue_limits_dialog import QueueLimitsDialog
 from tests.builders import NOW
 from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child, click, press
@@ -128,15 +133,43 @@ def test_in_post_copy_there_is_no_way_back(
         (MigrationOptions(), False),
         (MigrationOptions(policy_id="post_copy"), True),
         (MigrationOptions(policy_id="post_copy", parallel_connections=4), False),
-        (MigrationOptions(policy_id="of-my-own"), True),
+        (MigrationOptions(policy_id="my_hasty"), True),
+        (MigrationOptions(policy_id="my_gentle"), False),
     ],
 )
 def test_post_copy_is_offered_where_it_was_begun_with(
-    qtbot: QtBot, window: MainWindow, run: Callable[[Plan], None], options: MigrationOptions, is_offered: bool
+    qtbot: QtBot,
+    window: MainWindow,
+    console: FakeConsole,
+    run: Callable[[Plan], None],
+    options: MigrationOptions,
+    is_offered: bool,
 ) -> None:
+    own = MigrationPolicies()
+    own.save(replace(POST_COPY_POLICY, policy_id="my_hasty", name="My hasty one"))
+    own.save(replace(MINIMAL_DOWNTIME, policy_id="my_gentle", name="My gentle one"))
+    console.advice = SimpleNamespace(policies=own)
     run(a_plan("vm-1", options=options))
     button(qtbot, window, "task_limits")
     assert bool(window.frame.findChildren(QPushButton, "task_post_copy")) is is_offered
+
+
+def test_limits_of_the_queue_are_seen_and_changed(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
+    window.on_show_tasks(True)
+    click(button(qtbot, window, "queue_limits"))
+    qtbot.waitUntil(lambda: window.frame.findChild(QueueLimitsDialog, "queue_limits_dialog") is not None)
+    dialog = child(window.frame, QueueLimitsDialog, "queue_limits_dialog")
+    accept = child(dialog, QPushButton, "queue_accept")
+    assert not accept.isEnabled()
+    assert accept.toolTip() == "Nothing was changed."
+    outgoing, total = child(dialog, QSpinBox, "queue_outgoing"), child(dialog, QSpinBox, "queue_total")
+    assert (outgoing.value(), total.value()) == (2, 8)
+    outgoing.setValue(12)
+    assert "No more than 8 run at once in all" in child(dialog, QLabel, "queue_note").text()
+    press(child(dialog, QCheckBox, "queue_is_shared"), Qt.Key.Key_Space)
+    child(dialog, QSpinBox, "queue_bandwidth").setValue(750)
+    press(outgoing, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: ("limits", Limits(12, 2, 8, 750)) in console.calls)
 
 
 def test_a_broken_post_copy_is_recovered(

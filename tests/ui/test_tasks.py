@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QScrollArea
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.events import (
@@ -23,6 +23,8 @@ from hpconsole.core.model.placement import Placement
 from hpconsole.core.planning.plan import MigrateStep, Plan
 from hpconsole.ui.tasks.dock import TaskList
 from hpconsole.ui.tasks.task_book import TaskBook, TaskState, summary
+from hpconsole.ui.tasks.task_card import TaskCard
+from hpconsole.ui.tone import Tone
 from tests.builders import NOW
 from tests.ui.gestures import child, click
 
@@ -41,7 +43,7 @@ def test_life_of_a_migration() -> None:
     book, plan = TaskBook(), a_plan("vm-1", "vm-2")
     book.hear(PlanSubmitted(NOW, plan))
     assert [task.state for task in book.tasks] == [TaskState.WAITING] * 2
-    assert [task.title for task in book.tasks] == ["Migrate vm-2", "Migrate vm-1"], "newest first"
+    assert [task.title for task in book.tasks] == ["Migrate vm-1", "Migrate vm-2"], "as they will be begun"
     book.hear(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
     book.hear(StepProgressed(NOW, plan.plan_id, 0, some_progress(0.4)))
     task = book.of_vm("uuid-vm-1")
@@ -55,6 +57,47 @@ def test_life_of_a_migration() -> None:
     task = book.task((plan.plan_id, 0))
     assert task is not None
     assert (task.state, task.share, task.remark) == (TaskState.DONE, 1.0, "vm-1 runs on host-b.")
+
+
+def test_what_runs_comes_first_then_the_queue_in_its_order_then_what_is_over() -> None:
+    book, plan = TaskBook(), a_plan(*(f"vm-{number}" for number in range(1, 7)))
+    keys = [(plan.plan_id, index) for index in range(6)]
+    book.hear(PlanSubmitted(NOW, plan))
+    for index in (0, 1, 2):
+        book.hear(StepStarted(NOW, plan.plan_id, index, plan.steps[index]))
+    for index in (0, 1):
+        book.hear(StepFinished(NOW, plan.plan_id, index, plan.steps[index], StepOutcome.DONE, "Done."))
+    assert book.wait({keys[5]: "2 leave host-a already.", keys[3]: "2 leave host-a already."})
+    titles = [task.title.removeprefix("Migrate vm-") for task in book.tasks]
+    assert titles == ["3", "6", "4", "5", "2", "1"], "vm-6 was let pass, of vm-5 nothing is known yet"
+    assert book.tasks[1].remark == "Waiting, 1st in the queue: 2 leave host-a already."
+    assert not book.wait({keys[5]: "2 leave host-a already.", keys[3]: "2 leave host-a already."}), "nothing is new"
+
+
+def test_another_attempt_says_what_was_tried_before() -> None:
+    book, plan = TaskBook(), a_plan("vm-1")
+    key = (plan.plan_id, 0)
+    book.hear(PlanSubmitted(NOW, plan))
+    book.hear(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
+    book.hear(StepProgressed(NOW, plan.plan_id, 0, some_progress(0.4)))
+    book.wait({key: "2 migrations arrive at host-c already."})
+    assert book.tasks[0].remark == "Waiting to try another host: 2 migrations arrive at host-c already."
+    again = replace(plan.steps[0], destination="host-c")
+    book.hear(StepStarted(NOW, plan.plan_id, 0, again))
+    assert book.tasks[0].remark == "Tried before: host-b. Preparing…"
+    assert book.tasks[0].course.samples == [], "its course is its own"
+    book.hear(StepFinished(NOW, plan.plan_id, 0, again, StepOutcome.DONE, "vm-1 runs on host-c."))
+    assert book.tasks[0].remark == "vm-1 runs on host-c. Tried before: host-b."
+
+
+def test_a_move_that_is_not_as_planned_is_no_plain_success() -> None:
+    book, plan = TaskBook(), a_plan("vm-1")
+    end = StepFinished(NOW, plan.plan_id, 0, plan.steps[0], StepOutcome.DONE, "But not all is as planned: …")
+    book.hear(end)
+    assert (book.tasks[0].mark, book.tasks[0].is_trouble) == (("good", Tone.GOOD), False)
+    book.hear(replace(end, is_as_planned=False))
+    assert (book.tasks[0].mark, book.tasks[0].is_trouble) == (("warning", Tone.WARNING), True)
+    assert summary(book.tasks) == "1 not as planned"
 
 
 def test_progress_of_the_first_pass_and_why_it_stalls() -> None:
@@ -168,3 +211,26 @@ def test_a_failure_stays_with_its_sentence_and_details(qtbot: QtBot, task_list: 
     assert heard.details == [(sentence, "internal error")]
     click(child(task_list, QPushButton, "task_clear"))
     qtbot.waitUntil(lambda: child(task_list, QLabel, "task_empty").isVisible())
+
+
+def test_cards_stand_in_the_order_of_the_queue_but_not_under_the_pointer(qtbot: QtBot, task_list: TaskList) -> None:
+    plan = a_plan("vm-1", "vm-2")
+    keys = [(plan.plan_id, index) for index in (0, 1)]
+
+    def shown() -> list[str]:
+        cards = sorted(task_list.findChildren(TaskCard), key=lambda card: card.y())
+        return [child(card, QLabel, "task_title").text() for card in cards]
+
+    task_list.hear(PlanSubmitted(NOW, plan))
+    qtbot.waitUntil(lambda: shown() == ["Migrate vm-1", "Migrate vm-2"])
+    task_list.wait({keys[1]: "…", keys[0]: "…"})
+    qtbot.waitUntil(lambda: shown() == ["Migrate vm-2", "Migrate vm-1"])
+    scroll = child(task_list, QScrollArea, "task_scroll")
+    scroll.setAttribute(Qt.WidgetAttribute.WA_UnderMouse)  # as Qt does when the pointer enters
+    task_list.wait({keys[0]: "…", keys[1]: "…"})
+    assert task_list.book.tasks[0].title == "Migrate vm-1"
+    qtbot.waitUntil(lambda: "1st" in child(task_list.findChildren(TaskCard)[0], QLabel, "task_remark").text())
+    assert shown() == ["Migrate vm-2", "Migrate vm-1"], "nothing moves away from under it"
+    scroll.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, False)
+    task_list.leaveEvent(QEvent(QEvent.Type.Leave))
+    qtbot.waitUntil(lambda: shown() == ["Migrate vm-1", "Migrate vm-2"])

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QDockWidget, QMainWindow, QVBoxLayout, QWidget
 from hpconsole.core.events import Event
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
 from hpconsole.core.model.vm import Vm
+from hpconsole.core.planning.migration_options import MigrationOptions, may_post_copy
 from hpconsole.ui.actions import Actions
 from hpconsole.ui.bridge import Background
 from hpconsole.ui.console import Console, Runner
@@ -18,7 +19,7 @@ from hpconsole.ui.load_charts.dock import LoadPanel
 from hpconsole.ui.main_window.task_handlers import TaskHandlers
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.tasks.dock import TaskList
-from hpconsole.ui.tasks.task_book import Key, summary
+from hpconsole.ui.tasks.task_book import Key, may_switch_by_presets, summary
 from hpconsole.ui.theme import Theme
 
 _HEIGHT = 236
@@ -40,6 +41,8 @@ class Docks(QObject):
         self.tasks = TaskList(self.handlers.by_name)
         self.handlers.begun.connect(self.tasks.done_with)
         self.tasks.pause_wanted.connect(self.handlers.pause)
+        self.tasks.limits_wanted.connect(self.handlers.queue_limits)
+        self.tasks.book.may_switch = self._may_switch
         self.load = LoadPanel(console.history)
         self.details = DetailsDock(window, console, actions["show_details"])
         self.tasks_dock = self._dock("Tasks", "dock_tasks", self.tasks)
@@ -150,6 +153,13 @@ class Docks(QObject):
         elif not self._queue_look.isActive():
             self._look_at_queue()
             self._queue_look.start()
+
+    def _may_switch(self, options: MigrationOptions) -> bool:
+        """Whether a migration was begun so that it can be switched to post-copy; by the policies that are kept."""
+        advice = self._console.advice if self._console.executor is not None else None
+        if advice is None:
+            return may_switch_by_presets(options)
+        return may_post_copy(options, advice.policies.effective(options))
 
     def _look_at_queue(self) -> None:
         """Why waiting tasks wait: asked on a worker thread, for the executor may hold its lock for a moment."""

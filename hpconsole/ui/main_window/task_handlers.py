@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QWidget
@@ -16,6 +16,9 @@ from hpconsole.ui.console import Console, Runner
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.tasks.task_book import Task
 from hpconsole.ui.theme import LIGHT, Theme
+
+if TYPE_CHECKING:
+    from hpconsole.core.execution.step_queue import Limits
 
 _POST_COPY = (
     "From then on {vm} runs on {there} and fetches the rest of its memory from {here} page by page: it ends whatever "
@@ -70,6 +73,25 @@ class TaskHandlers(QObject):
     def pause(self, is_paused: bool) -> None:
         """Start nothing new, or what waits."""
         self._run(lambda executor: executor.control.pause() if is_paused else executor.control.resume())
+
+    def queue_limits(self) -> None:
+        """Show how many may run at once, and let it be changed."""
+        self._run(lambda executor: executor.control.limits, self._show_queue_limits)
+
+    def _show_queue_limits(self, limits: Limits) -> None:
+        from hpconsole.ui.tasks.queue_limits_dialog import QueueLimitsDialog
+
+        dialog = QueueLimitsDialog(limits, self.theme, self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.limits_wanted.connect(self._set_queue_limits)
+        dialog.show()
+
+    def _set_queue_limits(self, limits: Limits) -> None:
+        self._background.run(
+            lambda: self._console.set_queue_limits(limits),
+            lambda _: self._messages.status("The limits of the queue count from now on."),
+            self._messages.error,
+        )
 
     def close(self) -> None:
         """Expect no more outcomes."""

@@ -1,10 +1,10 @@
-"""The task list of the window: a card for each migration, newest first."""
+"""The task list of the window: a card for each migration: what runs, what waits in its order, what is over."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from hpconsole.core.events import Event
@@ -27,6 +27,7 @@ class TaskList(QWidget):
     changed = Signal()
     history_wanted = Signal()
     pause_wanted = Signal(bool)  # whether nothing new shall start
+    limits_wanted = Signal()  # those of the queue
 
     def __init__(self, handlers: Mapping[str, Callable[[Task], None]], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,6 +48,10 @@ class TaskList(QWidget):
         self._pause.setCheckable(True)
         self._pause.setToolTip("Start nothing new; migrations that run go on")
         self._pause.toggled.connect(self._on_pause)
+        self._limits = QPushButton("Queue &Limits…")
+        self._limits.setObjectName("queue_limits")
+        self._limits.setToolTip("How many migrations may run at once, and what bandwidth they share")
+        self._limits.clicked.connect(self.limits_wanted)
         self._empty = TextLabel("No migrations in this session.", name="task_empty", tone=Tone.MUTED)
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._render_soon = QTimer(self, singleShot=True, interval=_CALM_MS)
@@ -88,6 +93,7 @@ class TaskList(QWidget):
         top.setContentsMargins(10, 4, 8, 0)
         top.addStretch(1)
         top.addWidget(self._pause)
+        top.addWidget(self._limits)
         top.addWidget(self._earlier)
         top.addWidget(self._clear)
         inner = QWidget()
@@ -103,11 +109,27 @@ class TaskList(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
+        self._scroll = scroll
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
         layout.addLayout(top)
         layout.addWidget(scroll, 1)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """The pointer is gone: cards may move again."""
+        super().leaveEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Put the cards into the order of their tasks; not while somebody may be about to press one's button."""
+        if self._scroll.underMouse() and self._scroll.isVisible():
+            return
+        for place, task in enumerate(self.book.tasks):
+            card = self._cards.get(task.key)
+            if card is not None and self._list.indexOf(card) != place:
+                self._list.removeWidget(card)
+                self._list.insertWidget(place, card)
 
     def _render(self) -> None:
         tasks = self.book.tasks
@@ -122,6 +144,7 @@ class TaskList(QWidget):
                 card.unfold(len(tasks) == 1)  # there is room for the course of one
                 self._list.insertWidget(place, card)
             card.show_task(task)
+        self._arrange()
         self._empty.setVisible(not tasks)
         self._pause.setVisible(self._pause.isChecked() or any(task.is_waiting for task in tasks))
         self._clear.setVisible(any(task.state.is_over for task in tasks))

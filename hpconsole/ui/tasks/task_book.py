@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -18,7 +18,8 @@ from hpconsole.core.events import (
     StepStarted,
 )
 from hpconsole.core.planning.forecast import Verdict
-from hpconsole.core.planning.migration_policy import BUILT_IN, POST_COPY_POLICY
+from hpconsole.core.planning.migration_options import MigrationOptions, effective_policy, may_post_copy
+from hpconsole.core.planning.migration_policy import BUILT_IN
 from hpconsole.core.planning.plan import Step
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tasks.course import Course, rest_text
@@ -94,7 +95,11 @@ class Task:
     waiting_for: str = ""  # a sentence, while it waits
     end_state: str = ""  # value of `EndState`; empty where no host was asked
     migration_id: str = ""  # of the last attempt, once it ended
+    is_as_planned: bool = True  # once moved: the proof found nothing amiss
     is_done_with: bool = False  # what could be done about its end was begun
+    may_post_copy: bool = False  # it was begun so that it can be switched
+    place: int | None = None  # in the queue, from 1, while it waits
+    tried: tuple[str, ...] = ()  # the hosts that earlier attempts were to go to
     course: Course = field(default_factory=Course, compare=False)  # grows while it runs
 
     @property
@@ -140,12 +145,16 @@ class Task:
         )
 
     @property
-    def may_post_copy(self) -> bool:
-        """Whether it was begun so that it can be switched to post-copy; a policy of the user's own may be."""
-        options = self.step.options
-        known = next((policy for policy in BUILT_IN if policy.policy_id == options.policy_id), None)
-        is_own = options.policy_id is not None and known is None
-        return options.parallel_connections is None and (options.post_copy or known is POST_COPY_POLICY or is_own)
+    def mark(self) -> tuple[str, Tone]:
+        """Its icon and the colour of that: a move of which not all is as planned is no plain success."""
+        if self.is_moved and not self.is_as_planned:
+            return ICONS[TaskState.UNKNOWN], TONES[TaskState.UNKNOWN]
+        return ICONS[self.state], TONES[self.state]
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether its sentence has to be read."""
+        return self.state in (TaskState.FAILED, TaskState.UNKNOWN) or not self.is_as_planned
 
     @property
     def is_in_post_copy(self) -> bool:
@@ -170,13 +179,18 @@ class Task:
     @property
     def remark(self) -> str:
         """The line below the title: how it goes, or how it ended."""
+        before = f"Tried before: {fmt.names(self.tried, 3)}." if self.tried else ""
         if self.state.is_over:
-            return self.sentence or self.state.value.capitalize()
+            said = self.sentence or self.state.value.capitalize()
+            return f"{said} {before}".strip() if self.is_moved else said
         if self.state is TaskState.CANCELLING:
             return "Cancelling: the VM goes on where it is…"
         if self.state is TaskState.WAITING:
-            return f"Waiting: {self.waiting_for}" if self.waiting_for else "Waiting for its turn"
-        return self._progress_text()
+            place = f", {fmt.ordinal(self.place)} in the queue" if self.place is not None else ""
+            return f"Waiting{place}: {self.waiting_for}" if self.waiting_for else f"Waiting{place or ' for its turn'}"
+        if self.waiting_for:  # its attempt failed, and another host is to be tried
+            return f"Waiting to try another host: {self.waiting_for}"
+        return f"{before} {self._progress_text()}".strip()
 
     def _progress_text(self) -> str:
         progress = self.progress
@@ -197,16 +211,32 @@ class Task:
         return "   ".join(text for text in (progress.sentence, "   ·   ".join(parts)) if text)
 
 
-class TaskBook:
-    """Follows events; newest task first."""
+def may_switch_by_presets(options: MigrationOptions) -> bool:
+    """Whether a migration with these options is begun so that it can be switched to post-copy, own policies aside."""
+    return may_post_copy(options, effective_policy(options, BUILT_IN))
 
-    def __init__(self) -> None:
+
+class TaskBook:
+    """Follows events.
+
+    Args:
+        may_switch: Whether a migration with these options is begun so that it can be switched to post-copy. At once.
+    """
+
+    def __init__(self, may_switch: Callable[[MigrationOptions], bool] = may_switch_by_presets) -> None:
+        self.may_switch = may_switch
         self._tasks: dict[Key, Task] = {}
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """Every task, newest first."""
-        return tuple(reversed(self._tasks.values()))
+        """What runs, what waits in the order of the queue, what is over, the newest first."""
+        known = tuple(self._tasks.values())
+        waiting = sorted(
+            (task for task in known if task.is_waiting),
+            key=lambda task: len(known) if task.place is None else task.place,
+        )
+        under_way = (task for task in known if not task.is_over and not task.is_waiting)
+        return (*under_way, *waiting, *(task for task in reversed(known) if task.is_over))
 
     @property
     def running(self) -> tuple[Task, ...]:
@@ -231,9 +261,19 @@ class TaskBook:
                 # A step taken up again from the journal was never submitted in this run.
                 task = self._tasks.get((event.plan_id, event.index)) or Task(event.plan_id, event.index, event.step)
                 # Another attempt, on another host, has a course of its own.
-                course = task.course if task.state is TaskState.WAITING else Course()
+                is_first = task.state is TaskState.WAITING
+                had, has = task.step.destination, event.step.destination
                 self._tasks[task.key] = replace(
-                    task, step=event.step, state=TaskState.RUNNING, started_at=event.at, course=course, progress=None
+                    task,
+                    step=event.step,
+                    state=TaskState.RUNNING,
+                    started_at=event.at,
+                    course=task.course if is_first else Course(),
+                    progress=None,
+                    waiting_for="",
+                    place=None,
+                    may_post_copy=self.may_switch(event.step.options),
+                    tried=task.tried if is_first or had == has else (*task.tried, had),
                 )
             case StepProgressed():
                 self._progress(event)
@@ -246,15 +286,21 @@ class TaskBook:
         return True
 
     def wait(self, reasons: Mapping[Key, str]) -> bool:
-        """What the waiting tasks wait for, a sentence each; returns whether any is another now."""
-        before = self._tasks
-        self._tasks = {
-            key: replace(task, waiting_for=reasons[key])
-            if task.state is TaskState.WAITING and reasons.get(key, task.waiting_for) != task.waiting_for
-            else task
-            for key, task in before.items()
-        }
-        return any(task is not before[key] for key, task in self._tasks.items())
+        """What the waiting tasks wait for, a sentence each, in the order of the queue; whether any is another now.
+
+        One that runs and is among them waits for its next attempt.
+        """
+        places = {key: place for place, key in enumerate(reasons, 1)}
+        is_changed = False
+        for key, task in self._tasks.items():
+            if task.is_over or (key not in reasons and not task.is_waiting and not task.waiting_for):
+                continue
+            reason = reasons.get(key, task.waiting_for if task.is_waiting else "")
+            place = places.get(key, task.place) if task.is_waiting else None  # without a reason: it is about to start
+            if (reason, place) != (task.waiting_for, task.place):
+                self._tasks[key] = replace(task, waiting_for=reason, place=place)
+                is_changed = True
+        return is_changed
 
     def done_with(self, key: Key, is_begun: bool = True) -> None:
         """What could be done about the end of this task was begun, or was not done after all."""
@@ -278,7 +324,7 @@ class TaskBook:
             return
         share = max(task.share, min(1.0, event.progress.share))
         task.course.add(event.progress)
-        self._tasks[task.key] = replace(task, progress=event.progress, share=share)
+        self._tasks[task.key] = replace(task, progress=event.progress, share=share, waiting_for="")
 
     def _finish(self, event: StepFinished) -> None:
         task = self._tasks.get((event.plan_id, event.index)) or Task(event.plan_id, event.index, event.step)
@@ -293,6 +339,7 @@ class TaskBook:
             detail=event.detail,
             end_state=event.end_state,
             migration_id=event.migration_id,
+            is_as_planned=event.is_as_planned,
         )
 
     def _forget_oldest(self) -> None:
@@ -311,4 +358,6 @@ def summary(tasks: tuple[Task, ...]) -> str:
         parts.append(f"{fmt.count(len(running), 'migration')} under way, {fmt.pct(share * 100)}")
     if failed:
         parts.append(f"{failed} failed")
+    if amiss := sum(not task.is_as_planned for task in tasks):
+        parts.append(f"{amiss} not as planned")
     return "   ·   ".join(parts)

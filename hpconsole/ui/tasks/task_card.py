@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 from hpconsole.ui import icons
 from hpconsole.ui.tasks.course_view import CourseView
 from hpconsole.ui.tasks.task_actions import TaskAction
-from hpconsole.ui.tasks.task_book import ICONS, TONES, Key, Task, TaskState
+from hpconsole.ui.tasks.task_book import Key, Task
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
@@ -88,9 +88,9 @@ class TaskCard(QFrame):
         if task is self._shown:
             return
         self._shown = task
-        tone = TONES[task.state]
-        self._mark.setPixmap(icons.pixmap(ICONS[task.state], getattr(self._theme, tone.value), 16))
-        self._mark.setAccessibleName(task.state.value)
+        icon, tone = task.mark
+        self._mark.setPixmap(icons.pixmap(icon, getattr(self._theme, tone.value), 16))
+        self._mark.setAccessibleName(task.state.value if task.is_as_planned else "done, but not all is as planned")
         self._title.setText(task.title)
         self._route.setText(task.route)
         self._bar.setAccessibleName(f"{task.title}, progress")
@@ -99,7 +99,7 @@ class TaskCard(QFrame):
         self._share.setVisible(not task.is_over)
         self._share.setText(f"{task.share * 100:.0f} %")
         self._remark.setText(task.remark)
-        self._remark.set_tone(Tone.NORMAL if task.state in (TaskState.FAILED, TaskState.UNKNOWN) else Tone.MUTED)
+        self._remark.set_tone(Tone.NORMAL if task.is_trouble else Tone.MUTED)
         self._unfold.setVisible(bool(task.course.samples))
         self._unfold.setAccessibleName(f"Course: {task.title}")
         self._show_buttons(task)
