@@ -298,7 +298,9 @@ def test_the_window_opens_the_editor_by_its_shortcut(qtbot: QtBot, window: MainW
     console.rules.save_group(group)
     console.store.publish(snapshot)
     press(window.frame, Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
+    assert window.frame.cursor().shape() is Qt.CursorShape.BusyCursor, "the key was heard"
     qtbot.waitUntil(lambda: bool(window.frame.findChildren(AffinityDialog)), timeout=WAIT_MS)
+    assert window.frame.cursor().shape() is Qt.CursorShape.ArrowCursor
     dialog = window.frame.findChildren(AffinityDialog)[0]
     qtbot.waitUntil(lambda: dialog._model.rowCount() == 1, timeout=WAIT_MS)
     assert dialog._model.row_at(0).standing[0] == "broken by one and two"

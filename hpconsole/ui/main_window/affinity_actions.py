@@ -47,7 +47,7 @@ class AffinityActions(Topic):
             self._themes.changed.connect(dialog.set_theme)
             self._show(dialog)
 
-        self._background.run(load, show, self._messages.error)
+        self._open_after(load, show)
 
 
 def labels_giver(

@@ -80,7 +80,7 @@ class AvailabilityActions(Topic):
             self._dialog = dialog
             self._show(dialog)
 
-        self._background.run(load, show, self._messages.error)
+        self._open_after(load, show)
 
     def _forget(self) -> None:
         self._dialog = None

@@ -54,7 +54,7 @@ class MachineActions(Topic):
 
             return new_draft(host=self._snapshot.hosts.get(host))
 
-        self._background.run(make, lambda draft: self.open_editor(draft, host=host), self._messages.error)
+        self._open_after(make, lambda draft: self.open_editor(draft, host=host))
 
     def on_edit_vm(self) -> None:
         """Edit the selected VM."""
@@ -66,9 +66,7 @@ class MachineActions(Topic):
                 _load_editor()
                 return machines.open_vm(vm.host or "", vm.uuid)
 
-            self._background.run(
-                read, lambda draft: self.open_editor(draft, host=vm.host or "", vm=vm), self._messages.error
-            )
+            self._open_after(read, lambda draft: self.open_editor(draft, host=vm.host or "", vm=vm))
 
     def open_editor(self, draft: VmDraft, *, host: str, vm: Vm | None = None) -> None:
         """The VM dialog with this draft."""
@@ -164,7 +162,7 @@ class MachineActions(Topic):
             dialog.drafts_accepted.connect(self._on_numa_saved)
             self._show(dialog)
 
-        self._background.run(read, show, self._messages.error)
+        self._open_after(read, show)
 
     def _on_numa_saved(self, changed: Sequence[tuple[VmDraft, VmDraft]]) -> None:
         self._refresh()

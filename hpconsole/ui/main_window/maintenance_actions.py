@@ -79,7 +79,7 @@ class MaintenanceActions(Topic):
             maintenance.recover()  # a console that ended while this one ran may have left a drain
             return maintenance
 
-        self._background.run(load, partial(self._open, hosts), self._messages.error)
+        self._open_after(load, partial(self._open, hosts))
 
     def _open(self, hosts: tuple[str, ...], maintenance: Maintenance) -> None:
         from hpconsole.ui.maintenance.dialog import MaintenanceDialog
@@ -131,7 +131,7 @@ class MaintenanceActions(Topic):
         def load() -> None:
             import hpconsole.ui.return_home.dialog  # noqa: F401 - loaded here, not on the window's thread
 
-        self._background.run(load, lambda _: self._open_return(hosts), self._messages.error)
+        self._open_after(load, lambda _: self._open_return(hosts))
 
     def _open_return(self, hosts: tuple[str, ...]) -> None:
         from hpconsole.ui.return_home.dialog import ReturnHomeDialog

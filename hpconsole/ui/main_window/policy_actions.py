@@ -55,7 +55,7 @@ class PolicyActions(Topic):
             dialog.kept.connect(self.policies_changed)
             self._open(dialog)
 
-        self._background.run(load, show, self._messages.error)
+        self._open_after(load, show)
 
     def on_balancing(self) -> None:
         """Open Load Balancing."""
@@ -75,7 +75,7 @@ class PolicyActions(Topic):
             self.policies_changed.connect(dialog.reload)
             self._open(dialog)
 
-        self._background.run(load, show, self._messages.error)
+        self._open_after(load, show)
 
     def on_migration_policies(self) -> None:
         """Open Migration Policies."""
@@ -95,7 +95,7 @@ class PolicyActions(Topic):
             dialog.kept.connect(lambda: self._offer(ways))
             self._open(dialog)
 
-        self._background.run(load, show, self._messages.error)
+        self._open_after(load, show)
 
     def _offer(self, ways: MigrationPolicies) -> None:
         """Migrate dialogs that are open offer what is kept now."""

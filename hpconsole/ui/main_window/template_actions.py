@@ -38,7 +38,7 @@ class TemplateActions(Topic):
 
             return Shelf(lambda: console.documents, console.pool, machines, lambda: console.store.snapshot)
 
-        self._background.run(load, then, self._messages.error)
+        self._open_after(load, then)
 
     def _open(self, dialog: QWidget) -> None:
         self._new_snapshots.connect(dialog.refresh)  # type: ignore[attr-defined]  # every dialog here has it
@@ -89,7 +89,7 @@ class TemplateActions(Topic):
             host = next((place for place in places if place in hosts), "")
             self._machines.open_editor(draft, host=host)
 
-        self._background.run(lambda: shelf.template(name), show, self._messages.error)
+        self._open_after(lambda: shelf.template(name), show)
 
     def _edit(self, shelf: Shelf, name: str, then: Callable[[], None]) -> None:
         def show(template: Template) -> None:
@@ -97,7 +97,7 @@ class TemplateActions(Topic):
 
             self._machines.open_template(template.draft, TemplateMachines(shelf, template), then)
 
-        self._background.run(lambda: shelf.template(name), show, self._messages.error)
+        self._open_after(lambda: shelf.template(name), show)
 
     def on_pools(self) -> None:
         """Open Pools."""

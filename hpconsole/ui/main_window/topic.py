@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from PySide6.QtCore import QObject, SignalInstance
+from PySide6.QtCore import QObject, Qt, SignalInstance
 from PySide6.QtWidgets import QWidget
 
+from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.ui.actions import Selection
 from hpconsole.ui.bridge import Background
@@ -19,6 +21,8 @@ from hpconsole.ui.console import Console
 from hpconsole.ui.messages import Messages
 from hpconsole.ui.theme import ThemeKeeper
 from hpconsole.ui.window_state import WindowState
+
+_Loaded = TypeVar("_Loaded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,31 @@ class Topic(QObject):
         self._new_snapshots = parts.new_snapshots
         self._show = parts.show
         self._background = Background(self)
+        self._loads = 0  # dialogs on their way
 
     @property
     def _snapshot(self) -> ClusterSnapshot:
         return self._console.store.snapshot
+
+    def _open_after(self, load: Callable[[], _Loaded], show: Callable[[_Loaded], None]) -> None:
+        """Load what a dialog needs on a worker thread, then show it; until then the pointer says that it comes."""
+        self._loads += 1
+        self._frame.setCursor(Qt.CursorShape.BusyCursor)
+
+        def end() -> None:
+            self._loads -= 1
+            if not self._loads:
+                self._frame.unsetCursor()
+
+        def done(loaded: _Loaded) -> None:
+            end()
+            show(loaded)
+
+        def failed(error: HpconsoleError) -> None:
+            end()
+            self._messages.error(error)
+
+        self._background.run(load, done, failed)
 
     def close(self) -> None:
         """Expect no more outcomes of what runs on worker threads."""
