@@ -5,7 +5,6 @@ Those that take long are asked for: `python -m pytest tests/lab/test_migration_w
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -28,7 +27,8 @@ from hpconsole.core.planning.preflight_findings import Severity
 from tests.lab.guests import Guest, disk_image
 from tests.lab.lab import Lab
 from tests.lab.proof import check_goes_on, check_is_on
-from tests.lab.test_migration import ROOT, Watch, hpconsole, plan_for, running_app, wait_for_snapshot
+from tests.lab.test_migration import Watch, plan_for, running_app, wait_for_snapshot
+from tests.lab.typed import say
 
 STEPS_MS = (100, 150, 200, 300, 400, 500)
 VERY_LARGE_MS = (300, 400, 500, 700, 1000, 1500)
@@ -170,8 +170,7 @@ def test_bandwidth_pause_and_post_copy_are_changed_while_it_runs(lab: Lab, stubb
         assert asked(lab, stubborn, "migrate-getspeed") == 12
         assert asked(lab, stubborn, "migrate-getmaxdowntime") == 130
         # what another process does: the command line of somebody else
-        words = hpconsole(lab, lab.uris(), tmp_path / "other", "job", "busy", "--bandwidth", "16", "--json")
-        said = json.loads(subprocess.run(words, cwd=ROOT, capture_output=True, check=True, timeout=60).stdout)
+        said = say(lab, tmp_path / "other", "job", "busy", "--bandwidth", "16")
         assert said["job"]["remaining_mib"] > 0
         assert asked(lab, stubborn, "migrate-getspeed") == 16
         control.steer(plan.plan_id, 0, JobChange(post_copy=True))
@@ -320,9 +319,7 @@ def test_many_guests_go_through_the_queue_within_the_limits(lab: Lab, tmp_path: 
 
 def test_the_forecast_and_the_checks_come_true(lab: Lab, tmp_path: Path) -> None:
     guest = lab.guest("a", "plain", vcpus=1, memory_mib=256, dirty_mib=40, dirty_mib_s=12)
-    words = ("migrate", "plain", "--to", "b", "--bandwidth", "32", "--dry-run", "--json")
-    command = hpconsole(lab, lab.uris(), tmp_path, *words)
-    told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=90).stdout)
+    told = say(lab, tmp_path, "migrate", "plain", "--to", "b", "--bandwidth", "32", "--dry-run")
     (check,), (seen,) = told["checks"], told["forecasts"]
     assert check["errors"] == 0
     assert any(one["kind"] == "address" and lab.host("b").address in one["sentence"] for one in check["findings"])
