@@ -11,7 +11,6 @@ from dataclasses import replace
 from hpconsole.app import App
 from hpconsole.cli.exit_codes import ExitCode
 from hpconsole.cli.migration_options import (
-    forecast_json,
     options_of,
     preflight_json,
     print_forecast,
@@ -25,6 +24,7 @@ from hpconsole.core.errors import PlanningError, PlanRefused
 from hpconsole.core.events import Event, Notice, PlanFinished, StepFinished, StepOutcome, StepProgressed, StepStarted
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.forecast import Forecast
+from hpconsole.core.planning.forecast_json import forecast_json
 from hpconsole.core.planning.migrate import MigrationIntent, choices, plan_migration
 from hpconsole.core.planning.migration_options import MigrationOptions
 from hpconsole.core.planning.plan import Plan, Step

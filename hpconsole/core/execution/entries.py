@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hpconsole.core.execution.console_identity import ConsoleIdentity
-from hpconsole.core.execution.forecasting import as_facts
 from hpconsole.core.execution.journal import MigrationRecord
 from hpconsole.core.execution.step_queue import QueuedStep
+from hpconsole.core.planning.forecast_json import as_facts
 from hpconsole.core.planning.migration_options import options_to_json
 
 

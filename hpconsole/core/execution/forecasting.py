@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hpconsole.core.errors import HpconsoleError, PlanOutOfDate
@@ -203,23 +203,3 @@ class Forecaster:
                 _log.info("network card of %s: %s", host, error.sentence)
                 return None
         return self._cards[host]
-
-
-def as_facts(expected: Forecast) -> Mapping[str, object]:
-    """A forecast as the journal keeps it, JSON."""
-    return {
-        "verdict": expected.verdict.value,
-        "policy": expected.policy,
-        "to_move_mib": round(expected.to_move_mib, 1),
-        "memory_mib": round(expected.memory_mib, 1),
-        "dirty_mib_s": None if expected.dirty_mib_s is None else round(expected.dirty_mib_s, 1),
-        "working_set_mib": None if expected.working_set_mib is None else round(expected.working_set_mib, 1),
-        "bandwidth_mib_s": round(expected.bandwidth_mib_s, 1),
-        "total_s": round(expected.total_s, 2),
-        "total_low_s": round(expected.total_low_s, 2),
-        "total_high_s": round(expected.total_high_s, 2),
-        "passes": expected.passes,
-        "downtime_ms": round(expected.downtime_ms),
-        "throttle_pct": expected.throttle_pct,
-        "sentence": expected.sentence,
-    }
