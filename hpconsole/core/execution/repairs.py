@@ -8,9 +8,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from hpconsole.core.errors import ExecutionError, HypervisorError, OperationRefused
+from hpconsole.core.errors import ExecutionError, HypervisorError, OperationRefused, StorageError
 from hpconsole.core.execution.end_sentences import describe
 from hpconsole.core.execution.end_states import EndAction, EndState, HostView, judge
 from hpconsole.core.execution.journal import Journal, MigrationRecord
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 # What libvirt says as long as a QEMU still believes in the old link: up to its next packet, which TCP sends ever later.
 _TOO_EARLY = ("is being actively monitored", "migration is still running", "failed in post-copy phase")
 _NOTICED_WITHIN_S = 90.0
+_MOVED = frozenset(state.value for state in EndState if state.is_moved)
 _FORCE_OFF_S = 24.0  # a QEMU that waits for lost memory does not end when asked: libvirt kills it after some 15 s
 
 
@@ -97,12 +99,15 @@ class Repairs:
             if not may_start_anew:
                 raise ExecutionError(f"{now.sentence} Nothing was changed.", subject=name)
             host = self._start_anew(now)
-            return replace(self.situation(vm_uuid), sentence=f"{name} was started anew on {host}, from its disks.")
+            return replace(
+                self._noted(self.situation(vm_uuid)), sentence=f"{name} was started anew on {host}, from its disks."
+            )
         elif not now.state.is_final:
             raise ExecutionError(f"{name} cannot be recovered yet. {now.sentence}", subject=name)
         else:
+            self._noted(now)
             raise ExecutionError(f"There is nothing to recover of {name}. {now.sentence}", subject=name)
-        return self.situation(vm_uuid)
+        return self._noted(self.situation(vm_uuid))
 
     def clean_up(self, vm_uuid: str, host: str) -> str:
         """Remove what is left of a VM on a host where it provably is not the live one; returns a sentence.
@@ -124,8 +129,25 @@ class Repairs:
             self._pool.call(host, lambda there: there.force_off(vm_uuid), deadline_s=_FORCE_OFF_S)
         if target.record is not None and target.record.is_persistent:
             self._pool.call(host, lambda there: there.undefine(vm_uuid), deadline_s=self._deadline_s)
+        with suppress(ExecutionError, StorageError):  # it need not be a migration that left this
+            self._noted(self.situation(vm_uuid))
         what = "The stopped guest process" if was_active else "The definition"
         return f"{what} of {name} on {host} was removed. {name} runs on {live}."
+
+    def _noted(self, now: Situation) -> Situation:
+        """Say in the journal how it stands now: what was done is not offered again.
+
+        An attempt that is not closed is left to those who look after it. That a VM ran on its destination is never
+        forgotten (`_refuse_if_it_ran_there`).
+        """
+        record, known = now.record, now.record.statistics
+        forgets = known.get("end_state") in _MOVED and not now.state.is_moved
+        if not record.is_open and now.state.is_final and not forgets:
+            try:
+                self._journal.measure(record.migration_id, {**known, "end_state": now.state.value})
+            except StorageError as error:
+                _log.warning("what was repaired of %s is not in the journal: %s", record.vm_uuid, error.sentence)
+        return now
 
     # --- what is lost ---------------------------------------------------------------------------------------------
 
@@ -190,7 +212,7 @@ class Repairs:
                 "process of it. Nothing was changed.",
                 subject=record.vm_name,
             )
-        if isinstance(seen, str) and seen in {state.value for state in EndState if state.is_moved}:
+        if seen in _MOVED:
             raise ExecutionError(
                 f"{record.vm_name} ran on {now.destination.host} after the migration: what stands still on "
                 f"{now.source.host} is older than its disks and must not run again. Force it off, and start it anew.",

@@ -59,6 +59,15 @@ class TestCleaningUp:
         assert "web-1" not in one.names_on("a")
         assert one.vm_on("b", "web-1").state is VmState.RUNNING
 
+    def test_what_was_done_is_not_offered_again_by_the_journal(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        (record,) = one.journal.records()
+        left = {**record.statistics, "end_state": EndState.LEFT_OVER_ON_SOURCE.value}
+        one.journal.measure(record.migration_id, left)
+        leave_definition(one, "a")
+        repairs.clean_up(WEB, "a")
+        assert one.journal.records()[0].statistics == {**left, "end_state": EndState.ON_DESTINATION.value}
+
     def test_the_live_one_is_never_removed(self, console: ConsoleMaker) -> None:
         one, repairs = moved(console)
         with pytest.raises(ExecutionError, match=r"web-1 runs on b: that is no left-over\. Nothing was changed"):
@@ -105,6 +114,15 @@ class TestLettingItGoOn:
         with pytest.raises(ExecutionError, match="older than its disks and must not run again"):
             repairs.recover(WEB)
         assert one.vm_on("a", "web-1").state is VmState.PAUSED
+
+    def test_that_it_ran_on_its_destination_is_never_forgotten(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        there = one.cluster.open("sim://b")
+        there.force_off(WEB)
+        there.undefine(WEB)
+        with pytest.raises(ExecutionError, match="nothing to recover"):
+            repairs.recover(WEB)
+        assert one.journal.records()[0].statistics["end_state"] == EndState.ON_DESTINATION.value
 
 
 class TestABrokenPostCopy:
