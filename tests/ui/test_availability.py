@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,22 +33,15 @@ from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.widgets.text_label import TextLabel
 from tests.builders import a_snapshot, a_vm
+from tests.core.availability.fence_agent import SOUND, install
 from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child, click, click_row, press, type_text
 from tests.ui.machine_cases import WAIT_MS, Shop, shop
 
-AGENT = """#!{python}
-import pathlib, sys
-given = dict(line.rstrip("\\n").split("=", 1) for line in sys.stdin)
-folder = pathlib.Path({folder!r})
-if given.get("password") != "open sesame" or given.get("ip") != "bmc-1":
-    sys.exit("Failed: password " + given.get("password", "") + " is wrong")
-power = folder / "power"
-if given["action"] == "off":
-    power.write_text("OFF")
-    sys.exit(0)
-print("Status: " + power.read_text())
-sys.exit(2 if power.read_text() == "OFF" else 0)
+PASSWORD = "open sesame"
+KNOWS_ITS_DEVICE = """
+if given.get("ip") != "bmc-1":
+    sys.exit("Failed: Unable to connect")
 """
 
 
@@ -57,13 +49,10 @@ sys.exit(2 if power.read_text() == "OFF" else 0)
 def agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with one agent, and a file with its password."""
     monkeypatch.setenv("HPCONSOLE_FENCE_AGENTS", str(tmp_path))
-    program = tmp_path / "fence_test"
-    program.write_text(AGENT.format(python=sys.executable, folder=str(tmp_path)))
-    program.chmod(0o755)
-    (tmp_path / "power").write_text("ON")
+    install(tmp_path, PASSWORD, KNOWS_ITS_DEVICE + SOUND)
     secret = tmp_path / "secret"
     secret.touch(mode=0o600)
-    secret.write_text("open sesame\n")
+    secret.write_text(f"{PASSWORD}\n")
     return tmp_path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,40 +11,17 @@ from hpconsole.core.availability.fencing import Power, status, switch_off
 from hpconsole.core.availability.settings import FenceDevice, fence_devices, save_fence_device
 from hpconsole.core.errors import InvalidEdit, StepFailed
 from hpconsole.core.memory_documents import MemoryDocuments
+from tests.core.availability.fence_agent import install
 
 SECRET = "correct horse"
-AGENT = """#!{python}
-import os, pathlib, sys, time
-given = dict(line.rstrip("\\n").split("=", 1) for line in sys.stdin)
-folder = pathlib.Path({folder!r})
-(folder / "seen").write_text(repr((given, sys.argv, "SECRET_OF_TEST" in os.environ)))
-if given.get("password") != {secret!r}:
-    sys.exit(f"Failed: password {{given.get('password')}} is wrong")
-{body}
-"""
-SOUND = """
-power = folder / "power"
-if given["action"] == "off":
-    power.write_text("OFF")
-    sys.exit(0)
-print("Status: " + power.read_text())
-sys.exit(2 if power.read_text() == "OFF" else 0)
-"""
 
 
 @pytest.fixture
 def agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a sound agent; tests may write another one."""
     monkeypatch.setenv("HPCONSOLE_FENCE_AGENTS", str(tmp_path))
-    (tmp_path / "power").write_text("ON")
-    write(tmp_path, SOUND)
+    install(tmp_path, SECRET)
     return tmp_path
-
-
-def write(folder: Path, body: str) -> None:
-    program = folder / "fence_test"
-    program.write_text(AGENT.format(python=sys.executable, folder=str(folder), secret=SECRET, body=body))
-    program.chmod(0o755)
 
 
 def device(folder: Path, secret: str = SECRET, timeout_s: float = 20) -> FenceDevice:
@@ -72,14 +48,14 @@ def test_off_is_believed_only_when_the_agent_says_so_afterwards(agent: Path) -> 
     ],
 )
 def test_nothing_less_than_status_off_is_a_proof(agent: Path, body: str, power: Power) -> None:
-    write(agent, body)
+    install(agent, SECRET, body)
     report = switch_off(device(agent))
     assert report.power is power
     assert "could not switch host-a off" in report.sentence
 
 
 def test_an_agent_that_hangs_proves_nothing(agent: Path) -> None:
-    write(agent, "import select; select.select([], [], [], 30)")
+    install(agent, SECRET, "import select; select.select([], [], [], 30)")
     report = switch_off(device(agent, timeout_s=1.0))
     assert report.power is Power.UNKNOWN
 
