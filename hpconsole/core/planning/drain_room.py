@@ -17,6 +17,7 @@ from hpconsole.core.planning.drain_greedy import Assignment
 from hpconsole.core.planning.drain_judge import Judge
 from hpconsole.core.planning.drain_units import Unit, units_of
 from hpconsole.core.planning.migrate import why_not_movable
+from hpconsole.core.planning.migration_checks import upgrade_problems
 
 _MOST_HOSTS = 400
 _MOST_PLACES = 40  # hosts tried for a VM that steps aside
@@ -93,10 +94,22 @@ def _movable(snapshot: ClusterSnapshot, host: str, untouchable: frozenset[str] |
         key=lambda vm: (
             vm.intent.migration_mode is not MigrationMode.AUTOMATIC,
             vm.is_pinned_or_high_performance,
+            _burden(vm),
             vm.memory_kib,
             vm.name,
         ),
     )
+
+
+def _burden(vm: Vm) -> int:
+    """How much of it speaks against moving it around for others: the reference's list for upgrades of a cluster."""
+    problems = upgrade_problems(
+        mode=vm.intent.migration_mode,
+        has_cpu_pinning=bool(vm.pinning.vcpus),
+        has_numa_pinning=any(node.host_nodes for node in vm.virtual_nodes),
+        needs_passthrough=bool(vm.devices.assigned),
+    )
+    return len(problems)
 
 
 def _with_aside(unit: Unit, host: str, asides: tuple[Vm, ...], judge: Judge, made: Assignment) -> RoomMade | None:

@@ -100,7 +100,11 @@ def upgrade_problems(
     has_numa_pinning: bool = False,
     needs_passthrough: bool = False,
 ) -> tuple[Obstacle, ...]:
-    """What keeps a VM from being moved around while its cluster is upgraded; every reason."""
+    """What speaks against moving a VM around for the sake of others; every reason.
+
+    The reference refuses to upgrade a cluster that has such VMs. Here pins move with their VM, so that none of it
+    forbids a move: who has the most of it is the last to be asked to step aside (`drain_room`).
+    """
     rules = (
         (is_suspended, "CLUSTER_UPGRADE_DETAIL_VM_SUSPENDED", "It is suspended."),
         (has_cpu_pinning, "CLUSTER_UPGRADE_DETAIL_VM_CPUS_PINNED", "Its vCPUs are pinned."),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hpconsole.core.errors import InvalidEdit
@@ -35,6 +37,21 @@ def test_one_vm_steps_aside_for_one_that_needs_a_node() -> None:
     assert not checked(plan, snapshot)
     assert plan_json(plan)["vms"][0]["makes_room"]
     assert "c-0" in plan_text(plan)
+
+
+def test_of_two_that_could_step_aside_the_one_with_less_against_it_does() -> None:
+    wide = a_pinned("wide", [0, 1, 2, 3])
+    bound = a_pinned("a-bound", [0, 1], host="b")
+    loose = a_pinned("z-loose", [5, 6], host="b")
+    loose = replace(
+        loose,
+        virtual_nodes=tuple(replace(node, host_nodes=()) for node in loose.virtual_nodes),
+        intent=replace(loose.intent, numa_pins=()),
+    )
+    fixed = [a_pinned(f"c-{n}", cpus, host="c", migration_mode=FIXED) for n, cpus in enumerate(([0, 1], [5, 6]))]
+    for first, second in ((bound, loose), (loose, bound)):
+        snapshot = a_snapshot(hosts("a", "b", "c"), [wide, first, second, *fixed])
+        assert [item.vm_name for item in plan_room(wide.uuid, snapshot).moves] == ["z-loose", "wide"]
 
 
 def test_no_more_moves_than_needed() -> None:
