@@ -25,6 +25,7 @@ from hpconsole.ui.availability import presenter
 from hpconsole.ui.availability.presenter import DeviceForm
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.number_box import with_room
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 
 
@@ -60,16 +61,16 @@ class DevicePage(QWidget):
         for key, text in presenter.PASSWORDS:
             self._password_from.addItem(text, key)
         self._password_at = _line("fence_password_at", "", "")
-        self._browse = _button("browse", "&Browse…", "Choose the file; only its owner may be able to read it")
+        self._browse = push_button("fence_browse", "&Browse…", "Choose the file; only its owner may be able to read it")
         self._timeout = with_room(QSpinBox(minimum=1, maximum=600, suffix=" s"))
         self._timeout.setObjectName("fence_timeout")
         self._timeout.setToolTip("How long the agent may take")
         self._timeout.setMaximumWidth(self._timeout.fontMetrics().averageCharWidth() * 18)
         self._problem = TextLabel(name="fence_problem", wraps=True)
         self._problem.setMinimumHeight(2 * self._problem.fontMetrics().lineSpacing())
-        self._test = _button("test", "&Test", "")
-        self._forget = _button("forget", "Fo&rget", "")
-        self._save = _button("save", "&Save Device", "")
+        self._test = push_button("fence_test", "&Test", "")
+        self._forget = push_button("fence_forget", "Fo&rget", "")
+        self._save = push_button("fence_save", "&Save Device", "")
         self._build()
         self._connect()
         self._judge()
@@ -255,11 +256,3 @@ def _line(name: str, tip: str, placeholder: str) -> QLineEdit:
     edit.setObjectName(name)
     edit.setToolTip(tip)
     return edit
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(f"fence_{name}")
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QHBoxLayout,
-    QPushButton,
     QScrollArea,
     QSplitter,
     QTabWidget,
@@ -39,6 +38,7 @@ from hpconsole.ui.widgets.columns import Column
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -178,7 +178,7 @@ class AvailabilityDialog(QDialog):
         self._tabs.addTab(self._settings, "&What Is Done by Itself")
         self._remark = TextLabel(name="ha_remark", wraps=True)
         self._remark.setMinimumHeight(2 * self._remark.fontMetrics().lineSpacing())
-        close = _button("close", "Close", "Close this dialog")
+        close = push_button("ha_close", "Close", "Close this dialog")
         close.clicked.connect(self.reject)
         bottom = QHBoxLayout()
         bottom.addWidget(self._remark, 1)
@@ -203,11 +203,11 @@ class AvailabilityDialog(QDialog):
         return scroll
 
     def _build_host_buttons(self) -> QHBoxLayout:
-        again = _button("again", "Prove &Again", "Judge and prove every host as things are now")
+        again = push_button("ha_again", "Prove &Again", "Judge and prove every host as things are now")
         again.clicked.connect(self.look)
-        self._fence = _button("fence", "F&ence…", "")
+        self._fence = push_button("ha_fence", "F&ence…", "")
         self._fence.clicked.connect(self._on_fence)
-        self._confirm = _button("confirm", "&Confirm Host Is Off…", "")
+        self._confirm = push_button("ha_confirm", "&Confirm Host Is Off…", "")
         self._confirm.clicked.connect(self._on_confirm)
         row = QHBoxLayout()
         self._why_greyed = TextLabel(name="ha_why_greyed", tone=Tone.MUTED, wraps=True)
@@ -361,11 +361,3 @@ class AvailabilityDialog(QDialog):
     def _say(self, sentence: str, tone: Tone = Tone.NORMAL) -> None:
         self._remark.setText(sentence)
         self._remark.set_tone(tone)
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(f"ha_{name}")
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.scheduler.policies import Policy
@@ -16,6 +14,7 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.policies.parameter_fields import ParameterFields
 from hpconsole.ui.policies.presenter import PoliciesPresenter, titled
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _NO_BALANCING = "It does not balance: with it nothing is moved for load, in whatever mode."
@@ -43,8 +42,10 @@ class LimitsBox(QWidget):
         self._policy.activated.connect(self._on_policy)
         label = QLabel("&Policy")
         label.setBuddy(self._policy)
-        edit = _button("edit", "&Edit Policies…", "Filters, weights, and own policies", self.policies_wanted.emit)
-        self._use = _button("use", "Put in &Force", "", self._on_use)
+        edit = push_button(
+            "balancing_edit", "&Edit Policies…", "Filters, weights, and own policies", self.policies_wanted
+        )
+        self._use = push_button("balancing_use", "Put in &Force", "", self._on_use)
         head = QHBoxLayout()
         head.addWidget(label)
         head.addWidget(self._policy, 1)
@@ -54,9 +55,11 @@ class LimitsBox(QWidget):
         self._fields = ParameterFields(tuple(parameters().values()), "balancing")
         self._fields.typed.connect(self._on_typed)
         self._locked = TextLabel(name="balancing_locked", tone=Tone.MUTED, wraps=True)
-        self._copy = _button("copy", "&Copy to Change Limits", "Make a copy, and put it in force", self._on_copy)
-        self._save = _button("save", "&Save Limits", "", self._on_save)
-        self._revert = _button("revert", "&Revert", "Forget what was typed", self._on_revert)
+        self._copy = push_button(
+            "balancing_copy", "&Copy to Change Limits", "Make a copy, and put it in force", self._on_copy
+        )
+        self._save = push_button("balancing_save", "&Save Limits", "", self._on_save)
+        self._revert = push_button("balancing_revert", "&Revert", "Forget what was typed", self._on_revert)
         buttons = QHBoxLayout()
         for button in (self._copy, self._save, self._revert):
             buttons.addWidget(button)
@@ -168,12 +171,3 @@ class LimitsBox(QWidget):
         self._save.setEnabled(not why_not)
         self._save.setToolTip(why_not or "Keep them; the next round follows them")
         self._revert.setEnabled(presenter.is_changed(presenter.selected))
-
-
-def _button(name: str, text: str, tip: str, slot: Callable[[], object]) -> QPushButton:
-    made = QPushButton(text)
-    made.setObjectName(f"balancing_{name}")
-    made.setToolTip(tip)
-    made.setAutoDefault(False)
-    made.clicked.connect(lambda _on=False: slot())
-    return made

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QMenu,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -37,6 +36,7 @@ from hpconsole.ui.vm_editor.changes_dialog import ChangesDialog
 from hpconsole.ui.vm_editor.survey import compared, xml_difference
 from hpconsole.ui.vm_editor.view import ChangeLine
 from hpconsole.ui.widgets.form_style import form_style
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 
@@ -120,11 +120,11 @@ class NumaDialog(QDialog):
         self._single = QCheckBox("Pin on the shown &host only")
         self._single.setObjectName("numa_single_host")
         self._single.setToolTip("What is drawn holds on this host only; the others keep theirs")
-        self._auto = _button(
+        self._auto = push_button(
             "numa_auto", "&Auto-assign…", "The best legal assignment on this host, shown before it is taken"
         )
-        self._undo = _button("numa_undo", "&Undo", "Take the last change back (Ctrl+Z)")
-        self._redo = _button("numa_redo", "&Redo", "Make the change again (Ctrl+Shift+Z)")
+        self._undo = push_button("numa_undo", "&Undo", "Take the last change back (Ctrl+Z)")
+        self._redo = push_button("numa_redo", "&Redo", "Make the change again (Ctrl+Shift+Z)")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self._ok = buttons.addButton("OK", QDialogButtonBox.ButtonRole.AcceptRole)
         self._ok.setObjectName("numa_accept")
@@ -387,11 +387,3 @@ class NumaDialog(QDialog):
         problem = self._failure or view.problem
         self._remark.setText(problem or view.summary)
         self._remark.set_tone(Tone.BAD if problem else Tone.MUTED)
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -30,6 +29,7 @@ from hpconsole.ui.pinning.threads import Thread, as_mapping
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _HOW = "Drag threads onto a CPU, or select CPUs and press Enter. Delete unpins."
@@ -88,12 +88,14 @@ class PinningEditor(QWidget):
 
     def _build_threads(self) -> QVBoxLayout:
         self._threads = ThreadList("pinning_threads")
-        self._each = _button("pin_each", "Pin &One by One", "The first selected thread on the first selected CPU, ...")
-        self._all = _button("pin_all", "Pin All To&gether", "Each selected thread on all selected CPUs")
-        self._unpin = _button("pin_none", "&Unpin", "Let the selected threads run on any CPU")
-        self._clear = _button("pin_clear", "Clea&r", "Unpin everything")
-        self._undo = _button("pin_undo", "Undo", "Take the last change of the pinning back (Ctrl+Z)")
-        self._redo = _button("pin_redo", "Redo", "Make the change again (Ctrl+Shift+Z)")
+        self._each = push_button(
+            "pin_each", "Pin &One by One", "The first selected thread on the first selected CPU, ..."
+        )
+        self._all = push_button("pin_all", "Pin All To&gether", "Each selected thread on all selected CPUs")
+        self._unpin = push_button("pin_none", "&Unpin", "Let the selected threads run on any CPU")
+        self._clear = push_button("pin_clear", "Clea&r", "Unpin everything")
+        self._undo = push_button("pin_undo", "Undo", "Take the last change of the pinning back (Ctrl+Z)")
+        self._redo = push_button("pin_redo", "Redo", "Make the change again (Ctrl+Shift+Z)")
         buttons = QGridLayout()
         buttons.setSpacing(4)
         for place, button in enumerate((self._each, self._all, self._unpin, self._clear, self._undo, self._redo)):
@@ -292,14 +294,6 @@ def _field(name: str, placeholder: str, tip: str) -> QLineEdit:
     field.setToolTip(tip)
     field.setMaxLength(1_000_000)
     return field
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button
 
 
 def _say(label: TextLabel, sentence: str) -> None:
