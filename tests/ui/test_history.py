@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QTableView
+from PySide6.QtCore import QRegularExpression, Qt
+from PySide6.QtWidgets import QLabel, QLineEdit, QMessageBox, QPushButton, QTabBar, QTableView
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.errors import StorageError
 from hpconsole.core.events import StepFinished, StepOutcome
 from hpconsole.core.execution.console_identity import this_console
+from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.planning.plan import MigrateStep
@@ -150,6 +152,86 @@ def test_a_journal_that_cannot_be_read_is_a_sentence(qtbot: QtBot) -> None:
     dialog = HistoryDialog(Broken, LIGHT)
     qtbot.addWidget(dialog)
     qtbot.waitUntil(lambda: "locked" in child(dialog, QLabel, "history_sentence").text())
+    dialog.reject()
+
+
+def place(cpus: Mapping[str, str], *, node: int = 0) -> dict[str, object]:
+    nodes = {"0": {"host_nodes": [node], "mode": "strict"}}
+    free: dict[str, object] = {"emulator": None, "iothreads": {}, "numa_tune": None}
+    return {"vm_uuid": "u", "host": "host-b", "nodes": nodes, "vcpus": dict(cpus)} | free
+
+
+def with_proof(live: Mapping[str, object], *, is_as_planned: bool) -> MemoryJournal:
+    planned = place({"0": "4", "1": "5"})
+    journal = MemoryJournal()
+    journal.begin(an_attempt("db-1"))
+    journal.finish("db-1-1", StepOutcome.DONE, "db-1 runs on host-b.")
+    proof = {"planned": planned, "live": live, "next_start": planned}
+    journal.measure("db-1-1", MEASURED | {"is_as_planned": is_as_planned, "proof": proof})
+    return journal
+
+
+def opened(qtbot: QtBot, journal: MemoryJournal) -> HistoryDialog:
+    dialog = HistoryDialog(lambda: journal, LIGHT)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitUntil(lambda: child(dialog, QTableView, "history_table").model().rowCount() == 1)
+    return dialog
+
+
+def test_the_proof_is_shown_per_vcpu_and_node(qtbot: QtBot) -> None:
+    dialog = opened(qtbot, with_proof(place({"0": "4", "1": "5"}), is_as_planned=True))
+    tabs = child(dialog, QTabBar, "history_tabs")
+    assert tabs.tabText(1) == "Pinning (as planned)"
+    tabs.setCurrentIndex(1)
+    table = child(dialog, QTableView, "history_proof")
+    assert table.isVisible()
+    cells = [[table.model().index(row, column).data() for column in range(4)] for row in range(3)]
+    assert cells[0] == ["Virtual node 0", "node 0, strict", "node 0, strict", "node 0, strict"]
+    assert cells[2] == ["vCPU 1", "CPU 5", "CPU 5", "CPU 5"]
+
+
+def test_what_is_not_as_planned_is_seen_at_once(qtbot: QtBot) -> None:
+    dialog = opened(qtbot, with_proof(place({"0": "4"}, node=1), is_as_planned=False))
+    tabs = child(dialog, QTabBar, "history_tabs")
+    assert tabs.tabText(1) == "Pinning (2 of 3 not as planned)"
+    assert tabs.currentIndex() == 1
+    table = child(dialog, QTableView, "history_proof").model()
+    assert (table.index(0, 2).data(), table.index(2, 2).data()) == ("node 1, strict", "any CPU")
+    assert child(dialog, QTableView, "history_table").model().index(0, 4).data() == "not as planned"
+
+
+def offered(dialog: HistoryDialog) -> list[QPushButton]:
+    buttons = dialog.findChildren(QPushButton, QRegularExpression("^history_"))
+    return [button for button in buttons if button.isVisible()]
+
+
+def test_what_can_be_done_about_an_end_is_offered_here_too(
+    qtbot: QtBot, window: MainWindow, console: FakeConsole, journal: MemoryJournal
+) -> None:
+    """After a restart of the console its task list is empty; of an older migration of the VM nothing is offered."""
+    console.journal = journal
+    journal.begin(an_attempt("db-1", plan_id="an older plan"))
+    journal.finish("db-1-1", StepOutcome.FAILED, "db-1 still runs on host-a.")
+    journal.measure("db-1-1", {"end_state": EndState.LEFT_OVER_ON_DESTINATION.value})
+    journal.begin(an_attempt("db-1", 2, plan_id="the newest plan"))
+    journal.finish("db-1-2", StepOutcome.FAILED, "db-1 stands still on host-b.")
+    journal.measure("db-1-2", {"end_state": EndState.PAUSED_ON_DESTINATION.value})
+    window.migrations.open_history("db-1")
+    dialog = child(window.frame, HistoryDialog, "history_dialog")
+    table = child(dialog, QTableView, "history_table")
+    qtbot.waitUntil(lambda: table.model().rowCount() == 2)
+    rows = {table.model().index(row, 9).data(): row for row in range(2)}
+    click_row(table, rows["db-1 still runs on host-a."])
+    qtbot.waitUntil(lambda: offered(dialog) == [])
+    click_row(table, rows["db-1 stands still on host-b."])
+    qtbot.waitUntil(lambda: [button.text() for button in offered(dialog)] == ["Recover…", "Ask Again"])
+    click(offered(dialog)[0])
+    qtbot.waitUntil(lambda: bool(window.frame.findChildren(QMessageBox)))
+    journal.measure("db-1-2", {"end_state": EndState.ON_DESTINATION.value})
+    click(child(window.frame.findChildren(QMessageBox)[-1], QPushButton, "yes"))
+    qtbot.waitUntil(lambda: ("recover", "uuid-db-1") in console.calls)
+    qtbot.waitUntil(lambda: offered(dialog) == [])
     dialog.reject()
 
 

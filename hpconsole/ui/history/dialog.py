@@ -1,17 +1,18 @@
-"""Migration History: what was migrated when, how it ended, and every attempt with its reasons. Changes nothing."""
+"""Migration History: what was migrated when, how it ended, every attempt with its reasons, and the proof of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from PySide6.QtCore import QSignalBlocker, Qt
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFrame,
     QHBoxLayout,
     QLineEdit,
+    QPushButton,
     QScrollArea,
     QSplitter,
     QVBoxLayout,
@@ -23,7 +24,10 @@ from hpconsole.core.execution.journal import Journal, JournalLine
 from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background
 from hpconsole.ui.history import presenter
-from hpconsole.ui.history.presenter import Entry, Measure, measures, read, story, when
+from hpconsole.ui.history.figures_pane import FiguresPane
+from hpconsole.ui.history.presenter import Entry, read, story, task_of, when
+from hpconsole.ui.tasks.task_actions import actions_after
+from hpconsole.ui.tasks.task_book import Task
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
@@ -48,10 +52,10 @@ def _attempts(entry: Entry) -> str:
 ENTRY_COLUMNS: tuple[Column[Entry], ...] = (
     Column("Began", lambda r: r.began_at, lambda r: when(r.began_at, datetime.now(UTC)), width=104,
            tone=lambda _: Tone.MUTED),
-    Column("VM", lambda r: fmt.natural(r.last.vm_name), lambda r: r.last.vm_name, icon=lambda r: r.mark, width=150),
+    Column("VM", lambda r: fmt.natural(r.last.vm_name), lambda r: r.last.vm_name, icon=lambda r: r.mark, width=140),
     Column("From", lambda r: fmt.natural(r.last.source), lambda r: r.last.source, width=90),
     Column("To", lambda r: fmt.natural(r.last.destination), lambda r: r.last.destination, width=90),
-    Column("Ended", lambda r: r.outcome_text, lambda r: r.outcome_text, tone=lambda r: r.mark[1], width=92,
+    Column("Ended", lambda r: r.outcome_text, lambda r: r.outcome_text, tone=lambda r: r.mark[1], width=116,
            is_toned_when_selected=True),
     Column("Attempts", lambda r: len(r.attempts), _attempts, align=Align.RIGHT, width=84),
     Column("Took", lambda r: r.total_s, lambda r: fmt.seconds(r.total_s), align=Align.RIGHT, width=92),
@@ -61,21 +65,17 @@ ENTRY_COLUMNS: tuple[Column[Entry], ...] = (
     Column("What came of it", lambda r: r.last.sentence, lambda r: r.last.sentence, tone=lambda _: Tone.MUTED,
            width=150),
 )  # fmt: skip
-_MEASURE_COLUMNS: tuple[Column[tuple[int, Measure]], ...] = (
-    Column("", lambda r: r[0], lambda r: r[1].what, width=118, tone=lambda _: Tone.MUTED),
-    Column("Foreseen", lambda r: r[1].foreseen, lambda r: r[1].foreseen, align=Align.RIGHT, width=96),
-    Column("Measured", lambda r: r[1].measured, lambda r: r[1].measured, align=Align.RIGHT, width=96),
-    Column("", lambda r: r[1].remark, lambda r: r[1].remark, width=150, tone=lambda _: Tone.MUTED),
-)
 
 
 class HistoryDialog(QDialog):
-    """Not modal: the window goes on beside it.
+    """Not modal: the window goes on beside it. Emits what shall be done about the way a migration ended.
 
     Args:
         journal: Called for the journal; None = the program is still starting.
         sought: What the search box begins with (a VM's name).
     """
+
+    action_wanted = Signal(str, object)  # the name of a `TaskAction`, and the `Task` it is about
 
     def __init__(
         self, journal: Callable[[], Journal | None], theme: Theme, sought: str = "", parent: QWidget | None = None
@@ -105,7 +105,7 @@ class HistoryDialog(QDialog):
         """Take colours from this theme."""
         set_view_theme(self._view, theme)
         self._model.set_theme(theme)
-        self._measures.set_theme(theme)
+        self._figures.set_theme(theme)
 
     def done(self, result: int) -> None:
         self._background.close()
@@ -146,6 +146,7 @@ class HistoryDialog(QDialog):
         self._selection.changed.connect(self._on_selected)
 
     def _build_detail(self) -> QWidget:
+        self._buttons = QHBoxLayout()
         self._sentence = TextLabel(name="history_sentence", wraps=True)
         self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         inner = QWidget()
@@ -159,19 +160,18 @@ class HistoryDialog(QDialog):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
         scroll.setWidget(inner)
-        self._measures: TableModel[tuple[int, Measure]] = TableModel(_MEASURE_COLUMNS, lambda row: row[1].what)
-        self._measures.setParent(self)
-        view = table_view(self._measures, "history_measures", "Forecast beside outcome")
-        self._measures_frame = framed(view)
-        self._measures_frame.setFixedWidth(self.fontMetrics().averageCharWidth() * 76)
+        self._figures = FiguresPane()
         lower = QHBoxLayout()
         lower.setSpacing(10)
         lower.addWidget(framed(scroll), 1)
-        lower.addWidget(self._measures_frame)
+        lower.addWidget(self._figures)
         detail = QWidget()
         layout = QVBoxLayout(detail)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._sentence)
+        top = QHBoxLayout()
+        top.addWidget(self._sentence, 1)
+        top.addLayout(self._buttons)
+        layout.addLayout(top)
         layout.addLayout(lower, 1)
         return detail
 
@@ -207,9 +207,8 @@ class HistoryDialog(QDialog):
     def _on_selected(self) -> None:
         entry = self._entries.get(self._selection.keys[0]) if self._selection.keys else None
         self._sentence.setText("" if entry is None else entry.last.sentence)
-        rows = [] if entry is None else list(enumerate(measures(entry.last)))
-        self._measures.set_rows(rows)
-        self._measures_frame.setVisible(bool(rows))
+        self._figures.show_attempt(None if entry is None else entry.last)
+        self._show_buttons(None if entry is None else task_of(entry, self._entries.values()))
         self._show_story(entry, {})
         journal = self._journal()
         if entry is None or journal is None:
@@ -223,6 +222,21 @@ class HistoryDialog(QDialog):
                 self._show_story(entry, found)
 
         self._background.run(lines, on_lines, self._on_failure)
+
+    def _show_buttons(self, task: Task | None) -> None:
+        """What can be done about the way it ended, as in the task list."""
+        while (item := self._buttons.takeAt(0)) is not None:
+            if (widget := item.widget()) is not None:
+                widget.hide()
+                widget.deleteLater()
+        for action in actions_after(task) if task is not None else ():
+            button = QPushButton(action.text)
+            button.setObjectName(f"history_{action.name}")
+            button.setToolTip(action.tip)
+            button.setAccessibleName(f"{button.text().removesuffix('…')}: {task.title}" if task is not None else "")
+            button.setAutoDefault(False)
+            button.clicked.connect(lambda _=False, name=action.name: self.action_wanted.emit(name, task))
+            self._buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
 
     def _show_story(self, entry: Entry | None, lines: Mapping[str, Sequence[JournalLine]]) -> None:
         while (item := self._story.takeAt(0)) is not None:

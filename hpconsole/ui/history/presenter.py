@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.journal import Journal, JournalLine, MigrationRecord, Phase
+from hpconsole.core.planning.plan import MigrateStep
 from hpconsole.ui import format as fmt
+from hpconsole.ui.tasks.task_book import ENDS, Task, TaskState
 from hpconsole.ui.tone import Tone
 
 MOST_ENTRIES = 1000
@@ -65,15 +67,24 @@ class Entry:
         return self.attempts[0].created_at
 
     @property
+    def is_amiss(self) -> bool:
+        """Whether it moved, and the proof found something that is not as planned."""
+        return self.last.outcome is StepOutcome.DONE and self.last.statistics.get("is_as_planned") is False
+
+    @property
     def outcome_text(self) -> str:
         """How it ended, or how far it is, in a word or two."""
         record = self.last
+        if self.is_amiss:
+            return "not as planned"
         return _PHASES[record.phase] if record.outcome is None else _OUTCOMES[record.outcome][0]
 
     @property
     def mark(self) -> tuple[str, Tone]:
         """The icon beside the VM's name."""
         record = self.last
+        if self.is_amiss:
+            return _OUTCOMES[StepOutcome.UNKNOWN][1:]
         return ("busy", Tone.ACCENT) if record.outcome is None else _OUTCOMES[record.outcome][1:]
 
     @property
@@ -114,6 +125,30 @@ def grouped(records: Iterable[MigrationRecord]) -> tuple[Entry, ...]:
     for record in records:
         entries.setdefault((record.plan_id, record.step_index), []).append(record)
     return tuple(Entry(tuple(sorted(group, key=lambda record: record.attempt))) for group in entries.values())
+
+
+def task_of(entry: Entry, entries: Iterable[Entry]) -> Task | None:
+    """The entry as a task, for what can be done about its end (`actions_after`).
+
+    None where its end is not known yet, and where a later one of the same VM counts instead.
+    """
+    record = entry.last
+    newest = next((other for other in entries if other.last.vm_uuid == record.vm_uuid), entry)
+    state = record.statistics.get("end_state")
+    if newest.key != entry.key or not isinstance(state, str):
+        return None
+    step = MigrateStep(
+        record.vm_uuid, record.vm_name, record.source, record.destination, record.placement, record.sentence
+    )
+    return Task(
+        record.plan_id,
+        record.step_index,
+        step,
+        state=TaskState.UNKNOWN if record.outcome is None else ENDS[record.outcome],
+        sentence=record.sentence,
+        end_state=state,
+        migration_id=record.migration_id,
+    )
 
 
 def found_nothing(sought: str, total: int) -> str:

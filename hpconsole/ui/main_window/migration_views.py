@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
 from hpconsole.core.events import Event, StepFinished
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.plan import Plan
+from hpconsole.ui.main_window.task_handlers import TaskHandlers
 from hpconsole.ui.main_window.topic import Topic
 
 _OPTIONS = "migration_options"
@@ -20,6 +22,8 @@ _OPTIONS = "migration_options"
 
 class MigrationViews(Topic):
     """Migrate VM(s) and Migration History."""
+
+    action_wanted = Signal(str, object)  # what shall be done about a `Task` of the history, by its name
 
     def open_migrate(self, vms: Sequence[Vm], snapshot: ClusterSnapshot) -> None:
         """Migrate VM(s) for these."""
@@ -50,13 +54,22 @@ class MigrationViews(Topic):
 
         dialog = HistoryDialog(lambda: self._console.journal, self._themes.theme, sought, self._frame)
         self._themes.changed.connect(dialog.set_theme)
+        dialog.action_wanted.connect(self.action_wanted)
         self._show(dialog)
+
+    def let_act(self, handlers: TaskHandlers) -> None:
+        """Who does what can be done about a migration of the history."""
+        self.action_wanted.connect(handlers.act)
+        handlers.repaired.connect(self._refresh_history)
 
     def hear(self, event: Event) -> None:
         """A migration that ended is history."""
         if isinstance(event, StepFinished):
-            for dialog in self._frame.findChildren(QWidget, "history_dialog"):
-                dialog.refresh()  # type: ignore[attr-defined]  # importing the class would load it at the start
+            self._refresh_history()
+
+    def _refresh_history(self) -> None:
+        for dialog in self._frame.findChildren(QWidget, "history_dialog"):
+            dialog.refresh()  # type: ignore[attr-defined]  # importing the class would load it at the start
 
     def submit(self, plan: Plan) -> None:
         """Run a plan that was confirmed."""

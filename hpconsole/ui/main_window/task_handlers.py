@@ -44,6 +44,7 @@ class TaskHandlers(QObject):
     """Belongs to one window."""
 
     migrate_wanted = Signal(str)  # the UUID of a VM
+    repaired = Signal()  # how a migration ended is another now, without one that ended
     begun = Signal(object, bool)  # key of a task: what could be done about its end was begun, or was not done after all
 
     def __init__(self, window: QWidget, console: Console, messages: Messages) -> None:
@@ -69,6 +70,10 @@ class TaskHandlers(QObject):
             "ask_again": self._ask_again,
             "try_again": lambda task: self.migrate_wanted.emit(task.step.vm_uuid),
         }
+
+    def act(self, name: str, task: Task) -> None:
+        """Carry out the `TaskAction` of this name."""
+        self.by_name[name](task)
 
     def pause(self, is_paused: bool) -> None:
         """Start nothing new, or what waits."""
@@ -146,7 +151,7 @@ class TaskHandlers(QObject):
             self._messages.status(f"Recovering {name}…")
             self._repairs.run(
                 lambda: self._console.repairs.recover(uuid, may_start_anew=is_lost),
-                lambda situation: self._messages.information(situation.sentence),
+                lambda situation: self._done(situation.sentence),
                 lambda error: self._not_done(task, error),
             )
 
@@ -165,12 +170,16 @@ class TaskHandlers(QObject):
             self.begun.emit(task.key, True)
             self._repairs.run(
                 lambda: self._console.repairs.clean_up(uuid, where),
-                self._messages.information,
+                self._done,
                 lambda error: self._not_done(task, error),
             )
 
         question = f"Clean up what is left of {name} on {where}?"
         self._messages.ask(question, _CLEAN_UP.format(vm=name, where=where), "Clean Up", clean_up)
+
+    def _done(self, sentence: str) -> None:
+        self.repaired.emit()
+        self._messages.information(sentence)
 
     def _not_done(self, task: Task, error: HpconsoleError) -> None:
         self.begun.emit(task.key, False)

@@ -98,6 +98,7 @@ class MainWindow(QObject):
         self._age_timer.start()
         for part in (self.docks.tasks, self.docks.details):
             part.history_wanted.connect(self.migrations.open_history)
+        self.migrations.let_act(self.docks.handlers)
         self.docks.handlers.migrate_wanted.connect(self._migrate_again)
         frame.may_close = self._may_close
         frame.closing.connect(self._on_closing)

@@ -37,7 +37,7 @@ _STATES = {state.value: state for state in EndState}
 def actions_of(task: Task) -> tuple[TaskAction, ...]:
     """What the card of this task offers, the most helpful first."""
     if task.is_over:
-        return (*(() if task.is_done_with else _after(task)), *((DETAILS,) if task.detail else ()))
+        return (*(() if task.is_done_with else actions_after(task)), *((DETAILS,) if task.detail else ()))
     if task.is_waiting:
         return (SOONER, CANCEL)
     if task.is_in_post_copy:
@@ -49,7 +49,8 @@ def actions_of(task: Task) -> tuple[TaskAction, ...]:
     return (LIMITS, POST_COPY, CANCEL) if task.may_post_copy else (LIMITS, CANCEL)
 
 
-def _after(task: Task) -> tuple[TaskAction, ...]:
+def actions_after(task: Task) -> tuple[TaskAction, ...]:
+    """What can be done about the way it ended."""
     state = _STATES.get(task.end_state)
     if state is None:
         return ()

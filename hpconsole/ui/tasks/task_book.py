@@ -47,7 +47,7 @@ class TaskState(StrEnum):
         return self not in (TaskState.WAITING, TaskState.RUNNING, TaskState.CANCELLING)
 
 
-_ENDS = {
+ENDS = {
     StepOutcome.DONE: TaskState.DONE,
     StepOutcome.FAILED: TaskState.FAILED,
     StepOutcome.CANCELLED: TaskState.CANCELLED,
@@ -328,7 +328,7 @@ class TaskBook:
 
     def _finish(self, event: StepFinished) -> None:
         task = self._tasks.get((event.plan_id, event.index)) or Task(event.plan_id, event.index, event.step)
-        state = _ENDS[event.outcome]
+        state = ENDS[event.outcome]
         self._tasks[task.key] = replace(
             task,
             step=event.step,
