@@ -26,6 +26,7 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
@@ -149,6 +150,9 @@ class AffinityDialog(QDialog):
         self._model.setParent(self)
         self._view = table_view(self._model, "affinity_table", "Affinity groups")
         self._view.setSelectionMode(self._view.SelectionMode.SingleSelection)
+        EmptyHint(
+            self._view, "New makes a group. Suggest Groups proposes some for VMs that cannot share a host anyway."
+        )
         self._selection = KeyedSelection(self._view, self._model)
         self._selection.changed.connect(self._on_selected)
         self._summary = TextLabel(name="affinity_summary", wraps=True)

@@ -97,8 +97,8 @@ class GroupForm(QWidget):
         for labels in (self.vm_labels, self.host_labels):
             labels.say_if_empty("There are no labels yet: the Labels page makes them.")
             labels.setMaximumHeight(labels.fontMetrics().lineSpacing() * 5)
-        self.hosts.say_if_empty("No host.")
-        self.vms.say_if_empty("No VM is like that.")
+        self.hosts.say_if_empty("No host is known, or none matches.")
+        self.vms.say_if_empty("No VM is known, or none is like that.")
         self._build()
         self._connect()
 

@@ -15,6 +15,7 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Column
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.member_list import Entry, MemberList
@@ -65,6 +66,7 @@ class LabelsPage(QWidget):
         self._model.setParent(self)
         self._view = table_view(self._model, "affinity_labels_table", "Labels")
         self._view.setSelectionMode(QListView.SelectionMode.SingleSelection)
+        EmptyHint(self._view, "There is no label yet. Type one below, add it, and tick who carries it.")
         self._selection = KeyedSelection(self._view, self._model)
         self._selection.changed.connect(self._show_carriers)
         self._new = QLineEdit(placeholderText="A new label", maxLength=100)
@@ -78,6 +80,8 @@ class LabelsPage(QWidget):
         self._add.clicked.connect(self._on_add)
         self.hosts = MemberList("affinity_label_hosts", "Hosts that carry the label", "Search hosts")
         self.vms = MemberList("affinity_label_vms", "VMs that carry the label", "Search VMs")
+        self.hosts.say_if_empty("No host is known, or none matches.")
+        self.vms.say_if_empty("No VM is known, or none matches.")
         self.hosts.changed.connect(self._on_host)
         self.vms.changed.connect(self._on_vm)
         self._remark = TextLabel(name="affinity_label_remark", wraps=True)

@@ -17,6 +17,7 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Column
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.table_model import TableModel
@@ -83,6 +84,9 @@ class SuggestionsPage(QWidget):
         self._model.setParent(self)
         self._view = table_view(self._model, "affinity_suggestions_table", "Suggested groups")
         self._view.setSelectionMode(self._view.SelectionMode.SingleSelection)
+        EmptyHint(
+            self._view, "Pinned VMs that cannot share a host, a node or a core are listed here, as groups to accept."
+        )
         self._selection = KeyedSelection(self._view, self._model)
         self._selection.changed.connect(self._show_state)
         self._reason = TextLabel(name="affinity_suggestion_reason", wraps=True)

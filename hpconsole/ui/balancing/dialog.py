@@ -5,7 +5,6 @@ Follows the watch of this console once a second; looks and applies on a worker t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
@@ -15,7 +14,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -35,8 +33,10 @@ from hpconsole.ui.policies.presenter import unsaved_sentence
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -101,7 +101,9 @@ class BalancingDialog(QDialog):
         top.addLayout(self._build_mode(), 1)
         self._remark = TextLabel(name="balancing_remark", tone=Tone.MUTED, wraps=True)
         self._remark.setMinimumHeight(self._remark.fontMetrics().lineSpacing())
-        close = self._button("close", "Close", "Close this dialog; balancing goes on as it is set", self.reject)
+        close = push_button(
+            "balancing_close", "Close", "Close this dialog; balancing goes on as it is set", self.reject
+        )
         bottom = QHBoxLayout()
         bottom.addWidget(self._remark, 1)
         bottom.addWidget(close)
@@ -143,8 +145,8 @@ class BalancingDialog(QDialog):
         self._reasons = TextLabel(name="balancing_reasons", wraps=True)
         self._reasons.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._age = TextLabel(name="balancing_age", tone=Tone.MUTED)
-        self._look = self._button("look", "&Look Now", "Look at once; nothing is moved by it", self._on_look)
-        self._apply = self._button("apply", "&Apply", "Move this VM now", self._on_apply)
+        self._look = push_button("balancing_look", "&Look Now", "Look at once; nothing is moved by it", self._on_look)
+        self._apply = push_button("balancing_apply", "&Apply", "Move this VM now", self._on_apply)
         self._apply.setDefault(True)
         row = QHBoxLayout()
         row.addWidget(self._age, 1)
@@ -166,15 +168,8 @@ class BalancingDialog(QDialog):
         self._view = table_view(self._model, "balancing_log", "Moves that rounds found and somebody made")
         self._view.setSelectionMode(self._view.SelectionMode.SingleSelection)
         self._view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        EmptyHint(self._view, "Moves are listed here: those made by themselves, and those begun with Apply.")
         return framed(self._view)
-
-    def _button(self, name: str, text: str, tip: str, slot: Callable[[], object]) -> QPushButton:
-        made = QPushButton(text)
-        made.setObjectName(f"balancing_{name}")
-        made.setToolTip(tip)
-        made.setAutoDefault(False)
-        made.clicked.connect(lambda _on=False: slot())
-        return made
 
     # From outside
 

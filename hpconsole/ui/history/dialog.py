@@ -31,6 +31,7 @@ from hpconsole.ui.tasks.task_book import Task
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.table_model import TableModel
@@ -127,6 +128,7 @@ class HistoryDialog(QDialog):
         self._view = table_view(self._model, "history_table", "Migrations, newest first")
         self._view.setSelectionMode(self._view.SelectionMode.SingleSelection)
         self._view.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+        EmptyHint(self._view, "Migrations are listed here once there are some: select running VMs and press Ctrl+M.")
         self._selection = KeyedSelection(self._view, self._model)
         splitter = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
         splitter.setHandleWidth(9)

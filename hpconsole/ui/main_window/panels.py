@@ -9,6 +9,7 @@ from hpconsole.ui.main_window.host_tree_model import HostTreeModel
 from hpconsole.ui.main_window.vm_rows import VmRow
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.table_model import TableModel
@@ -16,6 +17,10 @@ from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view, tree_view
 
 _LONGEST_SOUGHT = 40
+_NO_VM = (
+    "No VM is on the hosts that have answered. New VM… (Ctrl+Shift+N) makes one, Add Host… (Ctrl+N) connects to "
+    "another host."
+)
 
 
 class Panel(QWidget):
@@ -38,6 +43,8 @@ class Panel(QWidget):
         layout.setSpacing(5)
         layout.addLayout(top)
         layout.addWidget(framed(view), 1)
+        self._hint = EmptyHint(view)
+        self._if_none = ""
 
     def say(self, sentence: str) -> None:
         """What is wrong with what is selected, beside the heading: all of it can be read there without a mouse."""
@@ -46,6 +53,7 @@ class Panel(QWidget):
 
     def set_count(self, shown: int, total: int, selected: int, sought: str) -> None:
         """Say how many rows there are, how many of them the search found, and how many are selected."""
+        self._hint.say("Search for something else, or press Esc to see all." if total else self._if_none)
         if total and not shown:
             short = sought if len(sought) <= _LONGEST_SOUGHT else f"{sought[:_LONGEST_SOUGHT]}…"
             parts = [f"Nothing matches {short} (Esc clears)"]
@@ -96,6 +104,7 @@ class VmPanel(Panel):
         )
         self.view = table_view(self.model, "vm_table", "Virtual machines")
         super().__init__("Virtual machines", self.view, parent)
+        self._if_none = _NO_VM
         self.model.setParent(self)
         self.selection = KeyedSelection(self.view, self.model)
 

@@ -42,6 +42,7 @@ from hpconsole.ui.maintenance.columns import COLUMNS
 from hpconsole.ui.maintenance.presenter import Edit, ItemRow
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.table_model import TableModel
@@ -156,6 +157,9 @@ class MaintenanceDialog(QDialog):
         self._model.setParent(self)
         self._view = table_view(self._model, "maintenance_table", "What becomes of each VM, in order")
         self._view.setSelectionMode(self._view.SelectionMode.SingleSelection)
+        EmptyHint(
+            self._view, "What becomes of each VM is listed here, in its order. Where none runs, none has to leave."
+        )
         titles = [column.title for column in COLUMNS]
         self._view.setColumnHidden(titles.index("From"), len(self._intent.hosts) == 1)
         self._now = titles.index("Now")

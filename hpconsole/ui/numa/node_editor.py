@@ -120,7 +120,7 @@ class NodeEditor(QFrame):
             widget.setEnabled(detail is not None)
         if detail is None:
             self._title.setText("No virtual node is selected")
-            self._where.setText("Give the VM virtual NUMA nodes first.")
+            self._where.setText("Select one to change it.")
             return
         chip = detail.chip
         if is_other:

@@ -17,6 +17,8 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _MOST_COLUMNS = 2  # of nodes in a socket: a chip's text must stay readable
+_ALL_PLACED = "Every virtual node has its place. Drop one here to unpin it."
+_NONE = "No VM that may run on this host has virtual NUMA nodes. Edit VM gives a VM some (NUMA & pinning)."
 
 
 class NumaPicture(QWidget):
@@ -108,9 +110,8 @@ class NumaPicture(QWidget):
             for chip in chips:
                 self._loose_layout.addWidget(self._chip(chip, -1, selected))
         if not view.unpinned:
-            self._loose_layout.addWidget(
-                TextLabel("Every virtual node has its place. Drop one here to unpin it.", tone=Tone.MUTED, wraps=True)
-            )
+            has_any = any(card.chips for group in view.groups for card in group.cards)
+            self._loose_layout.addWidget(TextLabel(_ALL_PLACED if has_any else _NONE, tone=Tone.MUTED, wraps=True))
         self._loose_layout.addStretch(1)
 
     def _show_host(self, view: NumaView, selected: Key | None) -> None:

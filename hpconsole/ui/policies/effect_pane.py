@@ -17,13 +17,14 @@ from hpconsole.ui.policies.effect import Effect, EffectRow, effect_of
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
 
 _PAUSE_MS = 150
-_NO_VM = "There is no VM to try it on."
+_NO_VM = "There is no VM to try it on: make one (VMs, New VM…)."
 
 
 def _tone(row: EffectRow) -> Tone:
@@ -94,6 +95,7 @@ class EffectPane(QWidget):
         self._view = table_view(self._model, "effect_table", "Each host's place before and after")
         self._view.setSelectionMode(self._view.SelectionMode.SingleSelection)
         self._view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        EmptyHint(self._view, "Choose a VM above to see where it would run before and after the change.")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)

@@ -58,7 +58,9 @@ class PoolsDialog(QDialog):
         self.reload()
 
     def _build(self) -> None:
-        self._table = listing("pools_table", _TITLES, "Pools")
+        self._table = listing(
+            "pools_table", _TITLES, "Pools", "There is no pool yet. Describe one below, then save it."
+        )
         self._table.itemSelectionChanged.connect(self._on_selected)
         self._name = _line("pool_name", "Its VMs are named after it")
         self._template = QComboBox()

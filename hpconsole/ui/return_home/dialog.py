@@ -28,6 +28,7 @@ from hpconsole.ui.return_home import presenter
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.cell import literal
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.number_box import with_room
@@ -133,6 +134,7 @@ class ReturnHomeDialog(QDialog):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, width in enumerate(_WIDTHS):
             header.resizeSection(column, self.fontMetrics().averageCharWidth() * width)
+        EmptyHint(table, "VMs that were moved away and can go back are listed here. Look further back below.")
         table.itemChanged.connect(self._show_choice)
         return framed(table)
 

@@ -26,6 +26,7 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.templates.shelf import Shelf, TemplateLine
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
@@ -55,7 +56,7 @@ class TemplatesDialog(QDialog):
         self.reload()
 
     def _build(self) -> None:
-        self._table = listing("templates_table", _TITLES, "Templates")
+        self._table = listing("templates_table", _TITLES, "Templates", "Templates you make or import are listed here.")
         self._table.itemSelectionChanged.connect(self._on_selected)
         self._detail = TextLabel(name="template_detail", tone=Tone.MUTED, wraps=True)
         self._detail.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -214,8 +215,8 @@ class TemplatesDialog(QDialog):
         self._say(error.sentence, Tone.BAD)
 
 
-def listing(name: str, titles: Sequence[str], what: str) -> QTableWidget:
-    """A table of texts, one row selected at a time."""
+def listing(name: str, titles: Sequence[str], what: str, empty: str) -> QTableWidget:
+    """A table of texts, one row selected at a time; `empty` is what it says without rows."""
     table = QTableWidget(0, len(titles))
     table.setObjectName(name)
     table.setAccessibleName(what)
@@ -233,6 +234,7 @@ def listing(name: str, titles: Sequence[str], what: str) -> QTableWidget:
     header.setHighlightSections(False)
     header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
     header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    EmptyHint(table, empty)
     return table
 
 

@@ -24,6 +24,7 @@ from hpconsole.ui.vm_editor.device_editors import DiskEditor, NicEditor
 from hpconsole.ui.vm_editor.fields import Tab
 from hpconsole.ui.vm_editor.pages import FormPage, remark_text, tell_remark
 from hpconsole.ui.vm_editor.view import EditorView
+from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import row_height
@@ -55,6 +56,7 @@ class RowTable(QWidget):
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         table.setFixedHeight(row_height(table) * 3 + table.horizontalHeader().sizeHint().height() + 4)
+        EmptyHint(table, f"None yet. Add {what.replace('&', '')} adds one.")
         table.itemSelectionChanged.connect(lambda: self.selected.emit(table.currentRow()))
         add, remove = QPushButton(f"Add {what}"), QPushButton("Remove")
         for button, key in ((add, "add"), (remove, "remove")):
