@@ -29,7 +29,7 @@ from hpconsole.ui.balancing import presenter
 from hpconsole.ui.balancing.limits_box import LimitsBox
 from hpconsole.ui.balancing.presenter import LogRow
 from hpconsole.ui.bridge import Background
-from hpconsole.ui.policies.presenter import unsaved_sentence
+from hpconsole.ui.drafts.drafts import unsaved_sentence
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column

@@ -131,7 +131,7 @@ class LimitsBox(QWidget):
         old = self._presenter.selected
 
         def done(made: Policy) -> None:
-            self._presenter.saved(old, made)
+            self._presenter.saved(old, made.name)
             self.reload()
             self.changed.emit(f"The limits of {made.name} were saved; the next round follows them.")
 
@@ -163,11 +163,11 @@ class LimitsBox(QWidget):
         self._locked.setText(f"{presenter.stored.name} is built in: its limits stay." if is_locked and balances else "")
         self._locked.setVisible(bool(self._locked.text()))
         self._copy.setVisible(is_locked and balances)
-        self._use.setEnabled(not presenter.why_not_use)
-        self._use.setToolTip(presenter.why_not_use or "Let this policy decide from now on")
+        self._use.setEnabled(not presenter.why_not_choose)
+        self._use.setToolTip(presenter.why_not_choose or "Let this policy decide from now on")
         why_not = presenter.why_not_save
         for button in (self._save, self._revert):
             button.setVisible(not is_locked and balances)
         self._save.setEnabled(not why_not)
         self._save.setToolTip(why_not or "Keep them; the next round follows them")
-        self._revert.setEnabled(presenter.is_changed(presenter.selected))
+        self._revert.setEnabled(presenter.is_edited)

@@ -54,7 +54,7 @@ LAST_RESORTS: tuple[tuple[LastResort, str], ...] = (
 class WayRow:
     """One policy in the list."""
 
-    policy_id: str
+    key: str
     name: str
     is_preset: bool
     is_default: bool
@@ -108,7 +108,7 @@ class WaysPresenter:
         return tuple(row.name for row in self.rows if row.is_changed)
 
     @property
-    def is_changed(self) -> bool:
+    def is_edited(self) -> bool:
         """Whether the selected one was edited."""
         return self.selected in self._drafts
 
@@ -118,6 +118,11 @@ class WaysPresenter:
         if self.stored not in BUILT_IN:
             return ""
         return f"{self.stored.name} is a preset and stays as it is. Copy it to make a policy of your own."
+
+    @property
+    def note(self) -> str:
+        """What is to be known of it before it is edited."""
+        return self.locked
 
     # The schedule as fields
 
@@ -208,7 +213,7 @@ class WaysPresenter:
         name = self.draft.name.strip()
         if not name:
             found[NAME] = "A policy needs a name."
-        elif any(row.name == name and row.policy_id != self.selected for row in self.rows):
+        elif any(row.name == name and row.key != self.selected for row in self.rows):
             found[NAME] = f"There is a policy named {name} already."
         elif any(not character.isprintable() for character in name):
             found[NAME] = "The name holds a character that cannot be shown."
@@ -245,21 +250,21 @@ class WaysPresenter:
     @property
     def why_not_save(self) -> str:
         """Why the selected policy cannot be saved."""
-        return self.locked or next(iter(self.problems.values()), "" if self.is_changed else "Nothing was changed.")
+        return self.locked or next(iter(self.problems.values()), "" if self.is_edited else "Nothing was changed.")
 
     @property
-    def why_not_default(self) -> str:
+    def why_not_choose(self) -> str:
         """Why it cannot be made the default."""
         if self.selected == self._ways.default_id:
             return "It is the default already."
-        return f"Save {self.stored.name} first." if self.is_changed else ""
+        return f"Save {self.stored.name} first." if self.is_edited else ""
 
     @property
     def why_not_remove(self) -> str:
         """Why it cannot be deleted."""
         if self.locked:
             return f"{self.stored.name} is a preset and stays."
-        return "It is the default. Make another one the default first." if self.why_not_default.startswith("It") else ""
+        return "It is the default. Make another one the default first." if self.why_not_choose.startswith("It") else ""
 
     # On a worker thread: each returns what to call, which raises StorageError or InvalidEdit
 
@@ -273,9 +278,15 @@ class WaysPresenter:
 
         return save
 
-    def saved(self, policy_id: str) -> None:
-        """It was kept."""
-        self._drafts.pop(policy_id, None)
+    def key_of(self, policy: MigrationPolicy) -> str:
+        """What it is selected by."""
+        return policy.policy_id
+
+    def saved(self, old: str, new: str) -> None:
+        """It was kept, under this id."""
+        self._drafts.pop(old, None)
+        if self.selected == old:
+            self.selected = new
 
     def copying(self) -> Callable[[], MigrationPolicy]:
         """Keep the selected policy, with what is edited of it, under a free name."""
@@ -311,16 +322,16 @@ class WaysPresenter:
 
         return export
 
-    def importing(self, path: Path) -> Callable[[], MigrationPolicy]:
-        """Read one from a file; it gets a name and an id of its own, and replaces none."""
+    def importing(self, path: Path) -> Callable[[], tuple[MigrationPolicy, str]]:
+        """Read one from a file; it gets a name and an id of its own, and replaces none. And a sentence."""
 
-        def bring_in() -> MigrationPolicy:
+        def bring_in() -> tuple[MigrationPolicy, str]:
             document = _read(path)
             name = str(document.get("name", ""))[:LONGEST_NAME]
             known = {row.name for row in self.rows}
             free = self._free_name(name) if name in known else name
             made = from_json({**document, "id": self._ways.free_id(free), "name": free})
-            return self._keeping(made)()
+            return self._keeping(made)(), f"{made.name} was imported."
 
         return bring_in
 

@@ -16,13 +16,13 @@ from hpconsole.core.scheduler.policy_files import load_policy, save_policy
 from hpconsole.core.scheduler.selectors import Selector
 from hpconsole.core.scheduler.unit_titles import heading
 from hpconsole.core.scheduler.units import Filter, Weight
-from hpconsole.ui import format as fmt
 from hpconsole.ui.policies.parameters import problem_of, value_of
 
 Unit: TypeAlias = Filter | Weight | Balancer | Selector
 
 LONGEST_NAME = 100
 NAME = "name"
+_NOT_KEPT = "This run remembers nothing: own policies last until it ends. Export what you want to keep."
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,11 @@ class PolicyRow:
     is_built_in: bool
     is_in_force: bool
     is_changed: bool  # edited and not saved
+
+    @property
+    def key(self) -> str:
+        """What it is selected by."""
+        return self.name
 
     @property
     def text(self) -> str:
@@ -99,6 +104,11 @@ class PoliciesPresenter:
         return name in self._drafts or any(policy == name for policy, _ in self._typed)
 
     @property
+    def is_edited(self) -> bool:
+        """Whether something of the selected one waits to be saved."""
+        return self.is_changed(self.selected)
+
+    @property
     def unsaved(self) -> tuple[str, ...]:
         """The policies with changes that are not saved."""
         return tuple(row.name for row in self.rows if row.is_changed)
@@ -109,6 +119,11 @@ class PoliciesPresenter:
         if not self.stored.is_built_in:
             return ""
         return f"{self.stored.name} is built in and stays as it is. Copy it to make a policy of your own."
+
+    @property
+    def note(self) -> str:
+        """What is to be known of it before it is edited."""
+        return self.locked or ("" if self._book.is_kept else _NOT_KEPT)
 
     @property
     def compared(self) -> tuple[Policy, Policy, str]:
@@ -234,11 +249,11 @@ class PoliciesPresenter:
         return "" if self.selected in self._drafts else "Nothing was changed."
 
     @property
-    def why_not_use(self) -> str:
+    def why_not_choose(self) -> str:
         """Why it cannot be put in force."""
         if self.selected == self.in_force.name:
             return f"{self.selected} is in force already."
-        return f"Save {self.selected} first." if self.is_changed(self.selected) else ""
+        return f"Save {self.selected} first." if self.is_edited else ""
 
     @property
     def why_not_remove(self) -> str:
@@ -246,6 +261,10 @@ class PoliciesPresenter:
         if self.stored.is_built_in:
             return f"{self.selected} is built in and stays."
         return "It is in force. Put another policy in force first." if self.selected == self.in_force.name else ""
+
+    def key_of(self, policy: Policy) -> str:
+        """What it is selected by."""
+        return policy.name
 
     # What is done on a worker thread: each returns what to call, which raises StorageError or ScenarioError
 
@@ -259,11 +278,11 @@ class PoliciesPresenter:
 
         return save
 
-    def saved(self, old: str, made: Policy) -> None:
-        """It was kept."""
+    def saved(self, old: str, new: str) -> None:
+        """It was kept, under this name."""
         self._forget(old)
         if self.selected == old:
-            self.selected = made.name
+            self.selected = new
 
     def copying(self) -> Callable[[], Policy]:
         """Keep the selected policy, with what is edited of it, under a free name."""
@@ -330,9 +349,3 @@ def free_name(name: str, book: PolicyBook) -> str:
     while f"{stem}-{number}" in taken:
         number += 1
     return f"{stem}-{number}"
-
-
-def unsaved_sentence(names: tuple[str, ...]) -> str:
-    """What is said to who closes the dialog with edits."""
-    verb = "has" if len(names) == 1 else "have"
-    return f"{fmt.names(names)} {verb} changes that are not saved. Save them, or close once more to drop them."
