@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from traceback import clear_frames
+from types import TracebackType
 from typing import Generic, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
@@ -179,6 +180,27 @@ class _Orders(Generic[_Result]):
     failed: Callable[[HpconsoleError], None] | None
 
 
+class _Outcome(Generic[_Result]):
+    """What came of a job: a result in `results`, or `error`.
+
+    Takes the error out of the worker's hands at once: through its traceback it holds the job, and a worker that still
+    had it while the GUI thread lets go would be the last to hold it.
+    """
+
+    def __init__(self) -> None:
+        self.results: list[_Result] = []
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> list[_Result]:
+        return self.results
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self.error = error
+        return True
+
+
 class _Errand(Generic[_Result]):
     """One job on its way to a worker and back.
 
@@ -188,30 +210,28 @@ class _Errand(Generic[_Result]):
 
     def __init__(self, orders: _Orders[_Result]) -> None:
         self._orders = [orders]
-        self._outcomes: list[Future[_Result]] = []
+        self._outcomes = [_Outcome[_Result]()]
         self._door = door()
 
-    def work(self) -> _Result:
+    def work(self) -> None:
         """Do it. On a worker thread."""
-        return self._orders[0].job()
+        with self._outcomes[0] as results:
+            results.append(self._orders[0].job())
 
-    def come_back(self, outcome: Future[_Result]) -> None:
+    def come_back(self, _: Future[None]) -> None:
         """It ended, or will never be begun. Any thread."""
-        self._outcomes.append(outcome)
         self._door.post(self._deliver)
 
     def _deliver(self) -> None:
         orders, outcome = self._orders.pop(), self._outcomes.pop()
-        if outcome.cancelled():
-            return
-        error = outcome.exception()
+        error = outcome.error
         if error is not None:
             clear_frames(error.__traceback__)  # they hold what the job held
-        if not orders.owner.is_open:
-            return
+        if not orders.owner.is_open or (error is None and not outcome.results):
+            return  # nobody waits for it, or it was never begun
         if error is None:
             if orders.done is not None:
-                orders.done(outcome.result())
+                orders.done(outcome.results[0])
         elif isinstance(error, HpconsoleError) and orders.failed is not None:
             orders.failed(error)
         else:

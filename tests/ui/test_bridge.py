@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -159,6 +160,31 @@ def test_what_a_job_holds_is_let_go_on_the_windows_thread(qtbot: QtBot, how: str
     heard.clear()
     qtbot.waitUntil(lambda: bool(threads))
     assert threads == [threading.main_thread()]
+    background.close()
+
+
+def test_no_failed_job_is_let_go_by_its_worker(qtbot: QtBot) -> None:
+    """Threads take turns a million times a second here: a worker that keeps its error for a moment longer shows."""
+    threads: list[threading.Thread] = []
+    background = Background()
+
+    def begin() -> None:
+        held = _LetGo(threads)
+
+        def job() -> object:
+            raise HpconsoleError(f"{held} does not work.")
+
+        background.run(job, lambda _: None, lambda _: None)
+
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for number in range(500):
+            begin()
+            qtbot.waitUntil(lambda: len(threads) > number)  # noqa: B023 - waited for at once
+    finally:
+        sys.setswitchinterval(usual_s)
+    assert set(threads) == {threading.main_thread()}
     background.close()
 
 
