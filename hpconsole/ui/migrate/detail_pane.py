@@ -16,7 +16,7 @@ from hpconsole.ui.migrate.view import HostDetail, HostLine, PinRow
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
-from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.framed import framed_in
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import table_view
@@ -56,83 +56,89 @@ _PIN_COLUMNS: tuple[Column[tuple[int, PinRow]], ...] = (
 class DetailPane(QStackedWidget):
     """One page for a suitable host, one for an unsuitable one, one for while nothing is known."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("host_detail")
-        self._note = TextLabel(name="detail_note", tone=Tone.MUTED, wraps=True)
+        self._theme = theme
+        self._note = TextLabel(name="detail_note", tone=Tone.MUTED, wraps=True, parent=self)
         self._note.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._parts: TableModel[_Part] = TableModel(_PART_COLUMNS, lambda part: part.name)
-        self._pins: TableModel[tuple[int, PinRow]] = TableModel(_PIN_COLUMNS, lambda row: row[1].what)
-        self._parts_view = table_view(self._parts, "score_parts", "What makes the score")
-        self._pins_view = table_view(self._pins, "pin_rows", "Pinning now and there")
-        self._now = PlacementView("picture_now")
-        self._there = PlacementView("picture_there")
-        self._legend = Legend()
-        self._remark = TextLabel(name="detail_remark", tone=Tone.MUTED, wraps=True)
-        self._remark.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._reasons = QVBoxLayout()
-        self._shown_refusals: tuple[tuple[Refusal, ...], str] = ((), "")
         self.addWidget(self._note)
-        self.addWidget(self._suitable_page())
-        self.addWidget(self._unsuitable_page())
+        self._suitable: SuitablePage | None = None  # both are made when they are first needed
+        self._unsuitable: UnsuitablePage | None = None
 
     def show_line(self, line: HostLine | None, detail: HostDetail | None) -> None:
         """Show this host; `detail` is None while its pinning is being computed."""
         if line is None or not line.is_known:
             self._note.setText("Checking…" if line is not None else "Select a host to see why it is where it is.")
-            self.setCurrentIndex(0)
+            self.setCurrentWidget(self._note)
         elif line.is_suitable:
-            self._show_suitable(line, detail)
-            self.setCurrentIndex(1)
+            if self._suitable is None:
+                self._suitable = SuitablePage(self._theme, self)
+                self.addWidget(self._suitable)
+            self._suitable.show_line(line, detail)
+            self.setCurrentWidget(self._suitable)
         else:
-            self._show_refusals(line)
-            self.setCurrentIndex(2)
+            if self._unsuitable is None:
+                self._unsuitable = UnsuitablePage(self)
+                self.addWidget(self._unsuitable)
+            self._unsuitable.show_line(line)
+            self.setCurrentWidget(self._unsuitable)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take colours from this theme."""
+        self._theme = theme
+        if self._suitable is not None:
+            self._suitable.set_theme(theme)
+
+
+class SuitablePage(QWidget):
+    """What makes the score, and the pinning there beside the one now."""
+
+    def __init__(self, theme: Theme, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._parts: TableModel[_Part] = TableModel(_PART_COLUMNS, lambda part: part.name)
+        self._pins: TableModel[tuple[int, PinRow]] = TableModel(_PIN_COLUMNS, lambda row: row[1].what)
+        self._parts.setParent(self)
+        self._pins.setParent(self)
+        scores, _ = framed_in(
+            self, lambda inside: table_view(self._parts, "score_parts", "What makes the score", inside)
+        )
+        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 61)
+        self._pictures = QWidget(self)
+        self._now = PlacementView("picture_now", self._pictures)
+        self._there = PlacementView("picture_there", self._pictures)
+        self._legend = Legend(self._pictures)
+        self._pins_frame, _ = framed_in(
+            self, lambda inside: table_view(self._pins, "pin_rows", "Pinning now and there", inside)
+        )
+        self._pins_frame.setMinimumWidth(self.fontMetrics().averageCharWidth() * 62)
+        self._remark = TextLabel(name="detail_remark", tone=Tone.MUTED, wraps=True, parent=self)
+        self._remark.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        pictures = QHBoxLayout()
+        pictures.setSpacing(14)
+        pictures.addWidget(self._now, 1)
+        pictures.addWidget(self._there, 1)
+        middle = QVBoxLayout(self._pictures)
+        middle.setContentsMargins(0, 0, 0, 0)
+        middle.setSpacing(4)
+        middle.addLayout(pictures, 1)
+        middle.addWidget(self._legend)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(12)
+        layout.addWidget(scores)
+        layout.addWidget(self._pictures, 3)
+        layout.addWidget(self._pins_frame, 2)
+        layout.addWidget(self._remark, 5)
+        self.set_theme(theme)
 
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
         for part in (self._parts, self._pins, self._now, self._there, self._legend):
             part.set_theme(theme)
 
-    def _suitable_page(self) -> QWidget:
-        page = QWidget()
-        layout = QHBoxLayout(page)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(12)
-        scores = framed(self._parts_view)
-        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 61)
-        layout.addWidget(scores)
-        pictures = QHBoxLayout()
-        pictures.setSpacing(14)
-        pictures.addWidget(self._now, 1)
-        pictures.addWidget(self._there, 1)
-        self._pictures = QWidget()
-        middle = QVBoxLayout(self._pictures)
-        middle.setContentsMargins(0, 0, 0, 0)
-        middle.setSpacing(4)
-        middle.addLayout(pictures, 1)
-        middle.addWidget(self._legend)
-        layout.addWidget(self._pictures, 3)
-        self._pins_frame = framed(self._pins_view)
-        self._pins_frame.setMinimumWidth(self.fontMetrics().averageCharWidth() * 62)
-        layout.addWidget(self._pins_frame, 2)
-        layout.addWidget(self._remark, 5)
-        return page
-
-    def _unsuitable_page(self) -> QWidget:
-        inner = QWidget()
-        inner.setObjectName("plain")
-        self._reasons.setSpacing(10)
-        self._reasons.setContentsMargins(14, 12, 14, 12)
-        inner.setLayout(self._reasons)
-        scroll = QScrollArea()
-        scroll.setObjectName("refusals")
-        scroll.setAccessibleName("Reasons against this host")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inner)
-        return framed(scroll)
-
-    def _show_suitable(self, line: HostLine, detail: HostDetail | None) -> None:
+    def show_line(self, line: HostLine, detail: HostDetail | None) -> None:
+        """Show this host; `detail` is None while its pinning is being computed."""
         parts = sorted(line.parts, key=lambda part: -part.contribution)
         rows = [
             _Part(i, _capital(words(part.unit)), f"{part.rank} × {part.factor}", part.contribution)
@@ -153,10 +159,34 @@ class DetailPane(QStackedWidget):
             self._there.set_picture(detail.there)
             self._pins.set_rows(list(enumerate(detail.rows)))
 
-    def _show_refusals(self, line: HostLine) -> None:
-        if (line.refusals, line.will_help) == self._shown_refusals and self._reasons.count():
+
+class UnsuitablePage(QFrame):
+    """Every reason against a host, and what would help."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setProperty("panel", "true")
+        self._shown: tuple[tuple[Refusal, ...], str] = ((), "")
+        scroll = QScrollArea(self)
+        scroll.setObjectName("refusals")
+        scroll.setAccessibleName("Reasons against this host")
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        inner = QWidget()
+        inner.setObjectName("plain")
+        self._reasons = QVBoxLayout(inner)
+        self._reasons.setSpacing(10)
+        self._reasons.setContentsMargins(14, 12, 14, 12)
+        scroll.setWidget(inner)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(1, 1, 1, 1)
+        layout.addWidget(scroll)
+
+    def show_line(self, line: HostLine) -> None:
+        """Show this host."""
+        if (line.refusals, line.will_help) == self._shown and self._reasons.count():
             return  # a poll that changes nothing must not move what is being read
-        self._shown_refusals = (line.refusals, line.will_help)
+        self._shown = (line.refusals, line.will_help)
         while (item := self._reasons.takeAt(0)) is not None:
             if (widget := item.widget()) is not None:
                 widget.deleteLater()

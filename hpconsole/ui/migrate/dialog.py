@@ -27,7 +27,7 @@ from hpconsole.core.planning.migration_policy import BUILT_IN, MINIMAL_DOWNTIME,
 from hpconsole.core.planning.preflight_findings import Severity
 from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background
-from hpconsole.ui.migrate.candidates_model import candidates_model, vms_model
+from hpconsole.ui.migrate.candidates_model import candidates_model
 from hpconsole.ui.migrate.detail_pane import DetailPane
 from hpconsole.ui.migrate.options_box import OptionsBox
 from hpconsole.ui.migrate.outlook import Checked, Measured, Outlook, headline, with_outlook
@@ -35,10 +35,11 @@ from hpconsole.ui.migrate.outlook_pane import ChecksPage, ForecastPage
 from hpconsole.ui.migrate.presenter import MigratePresenter
 from hpconsole.ui.migrate.question import Answer
 from hpconsole.ui.migrate.view import MigrateView
+from hpconsole.ui.migrate.vms_table import VmsTable
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
-from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.framed import framed_in
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -80,6 +81,7 @@ class MigrateDialog(QDialog):
         self._outlook = Outlook(advice)
         self._forecasts: ForecastPage | None = None
         self._findings: ChecksPage | None = None
+        self._vms: VmsTable | None = None
         self._policies = advice.policies.all() if advice is not None else BUILT_IN
         self._default_id = advice.policies.default_id if advice is not None else MINIMAL_DOWNTIME.policy_id
         self._first_options = options
@@ -138,22 +140,22 @@ class MigrateDialog(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
-        self._title = TextLabel(name="migrate_title", wraps=True)
+        self._title = TextLabel(name="migrate_title", wraps=True, parent=self)
         self._title.set_weight(QFont.Weight.DemiBold, larger_by=2)
         layout.addWidget(self._title)
         layout.addLayout(self._build_choice())
-        self._how = OptionsBox(self._policies, self._default_id, self._first_options)
+        self._how = OptionsBox(self._policies, self._default_id, self._first_options, self)
         layout.addWidget(self._how)
         layout.addWidget(self._build_tables(), 1)
         layout.addLayout(self._build_bottom())
         self._migrate.setDefault(True)  # not before it is inside the dialog: Qt would make Cancel the default
 
     def _build_choice(self) -> QVBoxLayout:
-        self._automatic = QRadioButton("&Automatically choose host")
+        self._automatic = QRadioButton("&Automatically choose host", self)
         self._automatic.setObjectName("choose_automatically")
-        self._chosen = QRadioButton()
+        self._chosen = QRadioButton(self)
         self._chosen.setObjectName("choose_host")
-        self._automatic_text = ElidedLabel(name="automatic_text", tone=Tone.MUTED)
+        self._automatic_text = ElidedLabel(name="automatic_text", tone=Tone.MUTED, parent=self)
         first = QHBoxLayout()
         first.setSpacing(12)
         first.addWidget(self._automatic)
@@ -165,77 +167,73 @@ class MigrateDialog(QDialog):
         return choice
 
     def _build_tables(self) -> QWidget:
-        self._hosts = candidates_model()
-        self._hosts.setParent(self)
-        self._hosts_view = table_view(self._hosts, "migrate_hosts", "Hosts, best first")
-        self._hosts_view.setSelectionMode(self._hosts_view.SelectionMode.SingleSelection)
-        self._host_selection = KeyedSelection(self._hosts_view, self._hosts)
-        self._vms = vms_model()
-        self._vms.setParent(self)
-        self._vms_view = table_view(self._vms, "migrate_vms", "VMs and their destinations")
-        self._vms_view.setSelectionMode(self._vms_view.SelectionMode.SingleSelection)
-        self._vm_selection = KeyedSelection(self._vms_view, self._vms)
-        self._status = TextLabel(name="migrate_status", tone=Tone.MUTED)
-        hosts = QVBoxLayout()
-        hosts.setSpacing(4)
-        hosts.addWidget(self._status)
-        tables = QHBoxLayout()
-        tables.setSpacing(10)
-        self._vms_frame = framed(self._vms_view)
-        self._vms_frame.setFixedWidth(self.fontMetrics().averageCharWidth() * 56)
-        tables.addWidget(self._vms_frame)
-        tables.addWidget(framed(self._hosts_view), 1)
-        hosts.addLayout(tables, 1)
-        top = QWidget()
-        hosts.setContentsMargins(0, 0, 0, 0)
-        top.setLayout(hosts)
-        self._detail = DetailPane()
-        splitter = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
+        """Hosts above, pages below; every widget is made inside its parent (see `framed_in`)."""
+        splitter = QSplitter(Qt.Orientation.Vertical, self, childrenCollapsible=False)
         splitter.setObjectName("migrate_splitter")
         splitter.setHandleWidth(10)
-        splitter.addWidget(top)
-        splitter.addWidget(self._build_pages())
+        top = QWidget(splitter)
+        self._status = TextLabel(name="migrate_status", tone=Tone.MUTED, parent=top)
+        tables = QHBoxLayout()
+        tables.setSpacing(10)
+        if len(self._presenter.view().vms) > 1:
+            self._vms = VmsTable(self._theme, top)
+            self._vms.picked.connect(self._on_vm_picked)
+            tables.addWidget(self._vms)
+        self._hosts = candidates_model()
+        self._hosts.setParent(self)
+        frame, self._hosts_view = framed_in(
+            top, lambda parent: table_view(self._hosts, "migrate_hosts", "Hosts, best first", parent)
+        )
+        self._hosts_view.setSelectionMode(self._hosts_view.SelectionMode.SingleSelection)
+        self._host_selection = KeyedSelection(self._hosts_view, self._hosts)
+        tables.addWidget(frame, 1)
+        hosts = QVBoxLayout(top)
+        hosts.setSpacing(4)
+        hosts.setContentsMargins(0, 0, 0, 0)
+        hosts.addWidget(self._status)
+        hosts.addLayout(tables, 1)
+        self._build_pages(splitter)
         splitter.setSizes([230, 300])
         return splitter
 
-    def _build_pages(self) -> QWidget:
+    def _build_pages(self, splitter: QSplitter) -> None:
         """Below the hosts: the pinning there, what is expected, what was found."""
-        self._tabs = QTabBar()
+        below = QWidget(splitter)
+        self._tabs = QTabBar(below)
         self._tabs.setObjectName("migrate_tabs")
         self._tabs.setAccessibleName("Details")
         self._tabs.setExpanding(False)
         self._tabs.setDrawBase(False)
         self._tabs.setUsesScrollButtons(False)
-        self._pages = QStackedWidget()
-        self._pages.addWidget(self._detail)
         for title in ("Score and pinning", "Forecast", "Checks"):
             self._tabs.addTab(title)
-        self._headline = ElidedLabel(name="forecast_headline")
+        self._headline = ElidedLabel(name="forecast_headline", parent=below)
+        self._pages = QStackedWidget(below)
+        self._detail = DetailPane(self._theme, self._pages)
+        self._pages.addWidget(self._detail)
         top = QHBoxLayout()
         top.setSpacing(14)
         top.addWidget(self._tabs)
         top.addWidget(self._headline, 1)
-        below = QWidget()
         layout = QVBoxLayout(below)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addLayout(top)
         layout.addWidget(self._pages, 1)
-        return below
 
     def _build_bottom(self) -> QHBoxLayout:
-        self._remark = TextLabel(name="migrate_remark", wraps=True)
+        self._remark = TextLabel(name="migrate_remark", wraps=True, parent=self)
         self._remark.setMinimumHeight(2 * self._remark.fontMetrics().lineSpacing())
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self._accepts = QCheckBox(self)
+        self._accepts.setObjectName("accept_warnings")
+        self._accepts.setToolTip("The warnings under Checks are read, and it is wanted all the same")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
         self._migrate = buttons.addButton("Migrate", QDialogButtonBox.ButtonRole.AcceptRole)
         self._migrate.setObjectName("migrate_accept")
         self._migrate.setMinimumWidth(self.fontMetrics().averageCharWidth() * 34)  # its text changes with the choice
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         bottom = QHBoxLayout()
-        self._accepts = QCheckBox()
-        self._accepts.setObjectName("accept_warnings")
-        self._accepts.setToolTip("The warnings under Checks are read, and it is wanted all the same")
         bottom.addWidget(self._remark, 1)
         bottom.addSpacing(12)
         bottom.addWidget(self._accepts)
@@ -247,7 +245,6 @@ class MigrateDialog(QDialog):
         self._automatic.clicked.connect(lambda: self._gesture(self._presenter.pick_automatic))
         self._chosen.clicked.connect(lambda: self._gesture(self._presenter.pick_highlighted))
         self._host_selection.changed.connect(self._on_host_selected)
-        self._vm_selection.changed.connect(self._on_vm_selected)
         self._hosts_view.doubleClicked.connect(self._on_host_picked)
         self._how.changed.connect(self._on_options)
         self._tabs.currentChanged.connect(self._on_tab)
@@ -258,13 +255,13 @@ class MigrateDialog(QDialog):
     def _on_tab(self, place: int) -> None:
         """Show a page; it is made when it is first looked at, for the dialog should be there at once."""
         if place == _FORECAST_TAB and self._forecasts is None:
-            self._forecasts = ForecastPage()
+            self._forecasts = ForecastPage(self._pages)
             self._forecasts.remedy_taken.connect(lambda change: self._how.want(**change))
         elif place == _CHECKS_TAB and self._findings is None:
-            self._findings = ChecksPage()
+            self._findings = ChecksPage(self._pages)
             self._findings.recheck_wanted.connect(self._on_recheck)
         page: QWidget = {_FORECAST_TAB: self._forecasts, _CHECKS_TAB: self._findings}.get(place) or self._detail
-        if page.parent() is None:
+        if self._pages.indexOf(page) < 0:
             self._pages.addWidget(page)
             self.set_theme(self._theme)
             self._render_outlook()
@@ -280,10 +277,8 @@ class MigrateDialog(QDialog):
         if keys:
             self._gesture(lambda: self._presenter.highlight(keys[0]))
 
-    def _on_vm_selected(self) -> None:
-        keys = self._vm_selection.keys
-        if keys:
-            self._gesture(lambda: self._presenter.highlight_vm(keys[0]))
+    def _on_vm_picked(self, uuid: str) -> None:
+        self._gesture(lambda: self._presenter.highlight_vm(uuid))
 
     def _on_host_picked(self, index: QModelIndex) -> None:
         self._presenter.highlight(self._hosts.key_at(index.row()))
@@ -343,11 +338,12 @@ class MigrateDialog(QDialog):
         self._chosen.setText(view.chosen_text.replace("&", "&&"))
         self._chosen.setEnabled(view.highlighted is not None)
         self._status.setText(view.status)
-        with QSignalBlocker(self._host_selection), QSignalBlocker(self._vm_selection):
+        with QSignalBlocker(self._host_selection):
             self._hosts.set_rows(view.hosts)
-            self._vms.set_rows(view.vms)
             self._select(view)
-        self._vms_frame.setVisible(len(view.vms) > 1)
+        if self._vms is not None:
+            self._vms.show_vms(view.vms, view.highlighted_vm)
+            self._vms.setVisible(len(view.vms) > 1)
         self._detail.show_line(view.highlighted, view.detail)
         self._outlook.follow(self._presenter.present_plan, self._how.options)
         self._look_ahead()
@@ -385,8 +381,6 @@ class MigrateDialog(QDialog):
         return ""
 
     def _select(self, view: MigrateView) -> None:
-        """Keep the tables' selection what the presenter says, without hearing of it as a gesture."""
+        """Keep the table's selection what the presenter says, without hearing of it as a gesture."""
         if view.highlighted is not None and self._host_selection.keys != (view.highlighted.name,):
             self._host_selection.select([view.highlighted.name])
-        if self._vm_selection.keys != (view.highlighted_vm,):
-            self._vm_selection.select([view.highlighted_vm])

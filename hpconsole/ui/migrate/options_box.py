@@ -107,15 +107,15 @@ class OptionsBox(QWidget):
     # Building
 
     def _build(self) -> None:
-        self._choice = QComboBox()
+        self._choice = QComboBox(self)
         self._choice.setObjectName("migration_policy")
         self._choice.setToolTip("How hard it tries, and what it does when the VM writes faster than can be sent")
         for policy in self._policies:
             self._choice.addItem(policy.name)
-        label = QLabel("Migration &policy:")
+        label = QLabel("Migration &policy:", self)
         label.setBuddy(self._choice)
-        self._about = ElidedLabel(name="migration_policy_about", tone=Tone.MUTED)
-        self._unfold = QPushButton("&Options…")
+        self._about = ElidedLabel(name="migration_policy_about", tone=Tone.MUTED, parent=self)
+        self._unfold = QPushButton("&Options…", self)
         self._unfold.setObjectName("migration_options")
         self._unfold.setCheckable(True)
         self._unfold.setAutoDefault(False)
@@ -127,7 +127,6 @@ class OptionsBox(QWidget):
         line.addWidget(self._unfold)
         line.addWidget(self._about, 1)
         self._panel = self._build_panel()
-        self._panel.setVisible(False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -135,7 +134,8 @@ class OptionsBox(QWidget):
         layout.addWidget(self._panel)
 
     def _build_panel(self) -> QFrame:
-        panel = QFrame()
+        panel = QFrame(self)
+        panel.setVisible(False)  # before there is anything in it
         panel.setProperty("panel", "true")
         self._is_limited = _check("Limit the &bandwidth to", "limit_bandwidth", "So that others keep their part of it")
         self._bandwidth = _number("bandwidth", (1, _MOST_MIB_S), _FIRST_LIMIT_MIB_S, " MiB/s", 50)
