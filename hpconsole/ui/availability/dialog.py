@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtWidgets import (
     QDialog,
-    QFrame,
     QHBoxLayout,
-    QScrollArea,
     QSplitter,
     QTabWidget,
     QVBoxLayout,
@@ -39,6 +37,7 @@ from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.push_button import push_button
+from hpconsole.ui.widgets.scrolled import scrolled, show_lines
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -190,17 +189,9 @@ class AvailabilityDialog(QDialog):
         layout.addLayout(bottom)
 
     def _build_detail(self) -> QWidget:
-        inner = QWidget()
-        inner.setObjectName("plain")
-        self._details = QVBoxLayout(inner)
+        self._details = QVBoxLayout()
         self._details.setContentsMargins(12, 10, 12, 10)
-        scroll = QScrollArea()
-        scroll.setObjectName("ha_detail")
-        scroll.setAccessibleName("What the loss of the selected host would mean")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inner)
-        return scroll
+        return scrolled(self._details, "ha_detail", "What the loss of the selected host would mean")
 
     def _build_host_buttons(self) -> QHBoxLayout:
         again = push_button("ha_again", "Prove &Again", "Judge and prove every host as things are now")
@@ -343,20 +334,7 @@ class AvailabilityDialog(QDialog):
         told = presenter.details(line) if line is not None else ()
         if told != self._shown:
             self._shown = told
-            self._show_lines(told)
-
-    def _show_lines(self, told: Sequence[tuple[str, Tone]]) -> None:
-        while (old := self._details.takeAt(0)) is not None:
-            if (widget := old.widget()) is not None:
-                widget.hide()
-                widget.setObjectName("")  # it lives until the event loop turns, and must not be found until then
-                widget.deleteLater()
-        for text, tone in told:
-            label = TextLabel(text.strip(), name="ha_line", tone=tone, wraps=True)
-            label.setContentsMargins(18 if text.startswith(" ") else 0, 0, 0, 0)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self._details.addWidget(label)
-        self._details.addStretch(1)
+            show_lines(self._details, "ha_line", told)
 
     def _say(self, sentence: str, tone: Tone = Tone.NORMAL) -> None:
         self._remark.setText(sentence)

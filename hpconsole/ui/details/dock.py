@@ -8,11 +8,9 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QFont
 from PySide6.QtWidgets import (
     QDockWidget,
-    QFrame,
     QGridLayout,
     QMainWindow,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -25,6 +23,7 @@ from hpconsole.ui.details.presenter import Closer, Section, look_closer, section
 from hpconsole.ui.migrate.placement_view import PlacementView
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.scrolled import clear, scrolled
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _CALM_MS = 2000  # facts of a VM are not read faster
@@ -99,22 +98,15 @@ class DetailsDock(QDockWidget):
         self._history.setObjectName("details_history")
         self._history.setToolTip("Every migration of this VM, with its attempts and reasons")
         self._history.clicked.connect(lambda: self.history_wanted.emit(self._title.text()))
-        inner = QWidget()
-        inner.setObjectName("plain")
-        layout = QVBoxLayout(inner)
+        layout = QVBoxLayout()
         layout.setContentsMargins(12, 8, 12, 10)
         layout.setSpacing(6)
         for widget in (self._title, self._state, self._facts, self._picture, self._past_title, self._past):
             layout.addWidget(widget)
         layout.addWidget(self._history, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("details_scroll")
-        scroll.setAccessibleName("Details of the selected VM")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
+        scroll = scrolled(layout, "details_scroll", "Details of the selected VM")
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inner)
         self.setWidget(scroll)
 
     def _show(self) -> None:
@@ -159,10 +151,7 @@ def _grid(parent: QWidget) -> QGridLayout:
 
 
 def _fill(grid: QGridLayout, found: Sequence[Section]) -> None:
-    while (item := grid.takeAt(0)) is not None:
-        if (widget := item.widget()) is not None:
-            widget.hide()
-            widget.deleteLater()
+    clear(grid)
     row = 0
     for section in found:
         if section.title:

@@ -9,11 +9,9 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFrame,
     QHBoxLayout,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -34,6 +32,7 @@ from hpconsole.ui.widgets.columns import Align, Column
 from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
+from hpconsole.ui.widgets.scrolled import clear, scrolled, show_lines
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -151,17 +150,10 @@ class HistoryDialog(QDialog):
         self._buttons = QHBoxLayout()
         self._sentence = TextLabel(name="history_sentence", wraps=True)
         self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        inner = QWidget()
-        inner.setObjectName("plain")
-        self._story = QVBoxLayout(inner)
+        self._story = QVBoxLayout()
         self._story.setContentsMargins(12, 8, 12, 8)
         self._story.setSpacing(3)
-        scroll = QScrollArea()
-        scroll.setObjectName("history_story")
-        scroll.setAccessibleName("What was done when")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inner)
+        scroll = scrolled(self._story, "history_story", "What was done when")
         self._figures = FiguresPane()
         lower = QHBoxLayout()
         lower.setSpacing(10)
@@ -227,10 +219,7 @@ class HistoryDialog(QDialog):
 
     def _show_buttons(self, task: Task | None) -> None:
         """What can be done about the way it ended, as in the task list."""
-        while (item := self._buttons.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear(self._buttons)
         for action in actions_after(task) if task is not None else ():
             button = QPushButton(action.text)
             button.setObjectName(f"history_{action.name}")
@@ -241,15 +230,8 @@ class HistoryDialog(QDialog):
             self._buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
 
     def _show_story(self, entry: Entry | None, lines: Mapping[str, Sequence[JournalLine]]) -> None:
-        while (item := self._story.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.hide()
-                widget.deleteLater()
-        for text, tone in story(entry, lines, datetime.now(UTC)) if entry is not None else ():
-            label = TextLabel(text, name="history_line", tone=tone, is_bold=tone is Tone.ACCENT, wraps=True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self._story.addWidget(label)
-        self._story.addStretch(1)
+        told = story(entry, lines, datetime.now(UTC)) if entry is not None else ()
+        show_lines(self._story, "history_line", told)
 
 
 def _haystack(entry: Entry) -> str:

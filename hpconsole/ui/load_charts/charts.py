@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
 from hpconsole.ui.load_charts.decimate import Curve, decimate
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.scrolled import clear
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _HOUR_S = 3600.0
@@ -221,9 +222,7 @@ class _Legend(QWidget):
 
     def set_hosts(self, hosts: tuple[str, ...], theme: Theme) -> None:
         """Show these hosts."""
-        while (item := self._grid.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.deleteLater()
+        clear(self._grid)
         for place, name in enumerate(hosts):
             pen = QPen(_pen(place, theme, Stress.NONE))
             pen.setWidth(3)

@@ -15,14 +15,11 @@ from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QFileDialog,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QLayout,
     QLineEdit,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -45,6 +42,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
+from hpconsole.ui.widgets.scrolled import clear, scrolled, show_lines
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -168,16 +166,9 @@ class MaintenanceDialog(QDialog):
         return framed(self._view)
 
     def _build_detail(self) -> QWidget:
-        inner = QWidget()
-        inner.setObjectName("plain")
-        self._lines = QVBoxLayout(inner)
+        self._lines = QVBoxLayout()
         self._lines.setContentsMargins(12, 8, 12, 8)
-        scroll = QScrollArea()
-        scroll.setObjectName("maintenance_detail")
-        scroll.setAccessibleName("What is known of the selected VM")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inner)
+        scroll = scrolled(self._lines, "maintenance_detail", "What is known of the selected VM")
         self._goes_to = QComboBox()
         self._goes_to.setObjectName("maintenance_destination")
         self._goes_to.setToolTip("Send this VM to a host of your choice instead")
@@ -392,12 +383,7 @@ class MaintenanceDialog(QDialog):
         if shown == self._shown:
             return  # a drain tells of every step: what is read is not built anew
         self._shown = shown
-        _clear(self._lines)
-        for text, tone in lines:
-            label = TextLabel(text, name="maintenance_line", tone=tone, wraps=True)
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-            self._lines.addWidget(label)
-        self._lines.addStretch(1)
+        show_lines(self._lines, "maintenance_line", lines)
         self._show_choices(item)
 
     @property
@@ -405,7 +391,7 @@ class MaintenanceDialog(QDialog):
         return self._record is None or self._record.state.value in ("paused", "waiting")
 
     def _show_choices(self, item: DrainItem | None) -> None:
-        _clear(self._choices)
+        clear(self._choices)
         may_choose = self._may_choose
         self._goes_to.clear()
         self._goes_to.setEnabled(item is not None and may_choose)
@@ -424,12 +410,3 @@ class MaintenanceDialog(QDialog):
             chosen.setToolTip(presenter.CHOICE_TIPS[name])
             chosen.clicked.connect(lambda _on=False, edit=edit: self._change(edit))
             self._choices.addWidget(chosen, place // 2, place % 2)
-
-
-def _clear(layout: QLayout) -> None:
-    """Take everything out of it."""
-    while (old := layout.takeAt(0)) is not None:
-        if (widget := old.widget()) is not None:
-            widget.hide()
-            widget.setObjectName("")  # it lives until the event loop turns, and must not be found until then
-            widget.deleteLater()

@@ -9,10 +9,8 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QFrame,
     QHBoxLayout,
     QLineEdit,
-    QScrollArea,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -31,6 +29,7 @@ from hpconsole.ui.migration_policies.presenter import (
 from hpconsole.ui.migration_policies.steps_box import STALL_HELP, StepsBox
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.number_box import with_room
+from hpconsole.ui.widgets.scrolled import scrolled
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _FIRST_MIB_S = 500
@@ -52,21 +51,15 @@ class WayEditor(QWidget):
         self._build_pauses()
         self._build_network()
         self._story = TextLabel(name="way_story", tone=Tone.MUTED, wraps=True)
-        inner = QWidget()
-        inner.setObjectName("plain")
-        column = QVBoxLayout(inner)
+        column = QVBoxLayout()
         column.setContentsMargins(12, 4, 12, 4)
         column.setSpacing(10)
         column.addWidget(self._story)
         column.addLayout(self._form)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(inner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(scroll)
+        layout.addWidget(scrolled(column))
         self.show_policy()
 
     # Building

@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QFrame,
     QGridLayout,
     QLabel,
     QLineEdit,
@@ -26,6 +25,7 @@ from hpconsole.ui.policies.parameter_fields import ParameterFields
 from hpconsole.ui.policies.presenter import NAME, PoliciesPresenter, Unit, tip_of, titled
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.number_box import with_room
+from hpconsole.ui.widgets.scrolled import scrolled
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _LONGEST_DESCRIPTION = 500
@@ -196,18 +196,12 @@ class PolicyEditor(QWidget):
 
 def _page() -> tuple[QScrollArea, QGridLayout]:
     """A page of a tab that scrolls, and the grid in it."""
-    inner = QWidget()
-    inner.setObjectName("plain")
-    grid = QGridLayout(inner)
+    grid = QGridLayout()
     grid.setContentsMargins(12, 10, 12, 10)
     grid.setHorizontalSpacing(12)
     grid.setVerticalSpacing(6)
     grid.setColumnStretch(2, 1)
-    page = QScrollArea()
-    page.setFrameShape(QFrame.Shape.NoFrame)
-    page.setWidgetResizable(True)
-    page.setWidget(inner)
-    return page, grid
+    return scrolled(grid), grid
 
 
 def _help(unit: Unit, *, always: bool = False) -> TextLabel:

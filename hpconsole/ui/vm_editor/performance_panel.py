@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hpconsole.ui import icons
 from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.view import Advice
+from hpconsole.ui.widgets.scrolled import clear, scrolled
 from hpconsole.ui.widgets.text_label import TextLabel
 
 
@@ -32,16 +33,11 @@ class PerformancePanel(QFrame):
         self._all.setToolTip("Shows what would change, and does all of it")
         self._all.setAutoDefault(False)
         self._all.clicked.connect(lambda: self.fill_wanted.emit(""))
-        self._inner = QWidget()
-        self._inner.setObjectName("plain")
-        self._column = QVBoxLayout(self._inner)
+        self._column = QVBoxLayout()
         self._column.setContentsMargins(0, 0, 6, 0)
         self._column.setSpacing(10)
-        scroll = QScrollArea(widgetResizable=True)
-        scroll.setObjectName("performance_scroll")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll = scrolled(self._column, "performance_scroll")
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(self._inner)
         head = QHBoxLayout()
         head.addWidget(self._title)
         head.addWidget(self._count, 1)
@@ -68,11 +64,7 @@ class PerformancePanel(QFrame):
         done = sum(item.is_done for item in advice)
         self._count.setText(f"{done} of {len(advice)} done" if advice else "checking…")
         self._all.setEnabled(any(item.can_fill for item in advice))
-        while (old := self._column.takeAt(0)) is not None:
-            widget = old.widget()
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
+        clear(self._column)
         for item in sorted(advice, key=lambda item: item.is_done):
             self._column.addWidget(self._card(item))
         self._column.addStretch(1)
