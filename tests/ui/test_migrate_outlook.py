@@ -256,11 +256,16 @@ def test_options_by_mouse_and_keyboard(qtbot: QtBot, opened: Callable[..., Migra
     press(child(dialog, QCheckBox, "option_auto_converge"), Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: advice.asked[-1][2].auto_converge is False)
     qtbot.waitUntil(accept_button(dialog).isEnabled)
+    asked = len(advice.asked)
+    press(child(dialog, QCheckBox, "option_has_priority"), Qt.Key.Key_Space)
+    child(dialog, QSpinBox, "option_priority_value").setValue(90)
+    assert accept_button(dialog).isEnabled()
+    assert len(advice.asked) == asked, "when it begins changes nothing about what stands against it"
     with qtbot.waitSignal(dialog.plan_accepted) as signal:
         click(accept_button(dialog))
     assert signal.args is not None
     assert signal.args[0].steps[0].options == MigrationOptions(
-        policy_id="suspend_workload_if_needed", bandwidth_mib_s=250, auto_converge=False
+        policy_id="suspend_workload_if_needed", bandwidth_mib_s=250, auto_converge=False, priority=90
     )
 
 

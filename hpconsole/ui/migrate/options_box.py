@@ -36,6 +36,7 @@ _FIRST_LIMIT_MIB_S = 500
 _MOST_MIB_S = 100_000
 _FIRST_PAUSE_MS = 500
 _MOST_PAUSE_MS = 60_000
+_USUAL_PRIORITY = 50  # of a VM that has none of its own
 
 
 class OptionsBox(QWidget):
@@ -81,6 +82,7 @@ class OptionsBox(QWidget):
             auto_converge=None if converge == policy.auto_converge else converge,
             tls=self._tls.isChecked(),
             post_copy=self._post_copy.isChecked(),
+            priority=self._priority.value() if self._is_urgent.isChecked() else None,
         )
 
     def offer(self, policies: Sequence[MigrationPolicy], default_id: str) -> None:
@@ -119,7 +121,7 @@ class OptionsBox(QWidget):
         self._unfold.setObjectName("migration_options")
         self._unfold.setCheckable(True)
         self._unfold.setAutoDefault(False)
-        self._unfold.setToolTip("Bandwidth, allowed pause, parallel connections, compression, TLS, post-copy")
+        self._unfold.setToolTip("Bandwidth, allowed pause, parallel connections, compression, TLS, post-copy, priority")
         line = QHBoxLayout()
         line.setSpacing(8)
         line.addWidget(label)
@@ -158,6 +160,12 @@ class OptionsBox(QWidget):
             "post_copy",
             "Let it be switched to post-copy: it always ends, but a broken network or host may then cost the VM",
         )
+        self._is_urgent = _check(
+            "&Queue priority",
+            "has_priority",
+            "Higher ones start first, where they have to wait; else the VM's own counts",
+        )
+        self._priority = _number("priority", (1, 100), _USUAL_PRIORITY, "", 10)
         self._problem = TextLabel(name="options_problem", tone=Tone.BAD)
         grid = QGridLayout(panel)
         grid.setContentsMargins(12, 8, 12, 8)
@@ -167,12 +175,12 @@ class OptionsBox(QWidget):
             (
                 (self._is_limited, self._bandwidth, self._auto_converge, self._tls),
                 (self._is_pause_set, self._pause, self._compressed, self._post_copy),
-                (self._is_parallel, self._connections, self._problem),
+                (self._is_parallel, self._connections, self._is_urgent, self._priority),
             )
         ):
             for column, widget in enumerate(widgets):
-                is_last = widget is self._problem
-                grid.addWidget(widget, row, column + column // 2, 1, 3 if is_last else 1)
+                grid.addWidget(widget, row, column + column // 2)
+        grid.addWidget(self._problem, 3, 0, 1, 6)
         grid.setColumnMinimumWidth(2, 24)
         grid.setColumnStretch(5, 1)
         return panel
@@ -181,9 +189,9 @@ class OptionsBox(QWidget):
         self._choice.currentIndexChanged.connect(self._on_policy)
         self._unfold.toggled.connect(self._panel.setVisible)
         for box in (self._is_limited, self._is_pause_set, self._is_parallel, self._auto_converge, self._compressed,
-                    self._tls, self._post_copy):  # fmt: skip
+                    self._tls, self._post_copy, self._is_urgent):  # fmt: skip
             box.toggled.connect(self._on_changed)
-        for spin in (self._bandwidth, self._pause, self._connections):
+        for spin in (self._bandwidth, self._pause, self._connections, self._priority):
             spin.valueChanged.connect(self._on_changed)
 
     # What happens
@@ -202,6 +210,7 @@ class OptionsBox(QWidget):
             (self._is_limited, self._bandwidth, options.bandwidth_mib_s),
             (self._is_pause_set, self._pause, options.downtime_ms),
             (self._is_parallel, self._connections, options.parallel_connections),
+            (self._is_urgent, self._priority, options.priority),
         ):
             box.setChecked(value is not None)
             if value is not None:
@@ -238,6 +247,7 @@ class OptionsBox(QWidget):
             (self._is_limited, self._bandwidth),
             (self._is_pause_set, self._pause),
             (self._is_parallel, self._connections),
+            (self._is_urgent, self._priority),
         ):
             spin.setEnabled(box.isChecked())
         for box, is_asked, what in (
@@ -249,6 +259,7 @@ class OptionsBox(QWidget):
             box.setToolTip(f"The policy {policy.name} asks for {what}" if is_asked else self._tips[box])
         problem = options.problem()
         self._problem.setText(problem)
+        self._problem.setVisible(bool(problem))
         said = in_words(options, policy)
         self._about.setText(f"{said[:1].upper()}{said[1:]}.  {policy.description}" if said else policy.description)
         if problem and not self._unfold.isChecked():

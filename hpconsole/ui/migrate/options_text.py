@@ -42,6 +42,7 @@ def in_words(options: MigrationOptions, policy: MigrationPolicy) -> str:
             parts.append(name if wanted else f"no {name}")
     parts += ["TLS"] if options.tls else []
     parts += ["post-copy allowed"] if options.post_copy else []
+    parts += [f"priority {options.priority}"] if options.priority is not None else []
     return ", ".join(parts)
 
 

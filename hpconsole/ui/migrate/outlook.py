@@ -98,6 +98,7 @@ class Outlook:
     def follow(self, plan: Plan | None, options: MigrationOptions) -> None:
         """These steps are planned now, to be made in this way."""
         steps = plan.steps if plan is not None else ()
+        options = replace(options, priority=None)  # when it begins changes nothing about what stands against it
         self._subjects = tuple(Subject(s.vm_uuid, s.vm_name, s.destination, options) for s in steps)
 
     def next_check(self) -> Callable[[], Checked] | None:
@@ -206,8 +207,9 @@ def headline(outlook: Outlook) -> tuple[str, Tone]:
     if not known:
         return "", Tone.MUTED
     waiting = sum(not outlook.is_measured(subject) for subject in outlook.subjects)
+    is_open = len(known) == 1 and known[0][1].verdict is Verdict.UNKNOWN
     measuring = (
-        "  Measuring how fast it writes to its memory…"
+        ("  Measuring that…" if is_open else "  Measuring how fast it writes to its memory…")
         if waiting and len(outlook.subjects) == 1
         else (f"  Measuring {fmt.count(waiting, 'VM')}…" if waiting else "")
     )

@@ -42,13 +42,13 @@ def _is_sure(row: _Row) -> bool:
 
 
 _COLUMNS: tuple[Column[_Row], ...] = (
-    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=160,
+    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=150,
            icon=lambda r: (_VERDICT_MARKS[r[1].verdict], VERDICT_TONES[r[1].verdict]),
            tooltip=lambda r: r[1].sentence),
     Column("To", lambda r: fmt.natural(r[0].destination), lambda r: r[0].destination, width=84),
-    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=156,
+    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=140,
            tone=lambda r: VERDICT_TONES[r[1].verdict]),
-    Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=140),
+    Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=196),
     Column("Passes", lambda r: r[1].passes, lambda r: str(r[1].passes) if _is_sure(r) else fmt.UNKNOWN,
            align=Align.RIGHT, width=72),
     Column("Pause", lambda r: r[1].downtime_ms,
@@ -59,7 +59,7 @@ _COLUMNS: tuple[Column[_Row], ...] = (
            width=92, tooltip=lambda _: "Memory written to within a second: each page counts once"),
     Column("Path carries", lambda r: r[1].bandwidth_mib_s, lambda r: fmt.mib_s(r[1].bandwidth_mib_s),
            align=Align.RIGHT, width=112),
-    Column("Known from", _basis, _basis, tone=lambda _: Tone.MUTED, width=160,
+    Column("Known from", _basis, _basis, tone=lambda _: Tone.MUTED, width=120,
            tooltip=lambda r: "\n".join(r[1].basis)),
 )  # fmt: skip
 
@@ -75,6 +75,7 @@ class ForecastPage(QWidget):
         self._model.setParent(self)
         self._view = table_view(self._model, "forecast_table", "What is expected")
         self._note = TextLabel(name="forecast_note", tone=Tone.MUTED, wraps=True)
+        self._note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self._shown: tuple[object, ...] = ()
         inner = QWidget()
         inner.setObjectName("plain")
@@ -85,7 +86,8 @@ class ForecastPage(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
-        layout.addWidget(framed(self._view), 3)
+        self._table = framed(self._view)
+        layout.addWidget(self._table, 3)
         layout.addWidget(self._note)
         layout.addWidget(self._scroll, 2)
 
@@ -93,6 +95,7 @@ class ForecastPage(QWidget):
         """Show what is expected now."""
         rows = [(s, forecast) for s in outlook.subjects if (forecast := outlook.forecast(s)) is not None]
         self._model.set_rows(rows)
+        self._give_room(len(rows))
         needy = next((forecast for _, forecast in rows if forecast.remedies), None)
         self._show_remedies(needy)
         about = needy or (rows[0][1] if rows else None)
@@ -104,6 +107,15 @@ class ForecastPage(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Take colours from this theme."""
         self._model.set_theme(theme)
+
+    def _give_room(self, rows: int) -> None:
+        """The table takes what its rows need, up to half; what would help has the rest."""
+        header, row = (
+            self._view.horizontalHeader().sizeHint().height(),
+            self._view.verticalHeader().defaultSectionSize(),
+        )
+        bar = self._view.horizontalScrollBar().sizeHint().height()
+        self._table.setMaximumHeight(header + max(2, rows) * row + bar + 4)
 
     def _show_remedies(self, forecast: Forecast | None) -> None:
         remedies = forecast.remedies if forecast is not None else ()

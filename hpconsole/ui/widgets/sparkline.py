@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from hpconsole.ui.theme import LIGHT, Theme
 
+_DASH, _GAP = 14, 24  # before a value; from the end of one to the end of the room before the next
 _TOP = 1.12  # room above the highest value
 
 
@@ -40,19 +41,26 @@ class Sparkline(QWidget):
         self._lines: tuple[Line, ...] = ()
         self._marks: tuple[float, ...] = ()
         self._theme = LIGHT
+        self._widest = 0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
         return QSize(190, 3 * self._row + 40)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(110, self.sizeHint().height())
+        """As wide as the words below and above it."""
+        title = self.fontMetrics().horizontalAdvance(self._title)
+        return QSize(max(60, title, self._widest), self.sizeHint().height())
 
     def show_lines(self, lines: Sequence[Line], marks: Sequence[float] = ()) -> None:
         """Draw these. `marks`: seconds where a hairline stands (the beginning of a pass)."""
         self._lines, self._marks = tuple(lines), tuple(marks)
         said = [f"{line.name}: {self._text(value)}" for line in lines if (value := _newest(line)) is not None]
         self.setAccessibleDescription(", ".join(said))
+        width = self._width_of(self._newest_texts())
+        if width > self._widest:  # never less: the charts beside it would jump
+            self._widest = width
+            self.updateGeometry()
         self.update()
 
     def set_theme(self, theme: Theme) -> None:
@@ -79,6 +87,21 @@ class Sparkline(QWidget):
             self._draw(painter, room.adjusted(1, 1, -1, -1), (min(seconds), max(seconds)), max(values) or 1.0)
         self._write_newest(painter)
         painter.end()
+
+    def _newest_texts(self, *, is_short: bool = False) -> list[tuple[int, str]]:
+        """The newest value of each line that has one, with the line's number; its name where there are several."""
+        newest = [(number, line.name, _newest(line)) for number, line in enumerate(self._lines)]
+        is_named = len(self._lines) > 1 and not is_short
+        return [
+            (number, f"{name} {self._text(value)}" if is_named else self._text(value))
+            for number, name, value in newest
+            if value is not None
+        ]
+
+    def _width_of(self, texts: Sequence[tuple[int, str]]) -> int:
+        """What they take below the chart."""
+        metrics = self.fontMetrics()
+        return sum(metrics.horizontalAdvance(text) + _GAP for _, text in texts) - _GAP + _DASH if texts else 0
 
     def _draw(self, painter: QPainter, room: QRectF, span: tuple[float, float], highest: float) -> None:
         begin, end = span
@@ -110,19 +133,18 @@ class Sparkline(QWidget):
                 painter.drawPolyline(QPolygonF(points))
 
     def _write_newest(self, painter: QPainter) -> None:
-        """Below the chart: each line's newest value, in its colour."""
+        """Below the chart: each line's newest value, in its colour; without the names where there is no room."""
         left = 0.0
         top = self.height() - self._row - 1
-        for number, line in enumerate(self._lines):
-            value = _newest(line)
-            if value is None:
-                continue
-            text = f"{line.name} {self._text(value)}" if len(self._lines) > 1 else self._text(value)
+        texts = self._newest_texts()
+        if self._width_of(texts) > self.width():
+            texts = self._newest_texts(is_short=True)
+        for number, text in texts:
             painter.fillRect(QRectF(left, top + self._row / 2 - 1.5, 8, 3), QColor(self._theme.curves[number]))
             painter.setPen(QColor(self._theme.text))
             width = painter.fontMetrics().horizontalAdvance(text)
             painter.drawText(QRectF(left + 12, top, width + 2, self._row), _LEFT, text)
-            left += width + 24
+            left += width + _GAP
 
 
 _LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
