@@ -253,6 +253,20 @@ def test_a_suggestion_is_read_and_accepted(qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not rules.current().groups, timeout=WAIT_MS)
 
 
+def test_whoever_goes_to_the_suggestions_by_their_tab_gets_them(qtbot: QtBot) -> None:
+    """Before, the page said that there are none without having looked."""
+    intent = VmIntent(cpu_pinning_policy=CpuPinningPolicy.DEDICATED)
+    big = [a_vm(name, vcpus=20, topology=VcpuTopology(2, 10, 1), intent=intent) for name in ("big-1", "big-2")]
+    snapshot = a_snapshot(2, big)
+    dialog = AffinityDialog(ClusterRules(), lambda: snapshot, LIGHT, give_labels=lambda _uuid, _labels: None)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.waitExposed(dialog)
+    bar = child(dialog, QTabWidget, "affinity_tabs").tabBar()
+    click(bar, bar.tabRect(1).center())
+    qtbot.waitUntil(child(dialog, QPushButton, "affinity_suggestion_accept").isEnabled, timeout=WAIT_MS)
+
+
 def test_labels_are_made_and_given_to_hosts_and_vms(demo: Shop) -> None:
     dialog = opened(demo)
     dialog._tabs.setCurrentIndex(2)

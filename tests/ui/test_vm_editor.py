@@ -280,6 +280,7 @@ def test_undo_and_redo(demo: Shop) -> None:
 def test_a_new_vm_is_made_and_started(demo: Shop) -> None:
     dialog = demo.new("")
     field = child(dialog, QLineEdit, "field_name")
+    assert field.hasFocus(), "who makes a VM types its name first"
     assert not child(dialog, QPushButton, "editor_save").isEnabled(), "it has no name"
     type_text(field, "fresh & <new>".replace("<", "").replace(">", "").replace("& ", ""))
     demo.settle(dialog)

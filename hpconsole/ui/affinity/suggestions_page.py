@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from hpconsole.core.errors import HpconsoleError
@@ -79,6 +80,7 @@ class SuggestionsPage(QWidget):
         self._background = Background(self)  # of its own: this may take seconds, and judging goes on meanwhile
         self._rows: tuple[SuggestionRow, ...] = ()
         self._is_asking = False
+        self._was_asked = False
         introduction = TextLabel(_INTRODUCTION, tone=Tone.MUTED, wraps=True)
         self._model: TableModel[SuggestionRow] = TableModel(COLUMNS, lambda row: row.one.group.name)
         self._model.setParent(self)
@@ -121,7 +123,7 @@ class SuggestionsPage(QWidget):
         """Compute the suggestions anew."""
         if self._is_asking:
             return
-        self._is_asking = True
+        self._is_asking = self._was_asked = True
         self._reason.setText("Judging which pinned VMs stand in each other's way…")
         self._reason.set_tone(Tone.MUTED)
         self._show_buttons()
@@ -131,6 +133,11 @@ class SuggestionsPage(QWidget):
             return suggest_groups(snapshot), snapshot
 
         self._background.run(suggest, self._on_found, self._on_failure)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if not self._was_asked:
+            self.ask()  # who goes to this page by its tab wants to see the same
 
     def mark_kept(self, name: str) -> None:
         """A suggestion was accepted."""
@@ -178,6 +185,8 @@ class SuggestionsPage(QWidget):
             text = row.one.reason
         elif self._rows:
             text = "Select a suggestion to read its reason."
+        elif not self._was_asked:
+            text = ""
         else:
             text = "No two pinned or high-performance VMs stand in each other's way."
         self._reason.setText(text)

@@ -75,7 +75,7 @@ class VmEditorDialog(QDialog):
         self.set_theme(theme)
         self._panel.setVisible(presenter.draft.optimized_for is OptimizedFor.HIGH_PERFORMANCE)
         self._show()
-        self._tabs.setFocus()
+        (self._forms[Tab.GENERAL].rows["name"].widget if presenter.is_new else self._tabs).setFocus()
         self._ask()
         self._load_storage()
 
