@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QAbstractItemView, QApplication, QHeaderView, QTab
 
 from hpconsole.ui.pinning.thread_lines import ThreadLine
 from hpconsole.ui.pinning.threads import Thread
-from hpconsole.ui.widgets.views import row_height
+from hpconsole.ui.widgets.text_table import dress_texts
 
 _ANY = "any CPU"
 
@@ -23,21 +23,9 @@ class ThreadList(QTableWidget):
 
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(0, 2, parent)
-        self.setObjectName(name)
-        self.setAccessibleName("Threads of the VM")
-        self.setHorizontalHeaderLabels(["Thread", "On CPUs"])
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        dress_texts(self, name, ["Thread", "On CPUs"], "Threads of the VM")
         self.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setShowGrid(False)
-        self.setAlternatingRowColors(True)
-        self.setTabKeyNavigation(False)
-        self.setWordWrap(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(row_height(self))
         self.horizontalHeader().setStretchLastSection(True)
-        self.horizontalHeader().setHighlightSections(False)
-        self.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         self.horizontalHeader().resizeSection(0, self.fontMetrics().horizontalAdvance("IO thread 000") + 16)

@@ -22,7 +22,6 @@ from hpconsole.core.machines.pool_filling import Filled
 from hpconsole.core.machines.pools import LARGEST, VmPool, problem_of
 from hpconsole.ui import format as fmt
 from hpconsole.ui.bridge import Background
-from hpconsole.ui.templates.dialog import fill_rows, listing
 from hpconsole.ui.templates.shelf import PoolLine, Shelf
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
@@ -30,6 +29,7 @@ from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.number_box import NumberBox
 from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.widgets.text_table import fill_rows, listing
 
 _TITLES = ("Pool", "Template", "VMs", "Running", "Kept running")
 _NO_TEMPLATE = (

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
     QFrame,
     QHBoxLayout,
@@ -33,7 +32,7 @@ from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.number_box import with_room
 from hpconsole.ui.widgets.text_label import TextLabel
-from hpconsole.ui.widgets.views import row_height
+from hpconsole.ui.widgets.text_table import dress_texts
 
 _WIDTHS = (22, 13, 17, 34)  # in characters; the last column takes what is left
 _MOST_DAYS = 365
@@ -115,23 +114,10 @@ class ReturnHomeDialog(QDialog):
         layout.addLayout(self._build_buttons())
 
     def _build_table(self) -> QWidget:
-        self._table = table = QTableWidget(0, len(presenter.TITLES))
-        table.setObjectName("return_home_table")
-        table.setAccessibleName("VMs that can go back")
-        table.setHorizontalHeaderLabels(list(presenter.TITLES))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setAlternatingRowColors(True)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(row_height(table))
+        self._table = table = QTableWidget()
+        dress_texts(table, "return_home_table", presenter.TITLES, "VMs that can go back")
         header = table.horizontalHeader()
         header.setStretchLastSection(True)
-        header.setHighlightSections(False)
-        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         for column, width in enumerate(_WIDTHS):
             header.resizeSection(column, self.fontMetrics().averageCharWidth() * width)
         EmptyHint(table, "VMs that were moved away and can go back are listed here. Look further back below.")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QPushButton,
-    QTableWidget,
-    QTableWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -26,11 +22,10 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.templates.shelf import Shelf, TemplateLine
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
-from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
-from hpconsole.ui.widgets.views import row_height
+from hpconsole.ui.widgets.text_table import fill_rows, listing
 
 _TITLES = ("Template", "Optimized for", "Size", "CPU pinning", "Made from a VM on")
 _NONE = "There is no template yet. Select a VM in the window and choose “Make Template…”, or import a file."
@@ -213,40 +208,6 @@ class TemplatesDialog(QDialog):
 
     def _on_failure(self, error: HpconsoleError) -> None:
         self._say(error.sentence, Tone.BAD)
-
-
-def listing(name: str, titles: Sequence[str], what: str, empty: str) -> QTableWidget:
-    """A table of texts, one row selected at a time; `empty` is what it says without rows."""
-    table = QTableWidget(0, len(titles))
-    table.setObjectName(name)
-    table.setAccessibleName(what)
-    table.setHorizontalHeaderLabels(list(titles))
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setShowGrid(False)
-    table.setWordWrap(False)
-    table.setTabKeyNavigation(False)
-    table.setAlternatingRowColors(True)
-    table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(row_height(table))
-    header = table.horizontalHeader()
-    header.setHighlightSections(False)
-    header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-    EmptyHint(table, empty)
-    return table
-
-
-def fill_rows(table: QTableWidget, rows: Sequence[Sequence[str]]) -> None:
-    """Show these texts; nobody hears of it as a selection."""
-    with QSignalBlocker(table):
-        table.setRowCount(len(rows))
-        for i, row in enumerate(rows):
-            for column, text in enumerate(row):
-                item = QTableWidgetItem(text)
-                item.setToolTip(text)
-                table.setItem(i, column, item)
 
 
 def _button(name: str, text: str, tip: str) -> QPushButton:

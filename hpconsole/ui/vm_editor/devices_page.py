@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHBoxLayout,
     QHeaderView,
     QPushButton,
@@ -27,6 +26,7 @@ from hpconsole.ui.vm_editor.view import EditorView
 from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
+from hpconsole.ui.widgets.text_table import dress_texts
 from hpconsole.ui.widgets.views import row_height
 
 
@@ -39,20 +39,9 @@ class RowTable(QWidget):
 
     def __init__(self, name: str, titles: Sequence[str], what: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.table = table = QTableWidget(0, len(titles))
-        table.setObjectName(name)
-        table.setAccessibleName(what)
-        table.setHorizontalHeaderLabels(list(titles))
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(row_height(table))
-        table.horizontalHeader().setHighlightSections(False)
-        table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.table = table = QTableWidget()
+        dress_texts(table, name, titles, what)
+        table.setAlternatingRowColors(False)
         table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
         table.setFixedHeight(row_height(table) * 3 + table.horizontalHeader().sizeHint().height() + 4)

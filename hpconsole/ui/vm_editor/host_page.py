@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
@@ -27,7 +26,7 @@ from hpconsole.ui.vm_editor.pages import remark_text, tell_remark
 from hpconsole.ui.vm_editor.view import EditorView, HostLine
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.text_label import TextLabel
-from hpconsole.ui.widgets.views import row_height
+from hpconsole.ui.widgets.text_table import dress_texts
 
 _ICONS = {Tone.GOOD: "good", Tone.WARNING: "warning", Tone.BAD: "bad"}
 _UNSURE = "busy"
@@ -85,21 +84,10 @@ class HostPage(QWidget):
         return column
 
     def _build_table(self) -> QWidget:
-        self._table = table = QTableWidget(0, 2)
-        table.setObjectName("vm_hosts")
-        table.setAccessibleName("Hosts and whether the VM fits")
-        table.setHorizontalHeaderLabels(["Host", "Whether the VM fits there"])
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setShowGrid(False)
-        table.setWordWrap(False)
-        table.setTabKeyNavigation(False)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(row_height(table))
+        self._table = table = QTableWidget()
+        dress_texts(table, "vm_hosts", ["Host", "Whether the VM fits there"], "Hosts and whether the VM fits")
+        table.setAlternatingRowColors(False)
         table.horizontalHeader().setStretchLastSection(True)
-        table.horizontalHeader().setHighlightSections(False)
-        table.horizontalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Fixed)
         table.horizontalHeader().resizeSection(0, self.fontMetrics().averageCharWidth() * 24)
         table.itemChanged.connect(self._on_checked)
