@@ -251,6 +251,7 @@ def test_a_suggestion_is_read_and_accepted(qtbot: QtBot) -> None:
     qtbot.waitUntil(button(dialog, "undo").isVisible, timeout=WAIT_MS)
     click(button(dialog, "undo"))
     qtbot.waitUntil(lambda: not rules.current().groups, timeout=WAIT_MS)
+    qtbot.waitUntil(accept.isEnabled, timeout=WAIT_MS)  # it can be accepted again
 
 
 def test_whoever_goes_to_the_suggestions_by_their_tab_gets_them(qtbot: QtBot) -> None:

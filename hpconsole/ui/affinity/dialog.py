@@ -336,7 +336,6 @@ class AffinityDialog(QDialog):
             return f"{group.name} counts from now on. {verdict.consequence}".strip()
 
         def done(sentence: str) -> None:
-            self._suggestions.mark_kept(group.name)
             self._done(_Step(sentence, None, group.name), select=group.name)
 
         self._background.run(save, done, self._on_failure)
@@ -382,6 +381,7 @@ class AffinityDialog(QDialog):
         self._survey = survey
         self._form.show_survey(survey)
         self._labels.show_survey(survey)
+        self._suggestions.show_kept({state.group.name for state in survey.states})
         text, tone = presenter.summary(survey.states)
         self._summary.setText(text)
         self._summary.set_tone(tone)

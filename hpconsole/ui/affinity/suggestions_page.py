@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker
@@ -139,13 +139,13 @@ class SuggestionsPage(QWidget):
         if not self._was_asked:
             self.ask()  # who goes to this page by its tab wants to see the same
 
-    def mark_kept(self, name: str) -> None:
-        """A suggestion was accepted."""
-        self._rows = tuple(
-            SuggestionRow(row.one, row.vms, row.is_kept or row.one.group.name == name) for row in self._rows
-        )
-        self._model.set_rows(self._rows)
-        self._show_state()
+    def show_kept(self, names: Collection[str]) -> None:
+        """Which groups there are now: those of accepted suggestions, until they are taken back."""
+        rows = tuple(SuggestionRow(row.one, row.vms, row.one.group.name in names) for row in self._rows)
+        if rows != self._rows:
+            self._rows = rows
+            self._model.set_rows(rows)
+            self._show_state()
 
     def _on_found(self, outcome: tuple[Suggestions, ClusterSnapshot]) -> None:
         found, snapshot = outcome
