@@ -42,6 +42,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.scrolled import clear, scrolled, show_lines
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
@@ -188,26 +189,26 @@ class MaintenanceDialog(QDialog):
         return detail
 
     def _build_buttons(self) -> QHBoxLayout:
-        def button(name: str, text: str, tip: str, slot: Callable[[], None]) -> QPushButton:
-            made = QPushButton(text)
-            made.setObjectName(f"maintenance_{name}")
-            made.setToolTip(tip)
-            made.setAutoDefault(False)
-            made.clicked.connect(slot)
-            return made
-
-        self._earlier = button(
-            "earlier", "Move &Earlier", "The selected VM one place sooner", lambda: self._on_order(-1)
+        self._earlier = push_button(
+            "maintenance_earlier", "Move &Earlier", "The selected VM one place sooner", lambda: self._on_order(-1)
         )
-        self._later = button("later", "Move L&ater", "The selected VM one place later", lambda: self._on_order(1))
-        self._check = button("check", "Re-&check", "Plan again, as things are now", self._ask)
-        self._export = button("export", "E&xport…", "Save the plan as text or JSON", self._on_export)
-        self._pause = button("pause", "&Pause", "Begin nothing new; what moves goes on", self._on_pause)
-        self._resume = button("resume", "&Resume", "Go on, with what you decided", self._on_resume)
-        self._stop = button("stop", "S&top", "Cancel what moves, and begin nothing more", self._on_stop)
-        self._run = button("run", "&Begin Maintenance", "Carry the plan out", self._on_run)
+        self._later = push_button(
+            "maintenance_later", "Move L&ater", "The selected VM one place later", lambda: self._on_order(1)
+        )
+        self._check = push_button("maintenance_check", "Re-&check", "Plan again, as things are now", self._ask)
+        self._export = push_button("maintenance_export", "E&xport…", "Save the plan as text or JSON", self._on_export)
+        self._pause = push_button(
+            "maintenance_pause", "&Pause", "Begin nothing new; what moves goes on", self._on_pause
+        )
+        self._resume = push_button("maintenance_resume", "&Resume", "Go on, with what you decided", self._on_resume)
+        self._stop = push_button(
+            "maintenance_stop", "S&top", "Cancel what moves, and begin nothing more", self._on_stop
+        )
+        self._run = push_button("maintenance_run", "&Begin Maintenance", "Carry the plan out", self._on_run)
         self._run.setDefault(True)
-        close = button("close", "Close", "Close this dialog; a maintenance under way goes on", self.reject)
+        close = push_button(
+            "maintenance_close", "Close", "Close this dialog; a maintenance under way goes on", self.reject
+        )
         row = QHBoxLayout()
         for left in (self._earlier, self._later, self._check, self._export):
             row.addWidget(left)

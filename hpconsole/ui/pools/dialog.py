@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -28,6 +27,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.number_box import NumberBox
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.text_table import fill_rows, listing
 
@@ -86,9 +86,9 @@ class PoolsDialog(QDialog):
                 label.setMinimumWidth(label.sizeHint().width() + 4)
         self._remark = TextLabel(name="pools_remark", wraps=True)
         self._remark.setMinimumHeight(2 * self._remark.fontMetrics().lineSpacing())
-        self._new = _button("pool_new", "Ne&w", "Start with an empty form")
-        self._save = _button("pool_save", "&Save and Fill", "Keep the pool, and make and start the VMs it lacks")
-        self._remove = _button("pool_remove", "&Delete", "Forget the pool; its VMs stay")
+        self._new = push_button("pool_new", "Ne&w", "Start with an empty form")
+        self._save = push_button("pool_save", "&Save and Fill", "Keep the pool, and make and start the VMs it lacks")
+        self._remove = push_button("pool_remove", "&Delete", "Forget the pool; its VMs stay")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         bottom = QHBoxLayout()
@@ -283,11 +283,3 @@ def _number(name: str, tip: str, lowest: int) -> QSpinBox:
     box.setObjectName(name)
     box.setToolTip(tip)
     return box
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button

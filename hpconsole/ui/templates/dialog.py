@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +23,7 @@ from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.text_table import fill_rows, listing
 
@@ -63,11 +63,11 @@ class TemplatesDialog(QDialog):
         self._name.textEdited.connect(lambda _: self._show_buttons())
         label = QLabel("&Name of the new VM")
         label.setBuddy(self._name)
-        self._use = _button("template_use", "New &VM from It…", "Opens New VM with everything the template says")
-        self._edit = _button("template_edit", "&Edit…", "Change what the template says; VMs made from it stay")
-        self._export = _button("template_export", "E&xport…", "Write it to a file")
-        self._import = _button("template_import", "&Import…", "Read one from a file")
-        self._remove = _button("template_remove", "&Delete", "Forget it; VMs made from it stay")
+        self._use = push_button("template_use", "New &VM from It…", "Opens New VM with everything the template says")
+        self._edit = push_button("template_edit", "&Edit…", "Change what the template says; VMs made from it stay")
+        self._export = push_button("template_export", "E&xport…", "Write it to a file")
+        self._import = push_button("template_import", "&Import…", "Read one from a file")
+        self._remove = push_button("template_remove", "&Delete", "Forget it; VMs made from it stay")
         self._use.clicked.connect(lambda: self.use_wanted.emit(self._selected(), self._name.text().strip()))
         self._edit.clicked.connect(lambda: self.edit_wanted.emit(self._selected()))
         self._export.clicked.connect(self._on_export)
@@ -208,11 +208,3 @@ class TemplatesDialog(QDialog):
 
     def _on_failure(self, error: HpconsoleError) -> None:
         self._say(error.sentence, Tone.BAD)
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(name)
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button
