@@ -7,7 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QCheckBox, QMessageBox, QPushButton, QTabBar, QTableView, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QMessageBox,
+    QPushButton,
+    QScrollArea,
+    QTabBar,
+    QTableView,
+    QWidget,
+)
 
 from hpconsole.app import App
 from hpconsole.core.events import (
@@ -18,7 +27,9 @@ from hpconsole.core.events import (
     StepProgressed,
     StepStarted,
 )
-from hpconsole.core.execution.end_states import EndState
+from hpconsole.core.execution.end_sentences import describe
+from hpconsole.core.execution.end_states import EndState, HostView
+from hpconsole.core.hypervisor.port import DomainRecord
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.planning.forecast import Remedy, Verdict
@@ -30,25 +41,45 @@ from tests.builders import NOW
 from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child
 from tests.ui.migrate_cases import cluster
-from tests.ui.test_history import FORECAST, MEASURED, an_attempt
+from tests.ui.test_history import FORECAST, MEASURED, an_attempt, place
 from tests.ui.test_migrate_outlook import ERROR, NOTE, WARNING, FakeAdvice, a_forecast
 
 Shoot = Callable[[QWidget, str], None]
 Wait = Callable[..., None]
-_ENDS = (
-    ("trade-engine-1", StepOutcome.DONE, EndState.ON_DESTINATION, "runs on host-b; nothing of it is left on host-a."),
-    ("trade-engine-2", StepOutcome.DONE, EndState.LEFT_OVER_ON_SOURCE,
-     "runs on host-b. Its definition is left on host-a: remove it there."),
-    ("risk-db-1", StepOutcome.FAILED, EndState.ON_SOURCE,
-     "still runs on host-a, unchanged. The destination ran out of memory."),
-    ("risk-db-2", StepOutcome.FAILED, EndState.LEFT_OVER_ON_DESTINATION,
-     "still runs on host-a, unchanged. An incomplete guest is on host-b."),
-    ("web-1", StepOutcome.FAILED, EndState.BROKEN_POST_COPY,
-     "stands still: the network broke while its memory was following it to host-b."),
-    ("web-2", StepOutcome.UNKNOWN, EndState.UNKNOWN,
-     "could not be looked for: host-b does not answer. Last known: it ran on host-a."),
-    ("web-3", StepOutcome.CANCELLED, EndState.ON_SOURCE, "still runs on host-a, unchanged."),
-)  # fmt: skip
+_FAILED = "{vm} could not be moved to host-b: host-b has no memory left for it."
+_OUTCOMES = {
+    EndState.ON_DESTINATION: StepOutcome.DONE,
+    EndState.LEFT_OVER_ON_SOURCE: StepOutcome.DONE,
+    EndState.BROKEN_POST_COPY: StepOutcome.UNKNOWN,
+    EndState.UNKNOWN: StepOutcome.UNKNOWN,
+    EndState.ELSEWHERE: StepOutcome.SKIPPED,
+}
+_NAMES = ("trade-engine", "risk-db", "web", "cache-redis", "batch-risk", "build-hpc", "kafka")
+
+
+def _ends() -> list[StepFinished]:
+    """Every end in the core's own words, one that is not as planned, one that was cancelled."""
+    here = HostView("host-a", record=DomainRecord("u", "vm", 1, 1, is_persistent=True, autostart=False))
+    there = HostView("host-b", is_reachable=False)
+    found = []
+    for number, state in enumerate(EndState):
+        outcome, name = _OUTCOMES.get(state, StepOutcome.FAILED), f"{_NAMES[number % len(_NAMES)]}-{number}"
+        silent = replace(there, is_reachable=state is not EndState.UNKNOWN)
+        said = describe(state, name, here, silent)
+        if outcome is StepOutcome.FAILED:
+            said = f"{_FAILED.format(vm=name)} {said}"
+        found.append(_end(name, outcome, state, said, detail="verified: …"))
+    wrong = "But not all is as planned: vCPU 2 is pinned to 0-1, not 18 as planned."
+    found.append(_end("db-pg-1", StepOutcome.DONE, EndState.ON_DESTINATION, f"db-pg-1 runs on host-b. {wrong}"))
+    found[-1] = replace(found[-1], is_as_planned=False)
+    cancelled = "The migration of app-1 to host-b was cancelled. app-1 still runs on host-a, unchanged."
+    found.append(_end("app-1", StepOutcome.CANCELLED, EndState.ON_SOURCE, cancelled))
+    return found
+
+
+def _end(name: str, outcome: StepOutcome, state: EndState, said: str, *, detail: str = "") -> StepFinished:
+    plan = Plan("Migrate", (_step(name),), 1)
+    return StepFinished(NOW, plan.plan_id, 0, plan.steps[0], outcome, said, detail, state.value, "m")
 
 
 def _step(name: str, options: MigrationOptions | None = None) -> MigrateStep:
@@ -102,15 +133,50 @@ def task_pictures(application: QApplication, window: MainWindow, tone: str, shoo
     question = window.frame.findChildren(QMessageBox)[-1]
     shoot(question, f"post-copy-question-{tone}")
     question.close()
-    for name, outcome, state, words in _ENDS:
-        one = Plan("Migrate", (_step(name),), 1)
-        finished = StepFinished(NOW, one.plan_id, 0, one.steps[0], outcome, f"{name} {words}", "", state.value, "m")
-        console.store.report(finished)
-    wait(application, lambda: len(window.docks.tasks.book.tasks) == 3 + len(_ENDS))
+    child(window.frame, QPushButton, "queue_limits").click()
+    wait(application, lambda: bool(window.frame.findChildren(QWidget, "queue_limits_dialog")))
+    limits = window.frame.findChildren(QWidget, "queue_limits_dialog")[-1]
+    shoot(limits, f"queue-limits-{tone}")
+    limits.close()
+    _phases(console)
+    wait(application, lambda: len(window.docks.tasks.book.tasks) == 7)
     window.frame.resizeDocks([window.docks.tasks_dock], [560], Qt.Orientation.Vertical)
     wait(application, lambda: True)
+    shoot(window.frame, f"tasks-phases-{tone}")
+    ends = _ends()
+    for finished in ends:
+        console.store.report(finished)
+    wait(application, lambda: len(window.docks.tasks.book.tasks) == 7 + len(ends))
+    scroll = child(window.frame, QScrollArea, "task_scroll")
+    scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
+    wait(application, lambda: True)
     shoot(window.frame, f"tasks-ended-{tone}")
+    window.frame.resize(2560, 1440)
+    window.frame.resizeDocks([window.docks.tasks_dock], [1150], Qt.Orientation.Vertical)
+    wait(application, lambda: True)
+    scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
+    wait(application, lambda: True)
+    shoot(window.frame, f"tasks-ended-{tone}-large")
+    window.frame.resize(1366, 768)
     window.docks.show_tasks(False)
+
+
+def _phases(console: FakeConsole) -> None:
+    """Being prepared, being cancelled, after the switch to post-copy, on its second host."""
+    for name in ("app-1", "app-2", "app-3", "app-4"):
+        plan = Plan("Migrate", (_step(name),), 1)
+        console.store.report(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
+        if name == "app-1":
+            continue
+        progress = MigrationProgress(0.3, 1, 5000.0, 8192, 940.0, None, 3.0, 6.0, 100, "")
+        if name == "app-3":
+            words = f"{name} runs on its new host while the rest of its memory follows."
+            progress = replace(progress, is_post_copy=True, sentence=words, expected_rest_s=2.0)
+        console.store.report(StepProgressed(NOW, plan.plan_id, 0, progress))
+        if name == "app-4":
+            again = replace(plan.steps[0], destination="host-c")
+            console.store.report(StepStarted(NOW, plan.plan_id, 0, again))
+            console.store.report(StepProgressed(NOW, plan.plan_id, 0, progress))
 
 
 def history_pictures(application: QApplication, window: MainWindow, tone: str, shoot: Shoot, wait: Wait) -> None:
@@ -127,15 +193,25 @@ def history_pictures(application: QApplication, window: MainWindow, tone: str, s
     journal.finish("trade-1-1", StepOutcome.FAILED, "host-b refused: no free huge pages.", "internal error: no pages")
     journal.begin(an_attempt("trade-1", 2, "host-c", facts={"forecast": FORECAST}))
     journal.finish("trade-1-2", StepOutcome.DONE, "trade-1 runs on host-c; nothing of it is left on host-a.")
-    journal.measure("trade-1-2", MEASURED)
+    planned = place({str(vcpu): str(16 + vcpu) for vcpu in range(8)})
+    proof = {"planned": planned, "live": planned, "next_start": planned}
+    journal.measure("trade-1-2", MEASURED | {"is_as_planned": True, "proof": proof})
+    journal.begin(an_attempt("db-1", facts={"forecast": FORECAST}))
+    journal.finish(
+        "db-1-1", StepOutcome.DONE, "db-1 runs on host-b. Its definition is left on host-a: remove it there."
+    )
+    proof = proof | {"live": place({"0": "16", "1": "17"}, node=1)}
+    left = EndState.LEFT_OVER_ON_SOURCE.value
+    journal.measure("db-1-1", MEASURED | {"is_as_planned": False, "proof": proof, "end_state": left})
     window.migrations.open_history()
     dialog = window.frame.findChildren(QWidget, "history_dialog")[-1]
     table = child(dialog, QTableView, "history_table")
-    wait(application, lambda: table.model().rowCount() == 13)
-    row = next(row for row in range(13) if table.model().index(row, 1).data() == "trade-1")
-    table.selectRow(row)
-    wait(application, lambda: True)
-    shoot(dialog, f"history-{tone}")
+    wait(application, lambda: table.model().rowCount() == 14)
+    for name in ("db-1", "trade-1"):
+        table.selectRow(next(row for row in range(14) if table.model().index(row, 1).data() == name))
+        wait(application, lambda: True)
+        child(dialog, QTabBar, "history_tabs").setCurrentIndex(int(name == "db-1"))
+        shoot(dialog, f"history-{name}-{tone}")
     dialog.close()
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QScrollArea
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QScrollArea, QWidget
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.events import (
@@ -234,3 +234,18 @@ def test_cards_stand_in_the_order_of_the_queue_but_not_under_the_pointer(qtbot: 
     scroll.setAttribute(Qt.WidgetAttribute.WA_UnderMouse, False)
     task_list.leaveEvent(QEvent(QEvent.Type.Leave))
     qtbot.waitUntil(lambda: shown() == ["Migrate vm-1", "Migrate vm-2"])
+
+
+def test_nothing_is_empty_below_the_last_card(qtbot: QtBot, task_list: TaskList) -> None:
+    """Long sentences need several lines in a narrow list; in a wide one no room is kept for those."""
+    plan = a_plan("vm-1", "vm-2", "vm-3")
+    words = "The migration failed for a reason that takes rather long to tell, and the VM runs where it was. " * 3
+    for index, step in enumerate(plan.steps):
+        task_list.hear(StepFinished(NOW, plan.plan_id, index, step, StepOutcome.FAILED, words))
+    qtbot.waitUntil(lambda: len(task_list.findChildren(TaskCard)) == 3)
+    inner = child(child(task_list, QScrollArea, "task_scroll"), QWidget, "plain")
+    cards = task_list.findChildren(TaskCard)
+    for width in (420, 1600):
+        task_list.resize(width, 120)
+        qtbot.waitUntil(lambda least=width - 40: inner.width() > least)
+        qtbot.waitUntil(lambda: inner.height() - max(card.geometry().bottom() for card in cards) < 16)

@@ -17,6 +17,7 @@ from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
 from hpconsole.ui.widgets.framed import framed_in
+from hpconsole.ui.widgets.scrolled_column import ScrolledColumn
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import table_view
@@ -172,8 +173,7 @@ class UnsuitablePage(QFrame):
         scroll.setAccessibleName("Reasons against this host")
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
-        inner = QWidget()
-        inner.setObjectName("plain")
+        inner = ScrolledColumn()
         self._reasons = QVBoxLayout(inner)
         self._reasons.setSpacing(10)
         self._reasons.setContentsMargins(14, 12, 14, 12)

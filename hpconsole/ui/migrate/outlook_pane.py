@@ -14,6 +14,7 @@ from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.scrolled_column import ScrolledColumn
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import table_view
@@ -77,8 +78,7 @@ class ForecastPage(QWidget):
         self._note = TextLabel(name="forecast_note", tone=Tone.MUTED, wraps=True)
         self._note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self._shown: tuple[object, ...] = ()
-        inner = QWidget()
-        inner.setObjectName("plain")
+        inner = ScrolledColumn()
         self._remedies = QVBoxLayout(inner)
         self._remedies.setContentsMargins(0, 0, 0, 0)
         self._remedies.setSpacing(4)
@@ -160,8 +160,7 @@ class ChecksPage(QWidget):
         self._again.setToolTip("Ask both hosts once more")
         self._again.setAutoDefault(False)
         self._again.clicked.connect(self.recheck_wanted)
-        inner = QWidget()
-        inner.setObjectName("plain")
+        inner = ScrolledColumn()
         self._lines = QVBoxLayout(inner)
         self._lines.setContentsMargins(12, 8, 12, 8)
         self._lines.setSpacing(8)

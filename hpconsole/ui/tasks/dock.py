@@ -12,6 +12,7 @@ from hpconsole.ui.tasks.task_book import Key, Task, TaskBook
 from hpconsole.ui.tasks.task_card import TaskCard
 from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.scrolled_column import ScrolledColumn
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _CALM_MS = 60  # many migrations report progress at once: drawn together
@@ -96,8 +97,7 @@ class TaskList(QWidget):
         top.addWidget(self._limits)
         top.addWidget(self._earlier)
         top.addWidget(self._clear)
-        inner = QWidget()
-        inner.setObjectName("plain")
+        inner = ScrolledColumn()
         self._list = QVBoxLayout(inner)
         self._list.setContentsMargins(8, 4, 8, 8)
         self._list.setSpacing(6)

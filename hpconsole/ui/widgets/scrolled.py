@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLayout, QScrollArea, QVBoxLayout
 
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.scrolled_column import ScrolledColumn
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _INDENT_PX = 18
@@ -15,8 +16,7 @@ _INDENT_PX = 18
 
 def scrolled(content: QLayout, name: str = "", what: str = "") -> QScrollArea:
     """A view of this layout without a frame of its own. `what` it shows, for screen readers."""
-    inner = QWidget()
-    inner.setObjectName("plain")
+    inner = ScrolledColumn()
     inner.setLayout(content)
     scroll = QScrollArea()
     scroll.setObjectName(name)
