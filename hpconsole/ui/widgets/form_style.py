@@ -18,8 +18,10 @@ def form_style(theme: Theme) -> str:
     QCheckBox::indicator:checked, QAbstractItemView::indicator:checked {{ background: {theme.accent};
         border-color: {theme.accent}; image: url("{check}"); }}
     QCheckBox::indicator:focus {{ border-color: {theme.text}; }}
-    QCheckBox::indicator:disabled {{ border-color: {theme.border}; background: {theme.window}; }}
-    QCheckBox::indicator:checked:disabled {{ background: {theme.tile_taken}; border-color: {theme.tile_taken}; }}
+    QCheckBox::indicator:disabled, QAbstractItemView::indicator:disabled {{ border-color: {theme.border};
+        background: {theme.window}; }}
+    QCheckBox::indicator:checked:disabled, QAbstractItemView::indicator:checked:disabled {{
+        background: {theme.tile_taken}; border-color: {theme.tile_taken}; }}
     QSpinBox {{ background: {theme.base}; border: 1px solid {theme.outline}; border-radius: 4px; padding: 3px 4px; }}
     QSpinBox::up-button, QSpinBox::down-button {{ border: none; background: transparent; width: 16px; }}
     QSpinBox::up-arrow {{ image: url("{up}"); width: 8px; height: 5px; }}
