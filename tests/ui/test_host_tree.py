@@ -104,6 +104,7 @@ def test_a_host_that_never_answered() -> None:
     host = Host("new", link=HostLink(LinkState.CONNECTING))
     row = host_rows.host_rows(a_snapshot([host]), NOW)[0]
     assert text(row, "Updated") == "no data yet"
+    assert text(row, "VMs") == "–", "not known is not none"
     assert text(row, "Memory used") == text(row, "CPU load") == text(row, "CPUs") == "–"
 
 

@@ -58,6 +58,12 @@ def node_rows(row: HostRow) -> list[HostRow]:
     return [row._replace(node=node) for node in row.host.topology.nodes]
 
 
+def _vms_text(row: HostRow) -> str:
+    if row.node is not None:
+        return ""
+    return fmt.UNKNOWN if row.age_s is None else str(row.vm_count)  # who never answered may run many
+
+
 def whole_age_s(host: Host, now: datetime) -> int | None:
     """Seconds since the host answered, without the fraction: it changes once a second."""
     age_s = fmt.age_s(host.link.answered_at, now)
@@ -281,7 +287,7 @@ COLUMNS: tuple[Column[HostRow], ...] = (
         tone=_number_tone, width=315, is_live=True, tooltip=_pages_tip,
     ),
     Column(
-        "VMs", lambda r: r.vm_count, lambda r: "" if r.node is not None else str(r.vm_count), align=Align.RIGHT,
+        "VMs", lambda r: r.vm_count, _vms_text, align=Align.RIGHT,
         tone=_number_tone, width=56, is_live=True,
     ),
     Column(
