@@ -9,7 +9,6 @@ from PySide6.QtCore import QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFont, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDialog,
     QDialogButtonBox,
     QFrame,
     QHBoxLayout,
@@ -19,20 +18,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.machines.draft import VmDraft
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import NumaMode
-from hpconsole.ui.bridge import Background
 from hpconsole.ui.numa.host_strip import HostStrip
 from hpconsole.ui.numa.node_editor import NodeEditor
 from hpconsole.ui.numa.picture import NumaPicture, style
 from hpconsole.ui.numa.presenter import NumaPresenter
-from hpconsole.ui.numa.survey import Changed, NumaAnswer, Written, assigned, several
+from hpconsole.ui.numa.survey import Changed, Written, assigned, several
 from hpconsole.ui.numa.view import Key, NumaView
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
-from hpconsole.ui.vm_editor.changes_dialog import ChangesDialog
+from hpconsole.ui.vm_editor.editing_dialog import EditingDialog
 from hpconsole.ui.vm_editor.survey import compared, xml_difference
 from hpconsole.ui.vm_editor.view import ChangeLine
 from hpconsole.ui.widgets.form_style import form_style
@@ -40,7 +37,7 @@ from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 
-class NumaDialog(QDialog):
+class NumaDialog(EditingDialog):
     """Emits `drafts_accepted(changed)`, pairs of (before, now), when the user is done.
 
     Args:
@@ -58,17 +55,12 @@ class NumaDialog(QDialog):
         *,
         write: Callable[[Changed], Written] | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__(presenter, theme, parent)
         self.setObjectName("numa_dialog")
         self.setWindowTitle("NUMA Topology")
         self.resize(1320, 708)
         self._presenter = presenter
-        self._theme = theme
         self._write = write
-        self._failure = ""
-        self._is_writing = False
-        self._background = Background(self)
-        self._writing = Background(self)
         self._build()
         self._connect()
         self.set_theme(theme)
@@ -166,7 +158,7 @@ class NumaDialog(QDialog):
     def refresh(self, snapshot: ClusterSnapshot) -> None:
         """The cluster changed."""
         self._presenter.refresh(snapshot)
-        if not self._picture.is_carrying:
+        if not self._is_in_hand:
             self._show()
         self._ask()
 
@@ -178,15 +170,9 @@ class NumaDialog(QDialog):
         self.setStyleSheet(form_style(theme) + style(theme))
         self._show()
 
-    def done(self, result: int) -> None:
-        self._background.close()
-        self._writing.close()
-        super().done(result)
-
-    def reject(self) -> None:
-        """Close without saving; not while a save is under way, whose outcome must be told."""
-        if not self._is_writing:
-            super().reject()
+    @property
+    def _is_in_hand(self) -> bool:
+        return self._picture.is_carrying
 
     def accept(self) -> None:
         """Hand over what changed, or write it."""
@@ -204,19 +190,15 @@ class NumaDialog(QDialog):
         """One question about everything that will be written."""
         lines, difference = told
         title = f"{len(changed)} VMs will be changed in one step:"
-        dialog = ChangesDialog(title, lines, difference, self._theme, accept_text="&Save All", parent=self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog = self._confirm_changes(title, lines, difference, "&Save All", lambda: self._write_now(changed))
         dialog.setWindowModality(Qt.WindowModality.WindowModal)
-        dialog.accepted.connect(lambda: self._write_now(changed))
         dialog.open()
 
     def _write_now(self, changed: Changed) -> None:
         write = self._write
         if write is None or self._is_writing or changed != self._presenter.changed:
             return
-        self._is_writing = True
-        self._failure = ""
-        self._show()
+        self._begin_writing()
         self._writing.run(lambda: write(changed), lambda written: self._on_written(changed, written), self._on_failure)
 
     def _on_written(self, changed: Changed, written: Written) -> None:
@@ -233,18 +215,7 @@ class NumaDialog(QDialog):
         self.drafts_accepted.emit(changed)
         super().accept()
 
-    def _on_failure(self, error: HpconsoleError) -> None:
-        self._is_writing = False
-        self._failure = error.sentence
-        self._show()
-
     # Gestures
-
-    def _gesture(self, tell: Callable[[], object]) -> None:
-        tell()
-        self._failure = ""
-        self._show()
-        self._ask()
 
     def _on_carried(self, key: Key, place: QPoint) -> None:
         node_id = self._picture.node_at(place)
@@ -340,28 +311,10 @@ class NumaDialog(QDialog):
             return
         name = found.name or "the new VM"
         title = f"The best assignment of {name} on {self._presenter.host}:"
-        dialog = ChangesDialog(title, lines, difference, self._theme, accept_text="&Take It", parent=self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.accepted.connect(lambda: self._gesture(lambda: self._presenter.take_assignment(found)))
-        dialog.open()
+        take = partial(self._gesture, partial(self._presenter.take_assignment, found))
+        self._confirm_changes(title, lines, difference, "&Take It", take).open()
 
-    # Answers and showing
-
-    def _ask(self) -> None:
-        question = self._presenter.next_question()
-        if question is not None:
-            self._background.run(question, self._on_answer, self._on_no_answer)
-
-    def _on_answer(self, answer: NumaAnswer) -> None:
-        self._presenter.take_answer(answer)
-        if not self._picture.is_carrying:
-            self._show()
-        self._ask()
-
-    def _on_no_answer(self, error: HpconsoleError) -> None:
-        self._presenter.take_failure(error)
-        self._show()
-        self._ask()
+    # Showing
 
     def _show(self) -> None:
         view = self._presenter.view()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,6 @@ from PySide6.QtGui import QFont, QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QHBoxLayout,
     QLabel,
@@ -23,17 +22,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.machines.draft import OptimizedFor, VmDraft
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.ui import format as fmt
 from hpconsole.ui import icons
-from hpconsole.ui.bridge import Background
 from hpconsole.ui.pinning.presenter import PinTexts
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.changes_dialog import ChangesDialog
 from hpconsole.ui.vm_editor.devices_page import DevicesPage
+from hpconsole.ui.vm_editor.editing_dialog import EditingDialog
 from hpconsole.ui.vm_editor.fields import TYPES, Tab
 from hpconsole.ui.vm_editor.host_page import HostPage
 from hpconsole.ui.vm_editor.machines import Machines
@@ -42,7 +40,7 @@ from hpconsole.ui.vm_editor.pages import BootPage, FormPage, GeneralPage, PlainP
 from hpconsole.ui.vm_editor.performance_panel import PerformancePanel
 from hpconsole.ui.vm_editor.pinning_values import with_texts
 from hpconsole.ui.vm_editor.presenter import VmEditorPresenter
-from hpconsole.ui.vm_editor.survey import Answer, compared, xml_difference
+from hpconsole.ui.vm_editor.survey import compared, xml_difference
 from hpconsole.ui.vm_editor.view import ChangeLine, EditorView
 from hpconsole.ui.vm_editor.xml_page import XmlPage
 from hpconsole.ui.widgets.form_style import form_style
@@ -51,7 +49,7 @@ from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 _SIZE = QSize(1340, 712)
 
 
-class VmEditorDialog(QDialog):
+class VmEditorDialog(EditingDialog):
     """Emits `saved(Saved, name)` when the VM is made or written. Not modal: the window goes on beside it."""
 
     saved = Signal(object, str)
@@ -59,17 +57,12 @@ class VmEditorDialog(QDialog):
     def __init__(
         self, presenter: VmEditorPresenter, machines: Machines, theme: Theme, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
+        super().__init__(presenter, theme, parent)
         self.setObjectName("vm_editor_dialog")
         self.setWindowTitle("New VM" if presenter.is_new else "Edit VM")
         self.resize(_SIZE)
         self._presenter = presenter
         self._machines = machines
-        self._theme = theme
-        self._background = Background(self)
-        self._saving = Background(self)
-        self._is_saving = False
-        self._failure = ""
         self._build()
         self._connect()
         self.set_theme(theme)
@@ -222,23 +215,7 @@ class VmEditorDialog(QDialog):
         """Go to this tab."""
         self._tabs.setCurrentRow(list(Tab).index(tab))
 
-    def done(self, result: int) -> None:
-        self._background.close()
-        self._saving.close()
-        super().done(result)
-
-    def reject(self) -> None:
-        """Close without saving; not while a save is under way, whose outcome must be told."""
-        if not self._is_saving:
-            super().reject()
-
     # Gestures
-
-    def _gesture(self, tell: Callable[[], None]) -> None:
-        tell()
-        self._failure = ""
-        self._show()
-        self._ask()
 
     def _on_edited(self, field: str, value: Any) -> None:
         self._gesture(lambda: self._presenter.set_value(field, value))
@@ -303,12 +280,8 @@ class VmEditorDialog(QDialog):
         if offer is None:
             return
         filled, lines, difference = offer
-        dialog = ChangesDialog(
-            "Filling this in would change:", lines, difference, self._theme, accept_text="&Fill In", parent=self
-        )
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.accepted.connect(lambda: self._gesture(lambda: self._presenter.change(filled)))
-        dialog.open()
+        take = partial(self._gesture, partial(self._presenter.change, filled))
+        self._confirm_changes("Filling this in would change:", lines, difference, "&Fill In", take).open()
 
     def _on_changes(self) -> None:
         self._xml.settle()
@@ -332,7 +305,7 @@ class VmEditorDialog(QDialog):
         known = sorted(there.devices.storage_pools) if there is not None else []
         self._devices.set_storage(known, sources)
         if host:
-            self._saving.run(
+            self._writing.run(
                 lambda: self._machines.pools(host),
                 lambda pools: self._devices.set_storage(pools, sources),
                 lambda _: None,  # the names that were known stay offered
@@ -342,7 +315,7 @@ class VmEditorDialog(QDialog):
         host = self._presenter.host
         there = self._presenter.snapshot.hosts.get(host)
         if there is not None and pool in there.devices.storage_pools:
-            self._saving.run(
+            self._writing.run(
                 lambda: self._machines.volumes(host, pool),
                 self._devices.set_volumes,
                 lambda _: None,  # any name can be typed
@@ -354,48 +327,24 @@ class VmEditorDialog(QDialog):
         """Make or write the VM, if nothing is wrong; the dialog closes when it is done."""
         self._xml.settle()
         view = self._presenter.view()
-        if not view.can_save or self._is_saving:
+        if not view.can_save or self._is_writing:
             return
         presenter = self._presenter
         draft, before, host, vm = presenter.draft, presenter.before, presenter.host, presenter.vm
         is_started = self._start.isChecked()
-        self._is_saving = True
-        self._failure = ""
-        self._show()
+        self._begin_writing()
 
         def save() -> object:
             if vm is None:
                 return self._machines.create(host, draft, start=is_started)
             return self._machines.save(host, before, draft)
 
-        self._saving.run(save, lambda done: self._on_saved(done, draft.name), self._on_failure)
+        self._writing.run(save, lambda done: self._on_saved(done, draft.name), self._on_failure)
 
     def _on_saved(self, saved: object, name: str) -> None:
-        self._is_saving = False
+        self._is_writing = False
         self.saved.emit(saved, name)
         super().accept()
-
-    def _on_failure(self, error: HpconsoleError) -> None:
-        self._is_saving = False
-        self._failure = error.sentence
-        self._show()
-
-    # Answers
-
-    def _ask(self) -> None:
-        question = self._presenter.next_question()
-        if question is not None:
-            self._background.run(question, self._on_answer, self._on_no_answer)
-
-    def _on_answer(self, answer: Answer) -> None:
-        self._presenter.take_answer(answer)
-        self._show()
-        self._ask()
-
-    def _on_no_answer(self, error: HpconsoleError) -> None:
-        self._presenter.take_failure(error)
-        self._show()
-        self._ask()
 
     # Showing
 
@@ -409,8 +358,8 @@ class VmEditorDialog(QDialog):
         self._show_tabs(view)
         self._panel.show_advice(view.advice)
         self._say(view)
-        self._save.setText("Saving…" if self._is_saving else view.save_text)
-        self._save.setEnabled(view.can_save and not self._is_saving)
+        self._save.setText("Saving…" if self._is_writing else view.save_text)
+        self._save.setEnabled(view.can_save and not self._is_writing)
         self._changes.setEnabled(view.draft != self._presenter.before or view.is_new)
 
     def _show_page(self, view: EditorView) -> None:
