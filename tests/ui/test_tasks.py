@@ -245,7 +245,11 @@ def test_nothing_is_empty_below_the_last_card(qtbot: QtBot, task_list: TaskList)
     qtbot.waitUntil(lambda: len(task_list.findChildren(TaskCard)) == 3)
     inner = child(child(task_list, QScrollArea, "task_scroll"), QWidget, "plain")
     cards = task_list.findChildren(TaskCard)
+
+    def is_filled() -> bool:
+        has_width = inner.width() > task_list.width() - 40
+        return has_width and inner.height() - max(card.geometry().bottom() for card in cards) < 16
+
     for width in (420, 1600):
         task_list.resize(width, 120)
-        qtbot.waitUntil(lambda least=width - 40: inner.width() > least)
-        qtbot.waitUntil(lambda: inner.height() - max(card.geometry().bottom() for card in cards) < 16)
+        qtbot.waitUntil(is_filled)

@@ -52,10 +52,10 @@ def _attempts(entry: Entry) -> str:
 ENTRY_COLUMNS: tuple[Column[Entry], ...] = (
     Column("Began", lambda r: r.began_at, lambda r: when(r.began_at, datetime.now(UTC)), width=104,
            tone=lambda _: Tone.MUTED),
-    Column("VM", lambda r: fmt.natural(r.last.vm_name), lambda r: r.last.vm_name, icon=lambda r: r.mark, width=140),
+    Column("VM", lambda r: fmt.natural(r.last.vm_name), lambda r: r.last.vm_name, icon=lambda r: r.mark, width=136),
     Column("From", lambda r: fmt.natural(r.last.source), lambda r: r.last.source, width=90),
     Column("To", lambda r: fmt.natural(r.last.destination), lambda r: r.last.destination, width=90),
-    Column("Ended", lambda r: r.outcome_text, lambda r: r.outcome_text, tone=lambda r: r.mark[1], width=116,
+    Column("Ended", lambda r: r.outcome_text, lambda r: r.outcome_text, tone=lambda r: r.mark[1], width=132,
            is_toned_when_selected=True),
     Column("Attempts", lambda r: len(r.attempts), _attempts, align=Align.RIGHT, width=84),
     Column("Took", lambda r: r.total_s, lambda r: fmt.seconds(r.total_s), align=Align.RIGHT, width=92),

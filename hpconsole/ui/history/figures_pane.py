@@ -19,8 +19,8 @@ _Proven = tuple[int, ProofLine]
 _FIGURES, _PROOF = 0, 1
 
 
-def _tone(row: _Proven) -> Tone:
-    return Tone.BAD if row[1].is_wrong else Tone.NORMAL
+def _tone(is_wrong: bool) -> Tone:
+    return Tone.BAD if is_wrong else Tone.NORMAL
 
 
 _FIGURE_COLUMNS: tuple[Column[_Figure], ...] = (
@@ -30,11 +30,14 @@ _FIGURE_COLUMNS: tuple[Column[_Figure], ...] = (
     Column("", lambda r: r[1].remark, lambda r: r[1].remark, width=150, tone=lambda _: Tone.MUTED),
 )
 _PROOF_COLUMNS: tuple[Column[_Proven], ...] = (
-    Column("Pinned", lambda r: r[0], lambda r: r[1].what, width=112, tone=_tone, is_toned_when_selected=True),
-    Column("Planned", lambda r: r[1].planned, lambda r: r[1].planned, width=104, tone=lambda _: Tone.MUTED),
-    Column("There", lambda r: r[1].live, lambda r: r[1].live, width=104, tone=_tone, is_toned_when_selected=True,
+    Column("Pinned", lambda r: r[0], lambda r: r[1].what, width=122, is_toned_when_selected=True,
+           tone=lambda r: _tone(r[1].is_wrong)),
+    Column("Planned", lambda r: r[1].planned, lambda r: r[1].planned, width=126, tone=lambda _: Tone.MUTED),
+    Column("There", lambda r: r[1].live, lambda r: r[1].live, width=126, is_toned_when_selected=True,
+           tone=lambda r: _tone(r[1].is_live_wrong),
            tooltip=lambda _: "As the destination's libvirt told after the move"),
-    Column("At its next start", lambda r: r[1].later, lambda r: r[1].later, width=110, tone=_tone,
+    Column("At its next start", lambda r: r[1].later, lambda r: r[1].later, width=110,
+           tone=lambda r: _tone(r[1].is_later_wrong),
            tooltip=lambda _: "As its definition there had it after the move"),
 )  # fmt: skip
 

@@ -28,9 +28,19 @@ class ProofLine(NamedTuple):
     later: str
 
     @property
+    def is_live_wrong(self) -> bool:
+        """Whether it is not as planned there."""
+        return self.live != self.planned
+
+    @property
+    def is_later_wrong(self) -> bool:
+        """Whether it will not be as planned at its next start."""
+        return self.later not in (self.planned, fmt.UNKNOWN)
+
+    @property
     def is_wrong(self) -> bool:
         """Whether it is not as planned, now or at the next start."""
-        return self.live != self.planned or self.later not in (self.planned, fmt.UNKNOWN)
+        return self.is_live_wrong or self.is_later_wrong
 
 
 def proof_of(statistics: Mapping[str, Any]) -> tuple[ProofLine, ...]:

@@ -350,10 +350,16 @@ class MigrateDialog(QDialog):
         self._render_outlook()
         problem = view.problem or (self._why_not_yet() if view.can_migrate else "")
         self._remark.setText(problem or "  ".join(view.warnings))
-        is_waiting = not view.problem and not self._outlook.is_checked
-        self._remark.set_tone(Tone.MUTED if is_waiting else Tone.BAD if problem else Tone.WARNING)
+        self._remark.set_tone(self._remark_tone(view.problem, problem))
         self._migrate.setText(view.button_text.replace("&", "&&"))
         self._migrate.setEnabled(view.can_migrate and not self._why_not_yet())
+
+    def _remark_tone(self, refusal: str, problem: str) -> Tone:
+        """What has only to be waited for, or to be accepted, is no error."""
+        if not refusal and not self._outlook.is_checked:
+            return Tone.MUTED
+        is_hopeless = refusal or self._how.options.problem() or self._outlook.problem()
+        return Tone.BAD if problem and is_hopeless else Tone.WARNING
 
     def _render_outlook(self) -> None:
         text, tone = headline(self._outlook)

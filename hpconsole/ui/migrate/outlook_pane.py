@@ -43,11 +43,11 @@ def _is_sure(row: _Row) -> bool:
 
 
 _COLUMNS: tuple[Column[_Row], ...] = (
-    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=150,
+    Column("VM", lambda r: fmt.natural(r[0].vm_name), lambda r: r[0].vm_name, width=176,
            icon=lambda r: (_VERDICT_MARKS[r[1].verdict], VERDICT_TONES[r[1].verdict]),
            tooltip=lambda r: r[1].sentence),
     Column("To", lambda r: fmt.natural(r[0].destination), lambda r: r[0].destination, width=84),
-    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=140,
+    Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=164,
            tone=lambda r: VERDICT_TONES[r[1].verdict]),
     Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=196),
     Column("Passes", lambda r: r[1].passes, lambda r: str(r[1].passes) if _is_sure(r) else fmt.UNKNOWN,

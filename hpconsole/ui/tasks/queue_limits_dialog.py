@@ -40,7 +40,7 @@ class QueueLimitsDialog(QDialog):
         self._outgoing = _spin("queue_outgoing", _MOST, limits.outgoing)
         self._incoming = _spin("queue_incoming", _MOST, limits.incoming)
         self._total = _spin("queue_total", _MOST, limits.total)
-        self._is_shared = QCheckBox("Those of a &host share")
+        self._is_shared = QCheckBox("Bandwidth that those of one &host share")
         self._is_shared.setObjectName("queue_is_shared")
         self._is_shared.setToolTip("Evenly, anew whenever one begins or ends; else they use what the network carries")
         self._is_shared.setChecked(limits.bandwidth_mib_s is not None)

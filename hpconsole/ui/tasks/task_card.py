@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -26,7 +27,8 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _STEPS = 1000
-_MOST_BESIDE = 2  # buttons beside the title; more of them stand in a row below, so that the VM's name can be read
+_MOST_BESIDE = 2  # buttons beside the title; in a narrow list more stand in a row below: the VM's name must be read
+_WIDE_CHARACTERS = 130
 
 
 class TaskCard(QFrame):
@@ -72,6 +74,7 @@ class TaskCard(QFrame):
         self._buttons: dict[str, QPushButton] = {}
         self._button_row = QHBoxLayout()
         self._are_below = False
+        self._offers = 0
         self._build()
 
     @property
@@ -95,8 +98,8 @@ class TaskCard(QFrame):
         self._route.setText(task.route)
         self._bar.setAccessibleName(f"{task.title}, progress")
         self._bar.setValue(round(task.share * _STEPS))
-        self._bar.setVisible(not task.is_over)
-        self._share.setVisible(not task.is_over)
+        self._bar.setVisible(not task.is_over and not task.is_waiting)
+        self._share.setVisible(not task.is_over and not task.is_waiting)
         self._share.setText(f"{task.share * 100:.0f} %")
         self._remark.setText(task.remark)
         self._remark.set_tone(Tone.NORMAL if task.is_trouble else Tone.MUTED)
@@ -136,9 +139,17 @@ class TaskCard(QFrame):
             button.setVisible(name in wanted)
             button.setEnabled(not (name == "cancel" and task.is_cancelling))
             button.setAccessibleName(f"{button.text().removesuffix('…')}: {task.title}")
-        self._place_buttons(is_below=len(wanted) > _MOST_BESIDE)
+        self._offers = len(wanted)
+        self._place_buttons()
 
-    def _place_buttons(self, *, is_below: bool) -> None:
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_buttons()
+
+    def _place_buttons(self) -> None:
+        is_below = (
+            self._offers > _MOST_BESIDE and self.width() < _WIDE_CHARACTERS * self.fontMetrics().averageCharWidth()
+        )
         if is_below == self._are_below:
             return
         self._are_below = is_below
