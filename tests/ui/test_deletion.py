@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QCheckBox, QLineEdit, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.availability.definitions import KIND
+from hpconsole.core.model.affinity import AffinityGroup
 from hpconsole.core.model.vm import VmState
 from hpconsole.ui.deletion.dialog import DeletionDialog
 from hpconsole.ui.theme import ThemeKeeper
@@ -119,7 +120,8 @@ def test_not_saving_says_that_it_cannot_be_undone(desk: Desk, tmp_path: Path) ->
     desk.select_vm("kafka-1")
     dialog = ask(desk, tmp_path / "kept")
     undo = child(dialog, TextLabel, "deletion_undo")
-    assert "virsh define" in undo.text()
+    host = desk.demo.vm("kafka-1").host or ""
+    assert f"virsh -c {desk.app.pool.uri(host)} define FILE" in undo.text()
     press(child(dialog, QCheckBox, "deletion_save"), Qt.Key.Key_Space)
     assert undo.text().startswith("This cannot be undone")
     assert not child(dialog, QLineEdit, "deletion_folder").isEnabled()
@@ -142,11 +144,15 @@ def test_a_vm_that_starts_while_one_thinks_stays(desk: Desk, tmp_path: Path) -> 
 def test_of_two_vms_the_one_that_is_held_stays_and_says_why(desk: Desk, tmp_path: Path) -> None:
     """High availability is about to restart one of them, which this window's own list does not show."""
     shut_off(desk, "kafka-1", "db-pg-01")
+    desk.app.rules.save_group(AffinityGroup("stores", vms=(desk.demo.vm("db-pg-01").uuid,)))
+    desk.app.poller.refresh()
+    desk.wait(lambda: bool(desk.app.store.snapshot.affinity_groups))
     desk.app.documents.save(KIND, desk.demo.vm("db-pg-01").uuid, {"died": "an-incident"})
     desk.select_vm("db-pg-01")
     desk.select_vm("kafka-1", also=True)
     dialog = ask(desk, tmp_path / "kept")
     assert "It is highly available: nothing restarts it any more." in texts(dialog)
+    assert "Still named in affinity group stores." in texts(dialog)
     click(child(dialog, QPushButton, "deletion_accept"))
     desk.wait(lambda: bool(desk.window.frame.findChildren(QMessageBox, "message_box")))
     (box,) = desk.window.frame.findChildren(QMessageBox, "message_box")

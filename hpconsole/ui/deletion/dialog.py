@@ -53,6 +53,7 @@ class DeletionDialog(QDialog):
         self.setWindowTitle("Delete VM" if len(vms) == 1 else "Delete VMs")
         self.setMinimumWidth(_WIDTH)
         self._vms = tuple(vms)
+        self._snapshot = snapshot
         self._why_not = ""
         self._build(folder)
         self.set_theme(theme)
@@ -67,6 +68,7 @@ class DeletionDialog(QDialog):
 
     def refresh(self, snapshot: ClusterSnapshot) -> None:
         """Something changed: whether these can still be deleted."""
+        self._snapshot = snapshot
         self._why_not = presenter.why_not(self._vms, snapshot)
         self._show_state()
 
@@ -102,7 +104,7 @@ class DeletionDialog(QDialog):
         inside.setContentsMargins(10, 8, 10, 8)
         inside.setSpacing(2)
         for vm in self._vms:
-            told = presenter.lines_of(vm)
+            told = presenter.lines_of(vm, self._snapshot)
             inside.addWidget(ElidedLabel(told.title))
             for line in told.details:
                 label = ElidedLabel(line, tone=Tone.MUTED)
@@ -182,7 +184,7 @@ class DeletionDialog(QDialog):
         is_saved = self._save.isChecked()
         self._folder.setEnabled(is_saved)
         self._choose.setEnabled(is_saved)
-        self._undo.setText(presenter.undo_sentence(self._vms, is_saved=is_saved))
+        self._undo.setText(presenter.undo_sentence(self._vms, self._snapshot, is_saved=is_saved))
         self._undo.set_tone(Tone.MUTED if is_saved else Tone.WARNING)
         missing = "Say in which folder, or do not save." if is_saved and not self._folder.text().strip() else ""
         problem = self._why_not or missing

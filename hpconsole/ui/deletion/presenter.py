@@ -42,7 +42,7 @@ def accept_text(vms: Sequence[Vm]) -> str:
     return "&Delete VM" if len(vms) == 1 else f"&Delete {len(vms)} VMs"
 
 
-def lines_of(vm: Vm) -> VmLines:
+def lines_of(vm: Vm, snapshot: ClusterSnapshot) -> VmLines:
     """What becomes of this VM, exactly."""
     disks = own_disks(vm)
     details = [f"Disk stays: {disk}" for disk in disks] or ["It has no disks of its own."]
@@ -50,6 +50,9 @@ def lines_of(vm: Vm) -> VmLines:
         details.append(f"{fmt.names(vm.other_hosts)} keeps a definition of it.")
     if vm.intent.high_availability:
         details.append("It is highly available: nothing restarts it any more.")
+    groups = tuple(group.name for group in snapshot.affinity_groups if vm.uuid in group.vms)
+    if groups:
+        details.append(f"Still named in affinity {'group' if len(groups) == 1 else 'groups'} {fmt.names(groups)}.")
     return VmLines(f"{vm.name}: its definition is removed from {vm.host}", tuple(details))
 
 
@@ -60,14 +63,18 @@ def nvram_hint(vms: Sequence[Vm]) -> str:
     return "It boots by BIOS and has no NVRAM." if len(vms) == 1 else "They boot by BIOS and have no NVRAM."
 
 
-def undo_sentence(vms: Sequence[Vm], *, is_saved: bool) -> str:
+def undo_sentence(vms: Sequence[Vm], snapshot: ClusterSnapshot, *, is_saved: bool) -> str:
     """How it is taken back, or why it cannot be."""
     which = "this VM" if len(vms) == 1 else "these VMs"
     if not is_saved:
         return f"This cannot be undone: nothing else has the definition of {which}, only the disks stay."
+    hosts = {vm.host for vm in vms}
+    host = snapshot.hosts.get(next(iter(hosts)) or "") if len(hosts) == 1 else None
+    uri = host.uri if host is not None else "URI-OF-ITS-HOST"
+    files, hold, read = ("file", "It holds", "it") if len(vms) == 1 else ("files", "They hold", "them")
     return (
-        f"To have {which} again, define the saved file on the host (virsh define FILE); the disks are still there. "
-        "The file holds the VM's passwords, and only you can read it."
+        f"To have {which} again: virsh -c {uri} define FILE, with the saved {files}; the disks are still there. "
+        f"{hold} passwords of the VM, so only you can read {read}."
     )
 
 
