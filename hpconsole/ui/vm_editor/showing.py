@@ -9,16 +9,15 @@ from hpconsole.core.machines.draft import OptimizedFor, VmDraft
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.vm_editor.change_lines import change_line, when
 from hpconsole.ui.vm_editor.fields import tab_of
 from hpconsole.ui.vm_editor.view import NO_REMARK, Advice, ChangeLine, HostLine, Remark
 
 if TYPE_CHECKING:
-    from hpconsole.core.machines.changing import Change
     from hpconsole.core.machines.profile import ShownChange
     from hpconsole.ui.vm_editor.survey import Answer
 
 _TONES = {"green": Tone.GOOD, "amber": Tone.WARNING, "red": Tone.BAD}
-_SHOWN_BEFORE = 60  # characters
 
 
 def remarks(
@@ -44,7 +43,7 @@ def remarks(
             add(change.field, Remark(was=change.before))
     if answer is not None:
         for change_made in answer.changes:
-            add(change_made.field, Remark(when=_when(change_made.when.value)))
+            add(change_made.field, Remark(when=when(change_made)))
         for problem in sorted(answer.problems, key=lambda p: p.is_warning):
             if problem.field not in said or not said[problem.field].problem:
                 add(problem.field, Remark(problem.sentence, problem.is_warning))
@@ -129,14 +128,9 @@ def change_lines(answer: Answer | None) -> tuple[ChangeLine, ...]:
     return tuple(change_line(change) for change in answer.changes)
 
 
-def change_line(change: Change) -> ChangeLine:
-    """One change in words."""
-    return ChangeLine(change.label, _cut(change.before), _cut(change.after), _when(change.when.value))
-
-
 def summary(answer: Answer) -> str:
     """How much changes, and when."""
-    later = [change for change in answer.changes if "start" in _when(change.when.value)]
+    later = [change for change in answer.changes if "start" in when(change)]
     count = fmt.count(len(answer.changes), "change")
     vm = answer.question.vm
     if vm is None or not vm.state.is_active:
@@ -146,11 +140,3 @@ def summary(answer: Answer) -> str:
     if len(later) == len(answer.changes):
         return f"{count}, from the next start of {vm.name} on."
     return f"{count}: {len(answer.changes) - len(later)} at once, {len(later)} from the next start of {vm.name} on."
-
-
-def _when(value: str) -> str:
-    return {"now": "at once"}.get(value, value)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_BEFORE else f"{text[:_SHOWN_BEFORE]}…"

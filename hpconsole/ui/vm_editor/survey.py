@@ -15,7 +15,7 @@ from hpconsole.core.machines.reading import read_draft
 from hpconsole.core.machines.writing import difference, render
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import CpuPinning, CpuPinningPolicy, Vm
-from hpconsole.ui.vm_editor import showing
+from hpconsole.ui.vm_editor.change_lines import change_line
 from hpconsole.ui.vm_editor.view import ChangeLine
 
 if TYPE_CHECKING:
@@ -115,4 +115,4 @@ def compared(before: VmDraft, after: VmDraft, vm: Vm | None) -> tuple[ChangeLine
     """What one edit changes, field by field."""
     from hpconsole.core.machines.changing import changes
 
-    return tuple(showing.change_line(change) for change in changes(before, after, vm))
+    return tuple(change_line(change) for change in changes(before, after, vm))
