@@ -22,7 +22,7 @@ from hpconsole.core.planning.plan import MigrateStep
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.tasks.course import Course, rest_text
 from hpconsole.ui.tasks.dock import TaskList
-from hpconsole.ui.tasks.task_actions import TaskAction
+from hpconsole.ui.tasks.task_actions import TaskAction, actions_of
 from hpconsole.ui.tasks.task_book import Task
 from hpconsole.ui.theme import DARK
 from hpconsole.ui.widgets.sparkline import Sparkline
@@ -218,9 +218,9 @@ def test_actions_that_nobody_carries_out_get_no_button(qtbot: QtBot) -> None:
 
 
 def test_buttons_are_ordered(tasks: TaskList) -> None:
-    names = [action.name for action in Task("p", 0, a_plan("vm-1").steps[0]).actions]
+    names = [action.name for action in actions_of(Task("p", 0, a_plan("vm-1").steps[0]))]
     assert names == ["sooner", "cancel"]
-    assert all(isinstance(a, TaskAction) for a in Task("p", 0, a_plan("vm-1").steps[0]).actions)
+    assert all(isinstance(a, TaskAction) for a in actions_of(Task("p", 0, a_plan("vm-1").steps[0])))
 
 
 def test_the_window_does_what_a_card_offers(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hpconsole.core.execution.end_states import EndAction, EndState
-
-if TYPE_CHECKING:
-    from hpconsole.ui.tasks.task_book import Task
+from hpconsole.ui.tasks.task_book import Task
 
 
 class TaskAction(NamedTuple):

@@ -23,7 +23,6 @@ from hpconsole.core.planning.migration_policy import BUILT_IN
 from hpconsole.core.planning.plan import Step
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tasks.course import Course, rest_text
-from hpconsole.ui.tasks.task_actions import TaskAction, actions_of
 from hpconsole.ui.tone import Tone
 
 _MOST_FINISHED = 200  # older ones are in the journal
@@ -101,11 +100,6 @@ class Task:
     place: int | None = None  # in the queue, from 1, while it waits
     tried: tuple[str, ...] = ()  # the hosts that earlier attempts were to go to
     course: Course = field(default_factory=Course, compare=False)  # grows while it runs
-
-    @property
-    def actions(self) -> tuple[TaskAction, ...]:
-        """What can be done about it now."""
-        return actions_of(self)
 
     @property
     def is_over(self) -> bool:

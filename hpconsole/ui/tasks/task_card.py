@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 
 from hpconsole.ui import icons
 from hpconsole.ui.tasks.course_view import CourseView
-from hpconsole.ui.tasks.task_actions import TaskAction
+from hpconsole.ui.tasks.task_actions import TaskAction, actions_of
 from hpconsole.ui.tasks.task_book import Key, Task
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
@@ -131,7 +131,7 @@ class TaskCard(QFrame):
                 self._course.show_course(task.course, task.foreseen)
 
     def _show_buttons(self, task: Task) -> None:
-        wanted = {action.name: action for action in task.actions if action.name in self._offered}
+        wanted = {action.name: action for action in actions_of(task) if action.name in self._offered}
         for action in wanted.values():
             if action.name not in self._buttons:
                 self._buttons[action.name] = self._button(action)
