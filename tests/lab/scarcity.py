@@ -61,8 +61,8 @@ class PoorMemory:
         # fills memory and waits; ends by itself once the victim is dead
         eat = f"x=$(head -c {24 * _MIB} /dev/zero | tr '\\0' x); while kill -0 {victim} 2>/dev/null; do :; done"
         hog = f"echo $$ > {self._group}/cgroup.procs; {eat}"
-        os.spawnlp(os.P_NOWAIT, "timeout", "timeout", "10", "sh", "-c", hog)
-        wait_until(lambda: not is_alive(victim), within_s=15, complaint=f"the kernel did not kill QEMU {victim}")
+        os.spawnlp(os.P_NOWAIT, "timeout", "timeout", "40", "sh", "-c", hog)
+        wait_until(lambda: not is_alive(victim), within_s=60, complaint=f"the kernel did not kill QEMU {victim}")
 
     def feed(self) -> None:
         """Give memory back."""
