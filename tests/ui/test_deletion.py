@@ -115,6 +115,16 @@ def test_several_vms_are_deleted_and_their_disks_and_definitions_stay(desk: Desk
         assert vm.devices.disks[0].source in paths
 
 
+def test_the_key_deletes_vms_only_from_their_list(desk: Desk) -> None:
+    shut_off(desk, "kafka-1")
+    desk.select_vm("kafka-1")
+    desk.wait(action(desk, "delete_vm").isEnabled)
+    for elsewhere in (desk.window.hosts.view, desk.window.search):
+        elsewhere.setFocus()
+        press(elsewhere, Qt.Key.Key_Delete)
+    assert not desk.window.frame.findChildren(DeletionDialog)
+
+
 def test_not_saving_says_that_it_cannot_be_undone(desk: Desk, tmp_path: Path) -> None:
     shut_off(desk, "kafka-1")
     desk.select_vm("kafka-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QPoint, QSize, Qt, Signal
-from PySide6.QtGui import QActionGroup, QKeyEvent
+from PySide6.QtGui import QActionGroup, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import QAbstractItemView, QLineEdit, QMainWindow, QMenu, QSizePolicy, QToolBar, QWidget
 
 from hpconsole.ui import icons
@@ -118,6 +118,11 @@ def attach_context_menu(view: QAbstractItemView, actions: Actions, names: tuple[
         menu.popup(view.viewport().mapToGlobal(place))
 
     view.customContextMenuRequested.connect(on_asked)
+    for name in names:
+        if name and actions[name].shortcut() == QKeySequence(Qt.Key.Key_Delete):
+            # only where what would be deleted has the focus
+            actions[name].setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            view.addAction(actions[name])
 
 
 def _fill(menu: QMenu, actions: Actions, names: tuple[str, ...]) -> None:
