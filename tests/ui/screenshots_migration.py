@@ -68,7 +68,8 @@ def _ends() -> list[StepFinished]:
         said = describe(state, name, here, silent)
         if outcome is StepOutcome.FAILED:
             said = f"{_FAILED.format(vm=name)} {said}"
-        found.append(_end(name, outcome, state, said, detail="verified: …"))
+        is_as_planned = state is not EndState.LEFT_OVER_ON_SOURCE
+        found.append(replace(_end(name, outcome, state, said, detail="verified: …"), is_as_planned=is_as_planned))
     wrong = "But not all is as planned: vCPU 2 is pinned to 0-1, not 18 as planned."
     found.append(_end("db-pg-1", StepOutcome.DONE, EndState.ON_DESTINATION, f"db-pg-1 runs on host-b. {wrong}"))
     found[-1] = replace(found[-1], is_as_planned=False)

@@ -52,7 +52,7 @@ def test_life_of_a_migration() -> None:
         "Pass 2   ·   sending again what the VM rewrote   ·   312 MiB left   ·   940 MiB/s   ·   about 4 s more"
     )
     assert task.route == "host-a → host-b"
-    assert summary(book.tasks) == "2 migrations under way, 20 %"
+    assert summary(book.tasks) == "1 migration under way, 40 %   ·   1 waiting"
     book.hear(StepFinished(NOW, plan.plan_id, 0, plan.steps[0], StepOutcome.DONE, "vm-1 runs on host-b."))
     task = book.task((plan.plan_id, 0))
     assert task is not None

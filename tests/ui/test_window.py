@@ -142,7 +142,7 @@ def test_first_start_invites_to_add_a_host(qtbot: QtBot, state: WindowState, the
 
 def test_a_refused_host_is_a_sentence(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
     console.failure = HpconsoleError("The database is full.")
-    window._add_host("x", "qemu+ssh://x/system")
+    window.membership.add("x", "qemu+ssh://x/system")
     qtbot.waitUntil(lambda: "The database is full." in window.messages.shown)
     box = child(window.frame, QMessageBox, "message_box")
     assert box.textFormat() is Qt.TextFormat.PlainText
@@ -228,9 +228,7 @@ def test_a_submitted_plan_opens_the_task_list(qtbot: QtBot, window: MainWindow, 
     console.store.report(PlanSubmitted(NOW, a_plan()))
     qtbot.waitUntil(child(window.frame, QWidget, "task_list").isVisible)
     assert action(window, "show_tasks").isChecked()
-    qtbot.waitUntil(
-        lambda: child(window.frame, QWidget, "dock_tasks").windowTitle() == "Tasks   1 migration under way, 0 %"
-    )
+    qtbot.waitUntil(lambda: child(window.frame, QWidget, "dock_tasks").windowTitle() == "Tasks   1 migration waiting")
 
 
 def test_cancel_of_a_selected_vm(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:

@@ -49,7 +49,7 @@ _COLUMNS: tuple[Column[_Row], ...] = (
     Column("To", lambda r: fmt.natural(r[0].destination), lambda r: r[0].destination, width=84),
     Column("Pre-copy", lambda r: r[1].verdict.value, lambda r: r[1].verdict.value, width=164,
            tone=lambda r: VERDICT_TONES[r[1].verdict]),
-    Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=196),
+    Column("Total time", lambda r: r[1].total_s, lambda r: span(r[1]), align=Align.RIGHT, width=226),
     Column("Passes", lambda r: r[1].passes, lambda r: str(r[1].passes) if _is_sure(r) else fmt.UNKNOWN,
            align=Align.RIGHT, width=72),
     Column("Pause", lambda r: r[1].downtime_ms,

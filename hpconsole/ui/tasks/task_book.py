@@ -344,12 +344,15 @@ class TaskBook:
 
 def summary(tasks: tuple[Task, ...]) -> str:
     """One line about all of them; empty where there is nothing to say."""
-    running = [task for task in tasks if not task.state.is_over]
+    running = [task for task in tasks if not task.is_over and not task.is_waiting]
+    waiting = sum(task.is_waiting for task in tasks)
     failed = sum(task.state is TaskState.FAILED for task in tasks)
     parts = []
     if running:
         share = sum(task.share for task in running) / len(running)
         parts.append(f"{fmt.count(len(running), 'migration')} under way, {fmt.pct(share * 100)}")
+    if waiting:
+        parts.append(f"{waiting} waiting" if running else f"{fmt.count(waiting, 'migration')} waiting")
     if failed:
         parts.append(f"{failed} failed")
     if amiss := sum(not task.is_as_planned for task in tasks):
