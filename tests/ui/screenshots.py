@@ -123,7 +123,7 @@ def quiet_window(application: QApplication, keeper: ThemeKeeper, folder: Path, t
     window = window_of(console, keeper, folder)
     wait(application, lambda: window.frame.findChild(QWidget, "empty_state").isVisible())  # type: ignore[union-attr]
     shoot(window.frame, f"empty-{tone}")
-    window.on_add_host()
+    window.membership.on_add_host()
     dialog = window.frame.findChildren(QWidget, "add_host_dialog")[-1]
     uri = dialog.findChild(QLineEdit, "host_uri")
     assert uri is not None

@@ -5,7 +5,7 @@ It asks no host anything; what takes time runs on a worker thread. Knows of no o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -27,6 +27,7 @@ from hpconsole.ui.main_window.availability_actions import AvailabilityActions
 from hpconsole.ui.main_window.docks import Docks
 from hpconsole.ui.main_window.empty_state import EmptyState
 from hpconsole.ui.main_window.frame import Frame
+from hpconsole.ui.main_window.host_actions import HostActions
 from hpconsole.ui.main_window.host_rows import cluster_summary, host_rows, is_simulated, trouble
 from hpconsole.ui.main_window.machine_actions import MachineActions
 from hpconsole.ui.main_window.maintenance_actions import MaintenanceActions
@@ -114,6 +115,7 @@ class MainWindow(QObject):
             new_snapshots=self.snapshot_shown,
             show=self._open,
         )
+        self.membership = HostActions(parts)
         self.migrations = MigrationViews(parts)
         self.machines = MachineActions(parts)
         self.templates = TemplateActions(parts, self.machines)
@@ -122,6 +124,7 @@ class MainWindow(QObject):
         self.affinity = AffinityActions(parts)
         self.availability = AvailabilityActions(parts)
         self._topics = (
+            self.membership,
             self.migrations,
             self.machines,
             self.templates,
@@ -177,6 +180,7 @@ class MainWindow(QObject):
         self.search.left_downwards.connect(self.vms.focus_first)
         self.hosts.selection.changed.connect(self._on_selection)
         self.vms.selection.changed.connect(self._on_selection)
+        self.membership.added.connect(lambda: self._pages.setCurrentWidget(self._splitter))
         self.maintenance.offered.connect(self.notices.add)
         menus.attach_context_menu(self.hosts.view, self.actions_, menus.HOST_MENU, self)
         menus.attach_context_menu(self.vms.view, self.actions_, menus.VM_MENU, self)
@@ -307,45 +311,9 @@ class MainWindow(QObject):
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search.selectAll()
 
-    def on_refresh(self) -> None:
-        """Ask every host at once."""
-        self._background.run(self._console.poller.refresh)
-
     def on_show_vms_of_host(self) -> None:
         """Search for the first selected host."""
         self.search.setText(self.selection.hosts[0])
-
-    def on_add_host(self) -> None:
-        """Ask for a host, and add it."""
-        from hpconsole.ui.main_window.add_host_dialog import AddHostDialog
-
-        dialog = AddHostDialog(tuple(self._console.hosts), self.frame)
-        dialog.host_accepted.connect(self._add_host)
-        self._open(dialog)
-
-    def _add_host(self, name: str, uri: str) -> None:
-        def on_done(_: None) -> None:
-            self._pages.setCurrentWidget(self._splitter)
-            self.messages.status(f"Connecting to {name}…")
-
-        self._background.run(lambda: self._console.add_host(name, uri), on_done, self.messages.error)
-
-    def on_remove_host(self) -> None:
-        """Ask, then forget the selected hosts."""
-        names = self.selection.hosts
-        self.messages.ask(
-            f"Remove {fmt.names(names)} from this console?",
-            "Nothing is changed on it, and its VMs go on. It can be added again at any time.",
-            "Remove",
-            lambda: self._remove_hosts(names),
-        )
-
-    def _remove_hosts(self, names: Sequence[str]) -> None:
-        def remove() -> None:
-            for name in names:
-                self._console.remove_host(name)
-
-        self._background.run(remove, failed=self.messages.error)
 
     def on_migrate(self) -> None:
         """Open Migrate VM(s) for what is selected."""
