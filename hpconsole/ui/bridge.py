@@ -138,13 +138,14 @@ class EventBridge(QObject):
 class Background(QObject):
     """Runs jobs off the GUI thread and hands their outcome back on it. A failed job is never silent.
 
-    Jobs run one after the other, in order. An `HpconsoleError` goes to `failed`; any other exception goes there as a
-    sentence and is raised again on the GUI thread, where the last-resort hook of the program sees it.
+    Jobs run one after the other, in order, or `at_once` of them beside each other. An `HpconsoleError` goes to
+    `failed`; any other exception goes there as a sentence and is raised again on the GUI thread, where the last-resort
+    hook of the program sees it.
     """
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, at_once: int = 1) -> None:
         super().__init__(parent)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="hpc-window")
+        self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="hpc-window")
         self._is_open = True
 
     @property

@@ -289,6 +289,31 @@ def test_several_vms_have_a_line_each(qtbot: QtBot, opened: Callable[..., Migrat
     assert "one after the other" in child(dialog, ElidedLabel, "forecast_headline").full_text()
 
 
+def test_several_vms_are_checked_and_measured_beside_each_other(
+    qtbot: QtBot, opened: Callable[..., MigrateDialog], advice: FakeAdvice
+) -> None:
+    """One after the other, forty guests would take five minutes to measure."""
+    all_there, all_measured = threading.Barrier(2), threading.Barrier(2)
+
+    class Together(FakeAdvice):
+        def check(self, vm_uuid: str, destination: str, options: MigrationOptions = DEFAULT_OPTIONS) -> Preflight:
+            all_there.wait(20)
+            return super().check(vm_uuid, destination, options)
+
+        def forecast(
+            self, vm_uuid: str, destination: str, options: MigrationOptions = DEFAULT_OPTIONS, *, shared_by: int = 1
+        ) -> Forecast:
+            all_measured.wait(20)
+            return super().forecast(vm_uuid, destination, options, shared_by=shared_by)
+
+    advice.__class__ = Together
+    dialog = opened((VM, a_vm("web-1", host="host-c").uuid))
+    qtbot.waitUntil(lambda: "all well" in checks_title(dialog), timeout=20_000)
+    line = child(dialog, ElidedLabel, "forecast_headline")
+    qtbot.waitUntil(lambda: "24 s one after the other." in line.full_text(), timeout=20_000)
+    assert "Measuring" not in line.full_text()
+
+
 def test_options_are_remembered(qtbot: QtBot, window: MainWindow, console: FakeConsole, advice: FakeAdvice) -> None:
     console.advice = advice
     with qtbot.waitSignal(window.snapshot_shown):

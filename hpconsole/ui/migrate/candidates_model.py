@@ -44,7 +44,7 @@ COLUMNS: tuple[Column[HostLine], ...] = (
     Column("Host", lambda r: fmt.natural(r.name), lambda r: r.name, icon=_mark, tone=_tone, width=150,
            tooltip=lambda r: "VMs would go here now" if r.is_destination else ""),
     Column("Points", lambda r: r.score if r.is_suitable else None,
-           _score_text, align=Align.RIGHT, tone=_tone, width=90),
+           _score_text, align=Align.RIGHT, tone=_tone, width=100),
     Column("CPU load", lambda r: r.cpu_pct, lambda r: fmt.pct(r.cpu_pct), align=Align.RIGHT, tone=_tone, width=140,
            share=lambda r: None if r.cpu_pct is None else r.cpu_pct / 100, is_live=True),
     Column("Memory free", lambda r: r.memory_free_kib, lambda r: fmt.kib(r.memory_free_kib), align=Align.RIGHT,

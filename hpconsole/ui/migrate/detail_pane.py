@@ -35,9 +35,9 @@ def _part_tone(part: _Part) -> Tone:
 
 
 _PART_COLUMNS: tuple[Column[_Part], ...] = (
-    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=236, tooltip=lambda r: r.name),
-    Column("Place × weight", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=122),
-    Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=60),
+    Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=252, tooltip=lambda r: r.name),
+    Column("Place × weight", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=116),
+    Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=54),
 )
 
 

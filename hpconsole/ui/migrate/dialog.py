@@ -30,7 +30,7 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.migrate.candidates_model import candidates_model
 from hpconsole.ui.migrate.detail_pane import DetailPane
 from hpconsole.ui.migrate.options_box import OptionsBox
-from hpconsole.ui.migrate.outlook import Checked, Measured, Outlook, headline, with_outlook
+from hpconsole.ui.migrate.outlook import AT_ONCE, Checked, Measured, Outlook, headline, with_outlook
 from hpconsole.ui.migrate.outlook_pane import ChecksPage, ForecastPage
 from hpconsole.ui.migrate.presenter import MigratePresenter
 from hpconsole.ui.migrate.question import Answer
@@ -86,8 +86,8 @@ class MigrateDialog(QDialog):
         self._default_id = advice.policies.default_id if advice is not None else MINIMAL_DOWNTIME.policy_id
         self._first_options = options
         self._background = Background(self)
-        self._checks = Background(self)  # hosts that do not answer hold up neither verdicts nor measurements
-        self._measurements = Background(self)
+        self._checks = Background(self, at_once=AT_ONCE)  # silent hosts hold up neither verdicts nor measurements
+        self._measurements = Background(self, at_once=AT_ONCE)
         self._next_survey = QTimer(self, singleShot=True, interval=_CALM_MS)
         self._next_survey.timeout.connect(self._ask)
         self._build()
@@ -299,11 +299,10 @@ class MigrateDialog(QDialog):
     # Answers
 
     def _look_ahead(self) -> None:
-        """Check and measure what is planned, each on its own thread."""
-        check, measurement = self._outlook.next_check(), self._outlook.next_measurement()
-        if check is not None:
+        """Check and measure what is planned, some at a time, each on a thread of its own."""
+        while (check := self._outlook.next_check()) is not None:
             self._checks.run(check, self._on_checked)
-        if measurement is not None:
+        while (measurement := self._outlook.next_measurement()) is not None:
             self._measurements.run(measurement, self._on_measured)
 
     def _on_checked(self, checked: Checked) -> None:

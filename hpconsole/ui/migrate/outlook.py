@@ -18,6 +18,7 @@ from hpconsole.core.planning.preflight_findings import Finding, Preflight, Sever
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tone import Tone
 
+AT_ONCE = 4  # checks, and guests that are measured: one after the other, forty VMs would take five minutes
 VERDICT_TONES = {
     Verdict.CONVERGES: Tone.GOOD,
     Verdict.MAY_CONVERGE: Tone.WARNING,
@@ -91,7 +92,8 @@ class Outlook:
         self._checked: dict[Subject, Checked] = {}
         self._measured: dict[Subject, Measured] = {}
         self._accepted: frozenset[str] = frozenset()
-        self._is_checking = self._is_measuring = False
+        self._checking: set[Subject] = set()
+        self._measuring: set[Subject] = set()
 
     # What is asked
 
@@ -102,32 +104,33 @@ class Outlook:
         self._subjects = tuple(Subject(s.vm_uuid, s.vm_name, s.destination, options) for s in steps)
 
     def next_check(self) -> Callable[[], Checked] | None:
-        """The next check to make; None while one is under way or nothing is to be checked."""
+        """The next check to make; None while enough are under way or nothing is to be checked."""
         advice = self._advice
-        subject = next((s for s in self._subjects if s not in self._checked), None)
-        if advice is None or subject is None or self._is_checking:
+        subject = next((s for s in self._subjects if s not in self._checked and s not in self._checking), None)
+        if advice is None or subject is None or len(self._checking) >= AT_ONCE:
             return None
-        self._is_checking = True
+        self._checking.add(subject)
         return lambda: _check(advice, subject)
 
     def take_check(self, checked: Checked) -> None:
         """A check was made."""
-        self._is_checking = False
+        self._checking.discard(checked.subject)
         self._checked[checked.subject] = checked
 
     def next_measurement(self) -> Callable[[], Measured] | None:
-        """The next guest to measure; None while one is being measured or all are."""
+        """The next guest to measure; None while enough are being measured or all are."""
         advice = self._advice
-        subject = next((s for s in self._subjects if s in self._checked and s not in self._measured), None)
-        if advice is None or subject is None or self._is_measuring:
+        done = self._measured.keys() | self._measuring
+        subject = next((s for s in self._subjects if s in self._checked and s not in done), None)
+        if advice is None or subject is None or len(self._measuring) >= AT_ONCE:
             return None
-        self._is_measuring = True
+        self._measuring.add(subject)
         shared_by = sum(one.destination == subject.destination for one in self._subjects)
         return lambda: _measure(advice, subject, shared_by)
 
     def take_measurement(self, measured: Measured) -> None:
         """A guest was measured."""
-        self._is_measuring = False
+        self._measuring.discard(measured.subject)
         self._measured[measured.subject] = measured
 
     def recheck(self) -> None:
