@@ -70,15 +70,24 @@ def test_attempts_of_one_vm_are_one_entry(journal: MemoryJournal) -> None:
     assert trade.outcome_text == "moved"
     assert web.outcome_text == "under way"
     assert trade.total_s == 10.0
-    assert trade.forecast_error == pytest.approx(0.2)
+    assert trade.forecast_error == pytest.approx(0.25)
     assert web.total_s is None, "what has not ended took no time yet"
+
+
+def test_a_share_is_one_of_what_was_foreseen() -> None:
+    """Nothing takes 1653 % less time than foreseen."""
+    record = replace(an_attempt("x"), facts={"forecast": {"total_s": 150, "bandwidth_mib_s": 110}})
+    lines = {
+        one.what: one.remark for one in measures(replace(record, statistics={"total_s": 9, "throughput_mib_s": 2750}))
+    }
+    assert lines == {"Total time": "94 % less than foreseen", "Throughput": "25 times as much as foreseen"}
 
 
 def test_forecast_beside_outcome(journal: MemoryJournal) -> None:
     trade = grouped(journal.records())[1]
     lines = {one.what: (one.foreseen, one.measured, one.remark) for one in measures(trade.last)}
-    assert lines["Total time"] == ("8 s", "10 s", "20 % more than foreseen")
-    assert lines["Pause"] == ("100 ms", "140 ms", "29 % more than foreseen")
+    assert lines["Total time"] == ("8 s", "10 s", "25 % more than foreseen")
+    assert lines["Pause"] == ("100 ms", "140 ms", "40 % more than foreseen")
     assert lines["Passes"] == ("3", "3", "as foreseen")
     assert lines["Memory sent"][0] == "–", "what is no number is not known"
 

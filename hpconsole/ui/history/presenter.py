@@ -19,6 +19,7 @@ from hpconsole.ui.tone import Tone
 
 MOST_ENTRIES = 1000
 _LARGEST = 1e15
+_TIMES_FROM_PCT = 300  # more than that is easier to read as a factor
 _OUTCOMES = {
     StepOutcome.DONE: ("moved", "good", Tone.GOOD),
     StepOutcome.FAILED: ("failed", "bad", Tone.BAD),
@@ -103,11 +104,11 @@ class Entry:
 
     @property
     def forecast_error(self) -> float | None:
-        """How far the total time was from the forecast, as a share of what it took; below 0: sooner than foreseen."""
+        """How far the total time was from the forecast, as a share of the forecast; below 0: sooner than foreseen."""
         if self.last.outcome is not StepOutcome.DONE:
             return None
         foreseen, measured = number(forecast_of(self.last), "total_s"), number(self.last.statistics, "total_s")
-        return (measured - foreseen) / measured if foreseen is not None and measured else None
+        return (measured - foreseen) / foreseen if foreseen and measured is not None else None
 
 
 def read(journal: Journal) -> tuple[Entry, ...]:
@@ -208,9 +209,11 @@ def _whole(value: float | None) -> str:
 
 
 def _difference(before: float | None, after: float | None) -> str:
-    if before is None or after is None or not after:
+    if not before or after is None:
         return ""
-    off = (after - before) / after * 100
+    off = (after - before) / before * 100
+    if off >= _TIMES_FROM_PCT:
+        return f"{after / before:.0f} times as much as foreseen"
     return "as foreseen" if abs(off) < 1 else f"{abs(off):.0f} % {'more' if off > 0 else 'less'} than foreseen"
 
 
