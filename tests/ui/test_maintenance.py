@@ -99,13 +99,14 @@ def test_the_warning_says_where_each_vm_is_and_which_only_make_room(demo: Shop) 
     plan = demo.app.maintenance.plan(DrainIntent(("host-01", "host-02")))
     one, two = (warned for warned in plan.warnings if warned.vm_name in ("db-pg-01", "trade-engine-1"))
     aside = replace(one, vm_name="reports-1", host="host-07")
-    leaving = f"{one.vm_name} on {one.host} and {two.vm_name} on {two.host}"
-    assert presenter.warning(replace(plan, warnings=(one, two, aside))).startswith(
-        f"{leaving} and, to make room for them, reports-1 on host-07 are high-performance or pinned VMs"
+    leaving = f"{one.vm_name} ({one.host}), {two.vm_name} ({two.host})"
+    assert f"afterwards: {leaving}; to make room, reports-1 (host-07)." in presenter.warning(
+        replace(plan, warnings=(one, two, aside))
     )
-    assert presenter.warning(replace(plan, warnings=(one, two))).startswith(f"{leaving} are high-performance")
-    assert presenter.warning(replace(plan, warnings=(aside,))).startswith(
-        "To make room, VMs of other hosts are moved as well: reports-1 on host-07 is a high-performance or pinned VM"
+    assert f"afterwards: {leaving}." in presenter.warning(replace(plan, warnings=(one, two)))
+    alone = presenter.warning(replace(plan, warnings=(aside,)))
+    assert alone.startswith(
+        "A high-performance or pinned VM will be migrated, and performance may drop afterwards: to "
     )
 
 

@@ -24,6 +24,7 @@ _ACTIONS: Mapping[DrainAction, tuple[str, Tone]] = {
     DrainAction.BLOCKED: ("may not move", Tone.BAD),
     DrainAction.NO_HOST: ("fits no host", Tone.BAD),
 }
+_MOST_HOSTS = 4  # named in the warning; the table has them all
 _OUTLOOKS = {
     Outlook.SAME: ("same", Tone.NORMAL),
     Outlook.BETTER: ("better", Tone.GOOD),
@@ -148,21 +149,21 @@ def warning(plan: DrainPlan) -> str:
         if item.is_special and item.performance is not None and item.performance.outlook is Outlook.SLOWER
     ]
     told = f" Likely slower: {fmt.names(tuple(slower))}." if slower else " None of them is expected to be slower."
-    verb, kind = ("is a", "VM") if len(plan.warnings) == 1 else ("are", "VMs")
-    who = " and, to make room for them, ".join(_by_host(some) for some in (leaving, aside) if some)
-    if not leaving:
-        who = f"To make room, VMs of other hosts are moved as well: {who}"
-    return (
-        f"{who} {verb} high-performance or pinned {kind} and will be migrated; performance may drop afterwards.{told}"
-    )
+    what = "A high-performance or pinned VM" if len(plan.warnings) == 1 else "High-performance or pinned VMs"
+    where = [_by_host(leaving)] if leaving else []
+    where += [f"to make room, {_by_host(aside)}"] if aside else []
+    return f"{what} will be migrated, and performance may drop afterwards: {'; '.join(where)}.{told}"
 
 
 def _by_host(affected: Iterable[AffectedVm]) -> str:
-    """Who is where: “a and b on host-01, c on host-02”."""
+    """Who is where: “a and b (host-01), c (host-02)”."""
     hosts: dict[str, list[str]] = {}
     for one in affected:
         hosts.setdefault(one.host, []).append(one.vm_name)
-    return fmt.names(tuple(f"{fmt.names(tuple(vms))} on {host}" for host, vms in hosts.items()))
+    parts = [f"{fmt.names(tuple(vms))} ({host})" for host, vms in hosts.items()]
+    if len(parts) > _MOST_HOSTS + 1:
+        parts[_MOST_HOSTS:] = [f"VMs of {len(parts) - _MOST_HOSTS} more hosts"]
+    return ", ".join(parts)
 
 
 def affinity_state(wanted: bool | None, *, cluster_says: bool) -> str:
