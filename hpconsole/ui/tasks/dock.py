@@ -53,7 +53,12 @@ class TaskList(QWidget):
         self._limits.setObjectName("queue_limits")
         self._limits.setToolTip("How many migrations may run at once, and what bandwidth they share")
         self._limits.clicked.connect(self.limits_wanted)
-        self._empty = TextLabel("No migrations in this session.", name="task_empty", tone=Tone.MUTED)
+        self._empty = TextLabel(
+            "No migrations in this session. Select running VMs and press Ctrl+M to move some.",
+            name="task_empty",
+            tone=Tone.MUTED,
+            wraps=True,
+        )
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._render_soon = QTimer(self, singleShot=True, interval=_CALM_MS)
         self._render_soon.timeout.connect(self._render)
