@@ -19,7 +19,7 @@ from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Pha
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.planning.plan import MigrateStep
 from hpconsole.ui.history.dialog import HistoryDialog
-from hpconsole.ui.history.presenter import grouped, measures, when
+from hpconsole.ui.history.presenter import Entry, grouped, measures, when
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import LIGHT
 from tests.builders import NOW
@@ -90,6 +90,14 @@ def test_forecast_beside_outcome(journal: MemoryJournal) -> None:
     assert lines["Pause"] == ("100 ms", "140 ms", "40 % more than foreseen")
     assert lines["Passes"] == ("3", "3", "as foreseen")
     assert lines["Memory sent"][0] == "–", "what is no number is not known"
+
+
+def test_a_guest_whose_writes_were_not_known_was_foretold_nothing(journal: MemoryJournal) -> None:
+    unknown = replace(grouped(journal.records())[1].last, facts={"forecast": FORECAST | {"verdict": "unknown"}})
+    assert Entry((unknown,)).forecast_error is None
+    lines = {one.what: (one.foreseen, one.measured, one.remark) for one in measures(unknown)}
+    assert lines["Total time"] == ("8 s or more", "10 s", "what it writes was not known")
+    assert lines["Pause"] == ("–", "140 ms", "")
 
 
 def test_moments_are_told_as_short_as_they_can_be() -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.journal import Journal, JournalLine, MigrationRecord, Phase
+from hpconsole.core.planning.forecast import Verdict
 from hpconsole.core.planning.plan import MigrateStep
 from hpconsole.ui import format as fmt
 from hpconsole.ui.tasks.task_book import ENDS, Task, TaskState
@@ -105,7 +106,7 @@ class Entry:
     @property
     def forecast_error(self) -> float | None:
         """How far the total time was from the forecast, as a share of the forecast; below 0: sooner than foreseen."""
-        if self.last.outcome is not StepOutcome.DONE:
+        if self.last.outcome is not StepOutcome.DONE or not is_foretold(self.last):
             return None
         foreseen, measured = number(forecast_of(self.last), "total_s"), number(self.last.statistics, "total_s")
         return (measured - foreseen) / foreseen if foreseen and measured is not None else None
@@ -186,9 +187,15 @@ def forecast_of(record: MigrationRecord) -> Mapping[str, Any]:
     return forecast if isinstance(forecast, Mapping) else {}
 
 
+def is_foretold(record: MigrationRecord) -> bool:
+    """Whether the forecast said when it ends: not where the guest's writes were not known."""
+    return forecast_of(record).get("verdict") != Verdict.UNKNOWN.value
+
+
 def measures(record: MigrationRecord) -> tuple[Measure, ...]:
     """Forecast beside outcome, a line for each figure of which one of them is known."""
     foreseen, measured = forecast_of(record), record.statistics
+    is_sure = is_foretold(record)
     lines = []
     for what, key, text in (
         ("Total time", "total_s", fmt.seconds),
@@ -199,7 +206,12 @@ def measures(record: MigrationRecord) -> tuple[Measure, ...]:
     ):
         before = number(foreseen, "bandwidth_mib_s" if key == "throughput_mib_s" else key)
         after = number(measured, key)
-        if before is not None or after is not None:
+        if not is_sure and key in ("total_s", "downtime_ms", "passes"):
+            at_least = f"{text(before)} or more" if key == "total_s" and before is not None else fmt.UNKNOWN
+            lines.append(
+                Measure(what, at_least, text(after), "what it writes was not known" if key == "total_s" else "")
+            )
+        elif before is not None or after is not None:
             lines.append(Measure(what, text(before), text(after), _difference(before, after)))
     return tuple(lines)
 

@@ -36,8 +36,8 @@ def _part_tone(part: _Part) -> Tone:
 
 _PART_COLUMNS: tuple[Column[_Part], ...] = (
     Column("Score from", lambda r: r.place, lambda r: r.name, tone=_part_tone, width=252, tooltip=lambda r: r.name),
-    Column("Place × weight", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=116),
-    Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=54),
+    Column("Place × weight", lambda r: r.points, lambda r: r.sum, align=Align.RIGHT, tone=_part_tone, width=124),
+    Column("Points", lambda r: r.points, lambda r: fmt.number(r.points), align=Align.RIGHT, tone=_part_tone, width=60),
 )
 
 
@@ -104,7 +104,7 @@ class SuitablePage(QWidget):
         scores, _ = framed_in(
             self, lambda inside: table_view(self._parts, "score_parts", "What makes the score", inside)
         )
-        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 61)
+        scores.setFixedWidth(self.fontMetrics().averageCharWidth() * 64)
         self._pictures = QWidget(self)
         self._now = PlacementView("picture_now", self._pictures)
         self._there = PlacementView("picture_there", self._pictures)
