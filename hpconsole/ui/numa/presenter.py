@@ -25,12 +25,12 @@ from hpconsole.ui.numa.capacity import FITS, Fit, Room, fit, pins_on, rooms
 from hpconsole.ui.numa.survey import NumaAnswer, NumaQuestion
 from hpconsole.ui.numa.view import Chip, HostMark, Key, NodeDetail, NumaView
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.undo import Undo
 
 if TYPE_CHECKING:
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
-_UNDO_STEPS = 300
 _TONES = {"green": Tone.GOOD, "amber": Tone.WARNING, "red": Tone.BAD}
 _WORST = (Tone.BAD, Tone.WARNING, Tone.GOOD, Tone.MUTED)
 
@@ -66,8 +66,7 @@ class NumaPresenter:
         self._is_for_host = is_for_host
         self._is_single_host = False
         self._selected: Key | None = None
-        self._past: list[Drafts] = []
-        self._future: list[Drafts] = []
+        self._undo: Undo[Drafts] = Undo()
         self._problem = ""
         self._broken_rule = ""  # of behaviour.md B8, at once; the answers of hosts come later
         self._answer: NumaAnswer | None = None
@@ -180,22 +179,20 @@ class NumaPresenter:
         written = {draft.uuid: draft for draft in drafts}
         self.before = tuple(written.get(draft.uuid, draft) for draft in self.before)
         self._drafts = tuple(written.get(draft.uuid, draft) for draft in self._drafts)
-        self._past.clear()
-        self._future.clear()
+        self._undo.forget()
         self._after_change()
 
     def undo(self) -> None:
         """Back by one change."""
-        if self._past:
-            self._future.append(self._drafts)
-            self._drafts = self._past.pop()
-            self._after_change()
+        self._restore(self._undo.back(self._drafts))
 
     def redo(self) -> None:
         """Forth by one change."""
-        if self._future:
-            self._past.append(self._drafts)
-            self._drafts = self._future.pop()
+        self._restore(self._undo.forth(self._drafts))
+
+    def _restore(self, drafts: Drafts | None) -> None:
+        if drafts is not None:
+            self._drafts = drafts
             self._after_change()
 
     def refresh(self, snapshot: ClusterSnapshot) -> None:
@@ -240,9 +237,7 @@ class NumaPresenter:
 
     def _change(self, drafts: Drafts) -> None:
         if drafts != self._drafts:
-            self._past.append(self._drafts)
-            del self._past[:-_UNDO_STEPS]
-            self._future.clear()
+            self._undo.leave(self._drafts)
             self._drafts = drafts
             self._after_change()
 
@@ -351,8 +346,8 @@ class NumaPresenter:
             problem=self._problem or self._first_problem(),
             is_single_host=self._is_single_host,
             can_save=not self._first_problem() and bool(self.changed),
-            can_undo=bool(self._past),
-            can_redo=bool(self._future),
+            can_undo=self._undo.can_undo,
+            can_redo=self._undo.can_redo,
             accept_text="&Save" if self._is_for_host else "&OK",
         )
 

@@ -18,8 +18,7 @@ from hpconsole.ui.pinning import threads as pins
 from hpconsole.ui.pinning.board import Board, Neighbour, board, overlaps
 from hpconsole.ui.pinning.thread_lines import ThreadLine, lines_of
 from hpconsole.ui.pinning.threads import Thread
-
-_UNDO_STEPS = 200
+from hpconsole.ui.undo import Undo
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +74,7 @@ class PinningPresenter:
         self._texts = PinTexts()
         self._facts = _Facts()
         self._host = ""
-        self._past: list[PinTexts] = []
-        self._future: list[PinTexts] = []
+        self._undo: Undo[PinTexts] = Undo()
         self._is_typing = False  # key by key: undone as one
         self._readable: dict[str, CpuPinning] = {}  # by host ("" = all): the last map that could be read
         self._view: PinningView | None = None  # until something changes: asked several times a key
@@ -205,17 +203,15 @@ class PinningPresenter:
 
     def undo(self) -> None:
         """Back by one."""
-        if self._past:
-            self._future.append(self._texts)
-            self._texts = self._past.pop()
-            self._readable.clear()
-            self._forget()
+        self._restore(self._undo.back(self._texts))
 
     def redo(self) -> None:
         """Forth by one."""
-        if self._future:
-            self._past.append(self._texts)
-            self._texts = self._future.pop()
+        self._restore(self._undo.forth(self._texts))
+
+    def _restore(self, texts: PinTexts | None) -> None:
+        if texts is not None:
+            self._texts = texts
             self._readable.clear()
             self._forget()
 
@@ -299,11 +295,8 @@ class PinningPresenter:
     def _change(self, texts: PinTexts, *, is_typed: bool = False) -> None:
         if texts == self._texts:
             return
-        if not (is_typed and self._past and self._is_typing):
-            self._past.append(self._texts)
-            del self._past[:-_UNDO_STEPS]
+        self._undo.leave(self._texts, begins=not (is_typed and self._is_typing))
         self._is_typing = is_typed
-        self._future.clear()
         self._texts = texts
         self._forget()
 
@@ -333,8 +326,8 @@ class PinningPresenter:
             remarks=overlaps(self.pinning, others, shown) if shown is not None else (),
             is_editable=self.is_editable,
             why_not=self._why_not(),
-            can_undo=bool(self._past),
-            can_redo=bool(self._future),
+            can_undo=self._undo.can_undo,
+            can_redo=self._undo.can_redo,
         )
 
     def _board(self) -> Board | None:

@@ -19,6 +19,7 @@ from hpconsole.core.machines.reading import read_draft
 from hpconsole.core.machines.writing import with_xml
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
+from hpconsole.ui.undo import Undo
 from hpconsole.ui.vm_editor import showing
 from hpconsole.ui.vm_editor.survey import Answer, Question
 from hpconsole.ui.vm_editor.view import EditorView
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
 
-_UNDO_STEPS = 300
 
 _EDITS: Mapping[str, Callable[[VmDraft, Any], VmDraft]] = {
     "name": editing.with_name,
@@ -76,8 +76,7 @@ class VmEditorPresenter:
         self.policy = policy
         self.reservations = reservations
         self._draft = before
-        self._past: list[VmDraft] = []
-        self._future: list[VmDraft] = []
+        self._undo: Undo[VmDraft] = Undo()
         self._last_field = ""
         self._typed: dict[str, tuple[str, str]] = {}  # field -> (text that is no value, why)
         self._answer: Answer | None = None
@@ -123,11 +122,8 @@ class VmEditorPresenter:
         """This draft from now on. Changes of one field in a row are undone together."""
         if draft == self._draft:
             return
-        if not field or field != self._last_field or not self._past:
-            self._past.append(self._draft)
-            del self._past[:-_UNDO_STEPS]
+        self._undo.leave(self._draft, begins=not field or field != self._last_field)
         self._last_field = field
-        self._future.clear()
         self._draft = draft
         self._is_wanted = True
 
@@ -156,17 +152,15 @@ class VmEditorPresenter:
 
     def undo(self) -> None:
         """Back by one change."""
-        if self._past:
-            self._future.append(self._draft)
-            self._restore(self._past.pop())
+        self._restore(self._undo.back(self._draft))
 
     def redo(self) -> None:
         """Forth by one change."""
-        if self._future:
-            self._past.append(self._draft)
-            self._restore(self._future.pop())
+        self._restore(self._undo.forth(self._draft))
 
-    def _restore(self, draft: VmDraft) -> None:
+    def _restore(self, draft: VmDraft | None) -> None:
+        if draft is None:
+            return
         self._draft = draft
         self._typed.clear()
         self._last_field = ""
@@ -253,8 +247,8 @@ class VmEditorPresenter:
             problem=problem,
             can_save=is_changed and not problem and self.is_settled,
             save_text="&Create" if self.is_new else "&Save",
-            can_undo=bool(self._past),
-            can_redo=bool(self._future),
+            can_undo=self._undo.can_undo,
+            can_redo=self._undo.can_redo,
         )
 
     def _title(self) -> str:
