@@ -27,7 +27,7 @@ class CourseView(QWidget):
         charts = QHBoxLayout()
         charts.setSpacing(12)
         charts.addWidget(self._left, 3)
-        charts.addWidget(self._rates, 6)  # two values below it
+        charts.addWidget(self._rates, 7)  # two values below it
         charts.addWidget(self._limit, 2)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 2, 0, 0)

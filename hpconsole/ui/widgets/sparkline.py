@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from hpconsole.ui.theme import LIGHT, Theme
 
 _DASH, _GAP = 14, 24  # before a value; from the end of one to the end of the room before the next
+_WIDEST_CHARACTERS = 27
 _TOP = 1.12  # room above the highest value
 
 
@@ -48,9 +49,10 @@ class Sparkline(QWidget):
         return QSize(190, 3 * self._row + 40)
 
     def minimumSizeHint(self) -> QSize:
-        """As wide as the words below and above it."""
-        title = self.fontMetrics().horizontalAdvance(self._title)
-        return QSize(max(60, title, self._widest), self.sizeHint().height())
+        """As wide as the words above and below it; of the latter the names are left out where there is no room."""
+        metrics = self.fontMetrics()
+        words = min(self._widest, _WIDEST_CHARACTERS * metrics.averageCharWidth())
+        return QSize(max(60, metrics.horizontalAdvance(self._title), words), self.sizeHint().height())
 
     def show_lines(self, lines: Sequence[Line], marks: Sequence[float] = ()) -> None:
         """Draw these. `marks`: seconds where a hairline stands (the beginning of a pass)."""
