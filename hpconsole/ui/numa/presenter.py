@@ -12,27 +12,20 @@ from typing import TYPE_CHECKING
 
 from hpconsole.core.errors import HpconsoleError, InvalidPinning
 from hpconsole.core.machines import editing
-from hpconsole.core.machines.checking_pinning import node_edit, node_problems
 from hpconsole.core.machines.draft import NodeDraft, VmDraft
-from hpconsole.core.machines.surroundings import Surroundings
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.host import Host
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import NumaMode, Vm
-from hpconsole.ui import format as fmt
-from hpconsole.ui.numa import drawing, wording
+from hpconsole.ui.numa import drawing, judging, wording
 from hpconsole.ui.numa.capacity import FITS, Fit, Room, fit, pins_on, rooms
 from hpconsole.ui.numa.survey import NumaAnswer, NumaQuestion
-from hpconsole.ui.numa.view import Chip, HostMark, Key, NodeDetail, NumaView
-from hpconsole.ui.tone import Tone
+from hpconsole.ui.numa.view import Chip, Key, NodeDetail, NumaView
 from hpconsole.ui.undo import Undo
 
 if TYPE_CHECKING:
     from hpconsole.core.scheduler.policies import Policy
     from hpconsole.core.scheduler.reservations import Reservation
-
-_TONES = {"green": Tone.GOOD, "amber": Tone.WARNING, "red": Tone.BAD}
-_WORST = (Tone.BAD, Tone.WARNING, Tone.GOOD, Tone.MUTED)
 
 Drafts = tuple[VmDraft, ...]
 
@@ -249,16 +242,8 @@ class NumaPresenter:
             self._select_first()
 
     def _first_broken_rule(self) -> str:
-        """What the first VM that was changed cannot have, by the rules about virtual nodes."""
-        around = Surroundings(self.snapshot)
-        for before, now in self.changed:
-            operation, nodes = node_edit(before.numa_nodes, now.numa_nodes)
-            edited = replace(now, numa_nodes=before.numa_nodes)
-            is_gone = bool(now.uuid) and now.uuid not in self.snapshot.vms
-            broken = next(iter(node_problems(edited, around, operation, nodes, is_gone=is_gone)), None)
-            if broken is not None:
-                return self._told(now, broken.sentence)
-        return ""
+        broken = judging.first_broken_rule(self.changed, self.snapshot)
+        return self._told(*broken) if broken is not None else ""
 
     def _select_first(self) -> None:
         listed = self._listed()
@@ -329,11 +314,11 @@ class NumaPresenter:
         everyone = tuple(self.snapshot.vms.values())
         others = drawing.locked_chips(everyone, host, (d.uuid for d in self._drafts)) if host is not None else ()
         loads = drawing.node_loads(host, everyone, self.snapshot.loads) if host is not None else {}
-        marks = self._marks()
+        marks = judging.host_marks(self._hosts, self._host, self._answer)
         shown = next((mark for mark in marks if mark.is_shown), None)
         return NumaView(
             title=self._title(),
-            summary=f"{wording.changes(self.changed)}{self._standing()}",
+            summary=f"{wording.changes(self.changed)}{judging.standing(self._answer, self._changed_uuids)}",
             hosts=marks,
             host=self._host,
             host_text=wording.host(host),
@@ -366,30 +351,6 @@ class NumaPresenter:
                 loose.setdefault(chip.vm_name or "new VM", []).append(chip)
         return tuple((name, tuple(found)) for name, found in loose.items())
 
-    def _marks(self) -> tuple[HostMark, ...]:
-        marks = []
-        for name in self._hosts:
-            verdicts = self._answer.verdicts.get(name, ()) if self._answer is not None else ()
-            broken = self._answer.broken.get(name, ()) if self._answer is not None else ()
-            tones = {_TONES.get(verdict.tone, Tone.MUTED) for verdict in verdicts} | ({Tone.BAD} if broken else set())
-            tone = next((tone for tone in _WORST if tone in tones), Tone.MUTED)
-            reasons = tuple(
-                dict.fromkeys(
-                    (
-                        *broken,
-                        *(
-                            sentence
-                            for verdict in verdicts
-                            for sentence in (*(r.sentence for r in verdict.reasons), *verdict.warnings)
-                        ),
-                    )
-                )
-            )
-            words = {Tone.GOOD: "fits", Tone.WARNING: "fits with remarks", Tone.BAD: "does not fit"}
-            verdict_text = words.get(tone, "checking…" if self._answer is None else "not reached")
-            marks.append(HostMark(name, tone, verdict_text, reasons, name == self._host))
-        return tuple(marks)
-
     def _detail(self, chips: Sequence[Chip]) -> NodeDetail | None:
         key = self._selected
         chip = next((chip for chip in chips if chip.key == key), None)
@@ -409,24 +370,13 @@ class NumaPresenter:
     def _first_problem(self) -> str:
         if self._broken_rule or self._answer is None:
             return self._broken_rule
-        changed = {now.uuid for _, now in self.changed}
-        return next((self._told(draft, sentence) for draft, sentence in self._errors() if draft.uuid in changed), "")
+        changed = self._changed_uuids
+        found = (self._told(*broken) for broken in judging.errors(self._answer) if broken[0].uuid in changed)
+        return next(found, "")
 
-    def _standing(self) -> str:
-        """Which VMs break a rule as they are, without an edit here: worth knowing, and no error of this dialog."""
-        changed = {now.uuid for _, now in self.changed}
-        standing = {draft.uuid: (draft, sentence) for draft, sentence in self._errors() if draft.uuid not in changed}
-        if not standing:
-            return ""
-        draft, sentence = next(iter(standing.values()))
-        rest = tuple(other.name for other, _ in standing.values())[1:]
-        too = f" Likewise {fmt.names(rest)}." if rest else ""
-        return f" As it is now, {draft.name or 'the new VM'}: {sentence}{too}"
-
-    def _errors(self) -> tuple[tuple[VmDraft, str], ...]:
-        """What breaks a rule as answered last, with the VM."""
-        problems = self._answer.problems if self._answer is not None else ()
-        return tuple((draft, problem.sentence) for draft, problem in problems if not problem.is_warning)
+    @property
+    def _changed_uuids(self) -> frozenset[str]:
+        return frozenset(now.uuid for _, now in self.changed)
 
     def _told(self, draft: VmDraft, sentence: str) -> str:
         """With the VM's name where there are several."""
