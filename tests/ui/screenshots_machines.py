@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import QSize
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QCheckBox, QDialog, QLineEdit, QPushButton, QWidget
 
 from hpconsole.app import App
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
@@ -23,6 +24,7 @@ from hpconsole.core.machines.pools import VmPool
 from hpconsole.core.machines.profile import with_type
 from hpconsole.core.machines.templates import Template
 from hpconsole.core.model.vm import Vm
+from hpconsole.ui.deletion.dialog import DeletionDialog
 from hpconsole.ui.desktop import make_application
 from hpconsole.ui.numa.dialog import NumaDialog
 from hpconsole.ui.numa.presenter import NumaPresenter
@@ -184,6 +186,19 @@ def templates_and_pools(studio: Studio, theme: Theme, screen: QSize, name: str) 
         dialog.close()
 
 
+def deletion(studio: Studio, theme: Theme, _screen: QSize, name: str) -> None:
+    """One VM, and all that are shut off with nothing saved."""
+    snapshot = studio.app.store.snapshot
+    vms = [vm for vm in snapshot.vms.values() if not vm.state.is_active]
+    for what, chosen, is_saved in (("one", vms[:1], True), ("many", vms, False)):
+        dialog = DeletionDialog(chosen, snapshot, Path("/home/admin/deleted-vms"), theme)
+        child(dialog, QCheckBox, "deletion_save").setChecked(is_saved)
+        dialog.show()
+        studio.wait()
+        shoot(dialog, f"delete-{what}-{name}")
+        dialog.close()
+
+
 def _unmade(name: str, text: str, has_content: bool) -> Template:
     raise AssertionError((name, text, has_content))
 
@@ -206,7 +221,7 @@ def main() -> None:
         theme = ThemeKeeper(application, choice).theme
         for screen in (SMALL, LARGE):
             name = f"{screen.width()}-{choice.value}"
-            for picture in (every_tab, being_edited, new_vm, numa, templates_and_pools):
+            for picture in (every_tab, being_edited, new_vm, numa, templates_and_pools, deletion):
                 picture(studio, theme, screen, name)
     app.close()
     cluster.close()
