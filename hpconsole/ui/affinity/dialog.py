@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QSplitter, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError, InvalidEdit
@@ -30,6 +30,7 @@ from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -183,10 +184,10 @@ class AffinityDialog(QDialog):
             self._tabs.addTab(page, title)
         self._remark = TextLabel(name="affinity_remark", wraps=True)
         self._remark.setMinimumHeight(2 * self._remark.fontMetrics().lineSpacing())
-        self._take_back = _button("undo", "Und&o", "Take back what was saved or removed last")
+        self._take_back = push_button("affinity_undo", "Und&o", "Take back what was saved or removed last")
         self._take_back.clicked.connect(self._on_undo)
         self._take_back.hide()
-        self._close = _button("close", "Close", "Close this dialog")
+        self._close = push_button("affinity_close", "Close", "Close this dialog")
         self._close.clicked.connect(self.reject)
         bottom = QHBoxLayout()
         bottom.addWidget(self._remark, 1)
@@ -199,11 +200,13 @@ class AffinityDialog(QDialog):
         layout.addLayout(bottom)
 
     def _build_list_buttons(self) -> QHBoxLayout:
-        new = _button("new", "Ne&w", "Make another group")
+        new = push_button("affinity_new", "Ne&w", "Make another group")
         new.clicked.connect(self._on_new)
-        self._remove = _button("remove", "&Remove", "Forget the selected group; it can be taken back")
+        self._remove = push_button("affinity_remove", "&Remove", "Forget the selected group; it can be taken back")
         self._remove.clicked.connect(self._on_remove)
-        suggest = _button("suggest", "Su&ggest Groups", "What pinned VMs cannot share anyway, as groups with reasons")
+        suggest = push_button(
+            "affinity_suggest", "Su&ggest Groups", "What pinned VMs cannot share anyway, as groups with reasons"
+        )
         suggest.clicked.connect(self._on_suggest)
         row = QHBoxLayout()
         for button in (new, self._remove):
@@ -214,9 +217,9 @@ class AffinityDialog(QDialog):
 
     def _build_form_buttons(self) -> QHBoxLayout:
         self._consequence = TextLabel(name="affinity_consequence", tone=Tone.MUTED, wraps=True)
-        self._revert = _button("revert", "Rever&t", "Forget what was changed in this group")
+        self._revert = push_button("affinity_revert", "Rever&t", "Forget what was changed in this group")
         self._revert.clicked.connect(self._on_revert)
-        self._save = _button("save", "&Save", "")
+        self._save = push_button("affinity_save", "&Save", "")
         self._save.setDefault(True)
         self._save.clicked.connect(self._on_save)
         row = QHBoxLayout()
@@ -431,11 +434,3 @@ class AffinityDialog(QDialog):
     def _say(self, sentence: str, tone: Tone = Tone.NORMAL) -> None:
         self._remark.setText(sentence)
         self._remark.set_tone(tone)
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(f"affinity_{name}")
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button

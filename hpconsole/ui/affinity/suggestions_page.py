@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QSignalBlocker
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.model.affinity import AffinityGroup
@@ -21,6 +21,7 @@ from hpconsole.ui.widgets.columns import Column
 from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -93,9 +94,11 @@ class SuggestionsPage(QWidget):
         self._selection.changed.connect(self._show_state)
         self._reason = TextLabel(name="affinity_suggestion_reason", wraps=True)
         self._reason.setMinimumHeight(3 * self._reason.fontMetrics().lineSpacing())
-        self._ask = _button("ask", "Su&ggest Again", "Judge all pinned and high-performance VMs as they are now")
+        self._ask = push_button(
+            "affinity_suggestion_ask", "Su&ggest Again", "Judge all pinned and high-performance VMs as they are now"
+        )
         self._ask.clicked.connect(self.ask)
-        self._take = _button("accept", "A&ccept", "")
+        self._take = push_button("affinity_suggestion_accept", "A&ccept", "")
         self._take.clicked.connect(self._on_accept)
         row = QHBoxLayout()
         row.addWidget(self._ask)
@@ -205,11 +208,3 @@ class SuggestionsPage(QWidget):
             why_not = "A group keeps these VMs apart already."
         self._take.setEnabled(not why_not)
         self._take.setToolTip(why_not or "Keep this group")
-
-
-def _button(name: str, text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setObjectName(f"affinity_suggestion_{name}")
-    button.setToolTip(tip)
-    button.setAutoDefault(False)
-    return button
