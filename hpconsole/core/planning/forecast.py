@@ -48,6 +48,7 @@ class Path:
     is_assumed: bool = False  # nothing is known of this path
     is_unproven: bool = False  # no migration has shown this bandwidth
     capacity_mib_s: float | None = None  # what the network cards could carry
+    overhead_range_s: tuple[float, float] | None = None  # the shortest and the longest; None: always as expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ def forecast(work: GuestWork, path: Path, policy: MigrationPolicy, *, may_post_c
     worse = UNPROVEN if path.is_unproven else WORSE
     runs = (foresee(varied(likely, *BETTER)), expected, foresee(varied(given, *worse)))
     verdict = _verdict(work, path, given, runs)
-    totals = sorted(path.overhead_s + run.seconds for run in runs)
+    shortest_s, longest_s = path.overhead_range_s or (path.overhead_s, path.overhead_s)
+    courses = [run.seconds for run in runs]
     is_ending = verdict in (Verdict.CONVERGES, Verdict.UNKNOWN)
     writes = work.writes
     return Forecast(
@@ -41,8 +42,8 @@ def forecast(work: GuestWork, path: Path, policy: MigrationPolicy, *, may_post_c
         working_set_mib=None if writes is None else writes.working_set_mib,
         bandwidth_mib_s=path.bandwidth_mib_s,
         total_s=path.overhead_s + expected.seconds,
-        total_low_s=totals[0],
-        total_high_s=totals[2],
+        total_low_s=shortest_s + min(courses),
+        total_high_s=longest_s + max(courses),
         passes=expected.passes,
         downtime_ms=expected.downtime_ms,
         downtime_limit_ms=expected.downtime_limit_ms,

@@ -17,6 +17,7 @@ ASSUMED_MIB_S = 110.0  # one gigabit: what nearly every network carries
 OVERHEAD_S = 0.6  # the destination's QEMU starts and both libvirts agree; lab and literature: 0.4 to 1 s
 _ENOUGH_MIB = 32.0  # less than this says nothing about a path
 _NEWEST = 10
+_ENOUGH_STARTS = 5
 _LINE_SHARE = 0.93  # of a link's bits are payload
 
 
@@ -95,12 +96,14 @@ def path_between(
     if limit_mib_s is not None and (is_limited or is_assumed):
         usable, basis = limit_mib_s, f"limited to {limit_mib_s:.0f} MiB/s"
         link = max(link, limit_mib_s)
+    overheads = _overheads(source, destination, known)
     return Path(
         source=source,
         destination=destination,
         bandwidth_mib_s=usable,
         link_mib_s=link,
-        overhead_s=_overhead(source, destination, known),
+        overhead_s=median(overheads),
+        overhead_range_s=_range(overheads),
         basis=basis,
         is_limited=is_limited,
         is_assumed=is_assumed and limit_mib_s is None,
@@ -144,12 +147,20 @@ def _surely(past: list[PastMigration]) -> float:
     return max((one.throughput_mib_s for one in past), default=0.0) or ASSUMED_MIB_S / 2
 
 
-def _overhead(source: str, destination: str, past: list[PastMigration]) -> float:
+def _overheads(source: str, destination: str, past: list[PastMigration]) -> list[float]:
+    """What the newest comparable migrations took beside sending; at least one."""
     for _, fits in _nearness(source, destination):
         same = [one.overhead_s for one in past if fits(one)][:_NEWEST]
         if same:
-            return median(same)
-    return OVERHEAD_S
+            return same
+    return [OVERHEAD_S]
+
+
+def _range(overheads: list[float]) -> tuple[float, float]:
+    """Of ten, the next lies between the shortest and the longest nine times in eleven; of few that says too little."""
+    if len(overheads) < _ENOUGH_STARTS:
+        return median(overheads) / 2, median(overheads) * 2
+    return min(overheads), max(overheads)
 
 
 def _nearness(source: str, destination: str) -> tuple[tuple[str, Any], ...]:

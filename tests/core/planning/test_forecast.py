@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from hpconsole.core.planning.dirtying import DirtySample, WriteCurve, fit
+from hpconsole.core.planning.dirtying import IDLE, DirtySample, WriteCurve, fit
 from hpconsole.core.planning.forecast import Forecast, GuestWork, Path, Verdict
 from hpconsole.core.planning.forecast_reckoning import forecast
 from hpconsole.core.planning.migration_path import PastMigration, path_between, read_past, to_move_mib
@@ -137,6 +138,17 @@ def past(source: str, destination: str, throughput: float, **changes: object) ->
 
 
 class TestPath:
+    def test_its_start_takes_between_the_shortest_and_the_longest_of_those_before(self) -> None:
+        known = [past("a", "b", 200, overhead_s=seconds) for seconds in (0.4, 0.3, 0.9, 0.5, 0.4)]
+        assert path_between("a", "b", known).overhead_range_s == (0.3, 0.9)
+        assert path_between("a", "b", known[:1]).overhead_range_s == (0.2, 0.8)
+        work = GuestWork("db-1", 256, 65, IDLE)
+        found = forecast(work, path_between("a", "b", known), MINIMAL_DOWNTIME)
+        exact = forecast(work, replace(path_between("a", "b", known), overhead_range_s=None), MINIMAL_DOWNTIME)
+        assert found.total_s == exact.total_s
+        assert exact.total_low_s - found.total_low_s == pytest.approx(0.1)
+        assert found.total_high_s - exact.total_high_s == pytest.approx(0.5)
+
     def test_what_was_reached_on_this_path_counts_most(self) -> None:
         known = [past("a", "c", 900), past("a", "b", 300), past("a", "b", 500), past("a", "b", 400)]
         path = path_between("a", "b", known)
