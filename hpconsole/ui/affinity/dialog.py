@@ -6,19 +6,20 @@ Judging, saving and suggesting run on worker threads; what is edited and not sav
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from hpconsole.core.cluster_rules import ClusterRules
-from hpconsole.core.errors import HpconsoleError, InvalidEdit
+from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.model.affinity import AffinityGroup
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.planning.affinity_verdict import Verdict, judge
 from hpconsole.ui import format as fmt
-from hpconsole.ui.affinity import presenter
+from hpconsole.ui.affinity import keeping, presenter
 from hpconsole.ui.affinity.group_form import GroupForm
+from hpconsole.ui.affinity.keeping import Step
 from hpconsole.ui.affinity.labels_page import LabelsPage
 from hpconsole.ui.affinity.presenter import NEW, Drafts, GroupRow, Survey
 from hpconsole.ui.affinity.suggestions_page import SuggestionsPage
@@ -48,15 +49,6 @@ COLUMNS: tuple[Column[GroupRow], ...] = (
     Column("Members", lambda r: len(r.state.members), lambda r: r.members, width=110),
     Column("Priority", lambda r: r.group.priority, lambda r: f"{r.group.priority:g}", align=Align.RIGHT, width=70),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One thing done to the groups, and how to take it back: `before` is kept again, `after` is forgotten."""
-
-    sentence: str
-    before: AffinityGroup | None = None
-    after: str = ""
 
 
 class AffinityDialog(QDialog):
@@ -90,7 +82,7 @@ class AffinityDialog(QDialog):
         self._asked = 0
         self._key = NEW
         self._is_making = False  # New was pressed: the form is of a group that does not exist yet
-        self._undo: _Step | None = None
+        self._undo: Step | None = None
         self._is_leaving = False
         self._suggestions = SuggestionsPage(self.snapshot, self._accept)
         self._labels = LabelsPage(rules, self.snapshot, give_labels, self.look)
@@ -270,58 +262,38 @@ class AffinityDialog(QDialog):
 
     def _on_save(self) -> None:
         key, group, rules = self._key, self._form.group(), self._rules
-        before = self._kept().get(key)
         self._save.setEnabled(False)
 
-        def save() -> str:
-            verdict = judge(group, self.snapshot(), old_name=key or None)
-            if verdict.problem:
-                raise InvalidEdit("group", f"{verdict.problem} Nothing was saved.", subject=group.name)
-            rules.save_group(group)
-            if key and key != group.name:
-                rules.remove_group(key)
-            return f"{group.name} counts from now on. {verdict.consequence}".strip()
-
-        def done(sentence: str) -> None:
+        def done(step: Step) -> None:
             self._drafts.forget(key)
-            self._key = group.name
-            self._done(_Step(sentence, before, group.name), select=group.name)
+            self._done(step, select=group.name)
 
-        self._background.run(save, done, self._on_failure)
+        self._background.run(lambda: keeping.save(rules, self.snapshot(), group, key), done, self._on_failure)
 
     def _on_remove(self) -> None:
         key, rules = self._key, self._rules
-        before = self._kept().get(key)
-        if before is None:
+        if key not in self._kept():
             self._on_revert()
             return
 
-        def done(_: None) -> None:
+        def done(step: Step) -> None:
             self._drafts.forget(key)
             self._key = NEW
-            self._done(_Step(f"The group {key} is removed: its rules do not count any more.", before))
+            self._done(step)
 
-        self._background.run(lambda: rules.remove_group(key), done, self._on_failure)
+        self._background.run(lambda: keeping.remove(rules, key), done, self._on_failure)
 
     def _on_undo(self) -> None:
         step, rules = self._undo, self._rules
         if step is None:
             return
 
-        def take_back() -> None:
-            if step.before is not None:
-                rules.save_group(step.before)
-            if step.after and (step.before is None or step.before.name != step.after):
-                rules.remove_group(step.after)
-
-        def done(_: None) -> None:
-            name = step.before.name if step.before is not None else step.after
-            self._undo = None
+        def done(sentence: str) -> None:
             self._key = step.before.name if step.before is not None else NEW
             self._done(None, select=self._key)
-            self._say(f"{name} is as it was before." if step.before is not None else f"{name} is gone again.")
+            self._say(sentence)
 
-        self._background.run(take_back, done, self._on_failure)
+        self._background.run(lambda: keeping.take_back(rules, step), done, self._on_failure)
 
     def _on_suggest(self) -> None:
         self._tabs.setCurrentWidget(self._suggestions)
@@ -331,19 +303,12 @@ class AffinityDialog(QDialog):
         """A suggestion is taken over: kept at once, and taken back as any other."""
         rules = self._rules
 
-        def save() -> str:
-            verdict = judge(group, self.snapshot())
-            if verdict.problem:
-                raise InvalidEdit("group", f"{verdict.problem} Nothing was saved.", subject=group.name)
-            rules.save_group(group)
-            return f"{group.name} counts from now on. {verdict.consequence}".strip()
+        def done(step: Step) -> None:
+            self._done(step, select=group.name)
 
-        def done(sentence: str) -> None:
-            self._done(_Step(sentence, None, group.name), select=group.name)
+        self._background.run(lambda: keeping.save(rules, self.snapshot(), group), done, self._on_failure)
 
-        self._background.run(save, done, self._on_failure)
-
-    def _done(self, step: _Step | None, *, select: str = "") -> None:
+    def _done(self, step: Step | None, *, select: str = "") -> None:
         """After a change: look again, and offer to take it back."""
         self._undo = step
         self._is_making = False
