@@ -253,3 +253,17 @@ def test_nothing_is_empty_below_the_last_card(qtbot: QtBot, task_list: TaskList)
     for width in (420, 1600):
         task_list.resize(width, 120)
         qtbot.waitUntil(is_filled)
+
+
+def test_all_that_wait_are_cancelled_at_once_and_what_runs_goes_on(
+    qtbot: QtBot, task_list: TaskList, heard: _Heard
+) -> None:
+    plan = a_plan("vm-1", "vm-2", "vm-3")
+    task_list.hear(PlanSubmitted(NOW, plan))
+    task_list.hear(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
+    button = child(task_list, QPushButton, "cancel_waiting")
+    qtbot.waitUntil(button.isVisible)
+    click(button)
+    assert heard.cancelled == [(plan.plan_id, 1), (plan.plan_id, 2)]
+    assert not button.isVisible()
+    assert task_list.book.task((plan.plan_id, 0)).state is TaskState.RUNNING  # type: ignore[union-attr]  # it is there

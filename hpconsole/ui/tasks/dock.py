@@ -37,8 +37,9 @@ class TaskList(QWidget):
         self._theme = LIGHT
         self._handlers = dict(handlers)
         self._cards: dict[Key, TaskCard] = {}
-        self._clear = QPushButton("Clear Finished")
+        self._clear = QPushButton("Clear")
         self._clear.setObjectName("task_clear")
+        self._clear.setToolTip("Take what is over from this list; the history keeps it")
         self._clear.clicked.connect(self._on_clear)
         self._earlier = QPushButton("&Earlier…")
         self._earlier.setObjectName("task_history")
@@ -49,6 +50,10 @@ class TaskList(QWidget):
         self._pause.setCheckable(True)
         self._pause.setToolTip("Start nothing new; migrations that run go on")
         self._pause.toggled.connect(self._on_pause)
+        self._cancel_waiting = QPushButton("Cancel &Waiting")
+        self._cancel_waiting.setObjectName("cancel_waiting")
+        self._cancel_waiting.setToolTip("Cancel every migration that has not begun; those that run go on")
+        self._cancel_waiting.clicked.connect(self._on_cancel_waiting)
         self._limits = QPushButton("Queue &Limits…")
         self._limits.setObjectName("queue_limits")
         self._limits.setToolTip("How many migrations may run at once, and what bandwidth they share")
@@ -98,6 +103,7 @@ class TaskList(QWidget):
         top = QHBoxLayout()
         top.setContentsMargins(10, 4, 8, 0)
         top.addStretch(1)
+        top.addWidget(self._cancel_waiting)
         top.addWidget(self._pause)
         top.addWidget(self._limits)
         top.addWidget(self._earlier)
@@ -151,6 +157,7 @@ class TaskList(QWidget):
             card.show_task(task)
         self._arrange()
         self._empty.setVisible(not tasks)
+        self._cancel_waiting.setVisible(sum(task.is_waiting for task in tasks) > 1)
         self._pause.setVisible(self._pause.isChecked() or any(task.is_waiting for task in tasks))
         self._clear.setVisible(any(task.state.is_over for task in tasks))
         self.changed.emit()
@@ -174,6 +181,11 @@ class TaskList(QWidget):
     def is_paused(self) -> bool:
         """Whether the user wants nothing new to start."""
         return self._pause.isChecked()
+
+    def _on_cancel_waiting(self) -> None:
+        for task in self.book.tasks:
+            if task.is_waiting:
+                self._on_action(task.key, "cancel")
 
     def _on_clear(self) -> None:
         self.book.clear_finished()
