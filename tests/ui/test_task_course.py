@@ -223,6 +223,18 @@ def test_buttons_are_ordered(tasks: TaskList) -> None:
     assert all(isinstance(a, TaskAction) for a in actions_of(Task("p", 0, a_plan("vm-1").steps[0])))
 
 
+def test_where_it_stalls_it_is_said_why_post_copy_is_not_possible(qtbot: QtBot, tasks: TaskList) -> None:
+    plan_id = begin(tasks, "vm-1")
+    qtbot.waitUntil(lambda: tasks.findChild(QPushButton, "task_limits") is not None)
+    assert tasks.findChild(QPushButton, "task_post_copy") is None
+    for number in (3, 4):
+        tasks.hear(StepProgressed(NOW, plan_id, 0, look(9.0 + number, number, 950, dirty=900)))
+    qtbot.waitUntil(lambda: tasks.findChild(QPushButton, "task_post_copy") is not None)
+    button = child(tasks, QPushButton, "task_post_copy")
+    assert not button.isEnabled()
+    assert "was begun without post-copy" in button.toolTip()
+
+
 def test_the_window_does_what_a_card_offers(qtbot: QtBot, window: MainWindow, console: FakeConsole) -> None:
     """Unknown: the hosts are asked again. Failed: Migrate VM(s) opens for that VM."""
     with qtbot.waitSignal(window.snapshot_shown):

@@ -13,12 +13,17 @@ class TaskAction(NamedTuple):
 
     name: str  # also the name of the button: `task_` + name
     text: str
-    tip: str
+    tip: str  # of one that is not possible: why
+    is_possible: bool = True
 
 
 CANCEL = TaskAction("cancel", "Cancel", "Stop moving the VM; it goes on where it is")
 POST_COPY = TaskAction(
     "post_copy", "Switch to Post-copy…", "Let the VM run on its new host now and fetch the rest of its memory after it"
+)
+NO_POST_COPY = POST_COPY._replace(
+    tip="It was begun without post-copy. Cancel it, and migrate again with “Allow post-copy” among the options",
+    is_possible=False,
 )
 LIMITS = TaskAction("limits", "Limits…", "Change the bandwidth and the pause that are allowed, while it runs")
 SOONER = TaskAction("sooner", "Sooner", "Let this one start before the others that wait")
@@ -44,7 +49,10 @@ def actions_of(task: Task) -> tuple[TaskAction, ...]:
         return (CANCEL,)
     if not task.has_progress:
         return (CANCEL,)
-    return (LIMITS, POST_COPY, CANCEL) if task.may_post_copy else (LIMITS, CANCEL)
+    if task.may_post_copy:
+        return (LIMITS, POST_COPY, CANCEL)
+    # where it makes no headway, post-copy is looked for
+    return (LIMITS, NO_POST_COPY, CANCEL) if task.course.stalls else (LIMITS, CANCEL)
 
 
 def actions_after(task: Task) -> tuple[TaskAction, ...]:

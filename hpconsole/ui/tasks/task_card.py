@@ -137,7 +137,9 @@ class TaskCard(QFrame):
                 self._buttons[action.name] = self._button(action)
         for name, button in self._buttons.items():
             button.setVisible(name in wanted)
-            button.setEnabled(not (name == "cancel" and task.is_cancelling))
+            offer = wanted.get(name)
+            button.setEnabled((offer is None or offer.is_possible) and not (name == "cancel" and task.is_cancelling))
+            button.setToolTip(offer.tip if offer is not None else "")
             button.setAccessibleName(f"{button.text().removesuffix('…')}: {task.title}")
         self._offers = len(wanted)
         self._place_buttons()
@@ -162,7 +164,6 @@ class TaskCard(QFrame):
     def _button(self, action: TaskAction) -> QPushButton:
         button = QPushButton(action.text)
         button.setObjectName(f"task_{action.name}")
-        button.setToolTip(action.tip)
         button.setAutoDefault(False)
         button.clicked.connect(lambda: self.action_wanted.emit(self._key, action.name))
         # Cancel is always the last: where it stands does not depend on what else can be done.
