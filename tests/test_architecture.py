@@ -63,3 +63,28 @@ def test_start_loads_nothing_heavy() -> None:
 def test_lock_files_name_no_host() -> None:
     for name in ("requirements.lock", "requirements-build.lock"):
         assert "://" not in (ROOT / name).read_text()
+
+
+def _paths_in(cell: str) -> list[str]:
+    """The paths a cell of the table names: `core/planning/{drain,plan}.py`, `make_room.py` (beside the one before)."""
+    found: list[str] = []
+    folder = ""
+    for token in re.findall(r"`([^`]+)`", cell):
+        path = token.partition(":")[0]
+        if not re.search(r"\.py$|/$|\*$", path):
+            continue
+        folder = path.rpartition("/")[0] if "/" in path else folder
+        full = path if "/" in path or not folder else f"{folder}/{path}"
+        start, brace, rest = full.partition("{")
+        names, _, end = rest.partition("}")
+        found += [f"{start}{name}{end}" for name in names.split(",")] if brace else [full]
+    return found
+
+
+def test_what_the_architecture_says_is_where_it_says() -> None:
+    rows = [line for line in (ROOT / "ARCHITECTURE.md").read_text().splitlines() if line.startswith("|")]
+    named = [path for row in rows for cell in row.split("|") for path in _paths_in(cell)]
+    roots = (ROOT, ROOT / "hpconsole", ROOT / "hpconsole" / "core")
+    gone = [path for path in named if not any(list(root.glob(path.rstrip("/"))) for root in roots)]
+    assert len(named) > 100, "the table is not read as it is written"
+    assert not gone
