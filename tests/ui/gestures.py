@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QAbstractItemView, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QAbstractSpinBox, QLineEdit, QWidget
 
 _Widget = TypeVar("_Widget", bound=QWidget)
 
@@ -45,3 +45,18 @@ def type_text(widget: QWidget, text: str) -> None:
 def press(widget: QWidget, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
     """Press and release one key."""
     QTest.keyClick(widget, key, modifiers)
+
+
+def retype(edit: QLineEdit, text: str) -> None:
+    """Click into a field and type this in place of what it holds."""
+    click(edit)
+    edit.selectAll()
+    press(edit, Qt.Key.Key_Delete)
+    type_text(edit, text)
+
+
+def set_number(box: QAbstractSpinBox, number: float) -> None:
+    """Type a number in place of the one a box holds."""
+    box.setFocus()
+    box.selectAll()
+    type_text(box, str(number))

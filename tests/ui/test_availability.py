@@ -35,7 +35,7 @@ from hpconsole.ui.widgets.text_label import TextLabel
 from tests.builders import a_snapshot, a_vm
 from tests.core.availability.fence_agent import SOUND, install
 from tests.ui.fakes import FakeConsole
-from tests.ui.gestures import child, click, click_row, press, type_text
+from tests.ui.gestures import child, click, click_row, press, set_number, type_text
 from tests.ui.machine_cases import WAIT_MS, Shop, shop
 
 PASSWORD = "open sesame"
@@ -258,9 +258,7 @@ def test_settings_are_edited_warned_about_and_kept(demo: Shop) -> None:
     child(dialog, QLineEdit, "ha_pools").clear()
     press(child(dialog, QLineEdit, "ha_pools"), Qt.Key.Key_Space)
     silence = child(dialog, QSpinBox, "ha_silence")
-    silence.setFocus()
-    silence.selectAll()
-    type_text(silence, "30")
+    set_number(silence, 30)
     press(silence, Qt.Key.Key_Tab)
     fences = child(dialog, QCheckBox, "ha_fences")
     click(fences, QPoint(8, fences.height() // 2))

@@ -9,16 +9,15 @@ from PySide6.QtCore import QPoint, QSize
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QDialog, QHeaderView, QTableView, QTabWidget
 from pytestqt.qtbot import QtBot
 
-from hpconsole.app import App
 from hpconsole.core.hypervisor.simulated import demo
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
-from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeKeeper
 from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.window_state import WindowState
 from tests.ui.gestures import child, type_text
 from tests.ui.machine_cases import WAIT_MS
+from tests.ui.simulated_window import window_over
 
 DIALOGS = (
     "affinity",
@@ -39,17 +38,8 @@ DIALOGS = (
 def window(qtbot: QtBot, state: WindowState, themes: ThemeKeeper) -> Iterator[MainWindow]:
     """Over two hosts without VMs."""
     cluster = SimulatedCluster(hosts=demo.HOSTS[:2])
-    app = App(cluster.uris(), opener=cluster.open, data=None)
-    window = MainWindow(Frame(state), app, state, themes)
-    qtbot.addWidget(window.frame)
-    window.frame.resize(1366, 768)
-    window.frame.show()
-    app.start()
-    qtbot.waitUntil(lambda: window.hosts.model.rowCount() == 2, timeout=WAIT_MS)
-    yield window
-    window._is_leaving = True
-    window.frame.close()
-    app.close()
+    with window_over(cluster, qtbot, state, themes, vms=0) as window:
+        yield window
     cluster.close()
 
 

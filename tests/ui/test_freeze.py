@@ -10,16 +10,15 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from hpconsole.app import App
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.model.host import LinkState
-from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.tasks.task_book import TaskState
 from hpconsole.ui.theme import ThemeKeeper
 from hpconsole.ui.window_state import WindowState
 from tests.benchmarks.lateness import LatenessMeter
 from tests.ui.gestures import child, click, press, type_text
+from tests.ui.simulated_window import window_over
 
 # A call to a frozen host made on the window's thread would take longer than this.
 HUNG_MS = 2_000.0
@@ -36,17 +35,8 @@ def cluster() -> Iterator[SimulatedCluster]:
 def demo_window(
     qtbot: QtBot, cluster: SimulatedCluster, state: WindowState, themes: ThemeKeeper
 ) -> Iterator[MainWindow]:
-    app = App(cluster.uris(), opener=cluster.open, data=None)
-    window = MainWindow(Frame(state), app, state, themes)
-    qtbot.addWidget(window.frame)
-    window.frame.resize(1366, 768)
-    window.frame.show()
-    app.start()
-    qtbot.waitUntil(lambda: window.vms.model.rowCount() == 120, timeout=20_000)
-    yield window
-    window._is_leaving = True
-    window.frame.close()
-    app.close()
+    with window_over(cluster, qtbot, state, themes, vms=120) as window:
+        yield window
 
 
 def _age_s(window: MainWindow, host: str) -> float:

@@ -9,15 +9,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QSpinBox, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
-from hpconsole.app import App
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
-from hpconsole.ui.main_window.frame import Frame
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.tasks.task_book import TaskState
 from hpconsole.ui.theme import ThemeKeeper
 from hpconsole.ui.widgets.sparkline import Sparkline
 from hpconsole.ui.window_state import WindowState
 from tests.ui.gestures import child, click, press, type_text
+from tests.ui.simulated_window import window_over
 
 WAIT_MS = 30_000
 
@@ -25,17 +24,8 @@ WAIT_MS = 30_000
 @pytest.fixture
 def demo_window(qtbot: QtBot, state: WindowState, themes: ThemeKeeper) -> Iterator[MainWindow]:
     cluster = SimulatedCluster.demo()
-    app = App(cluster.uris(), opener=cluster.open, data=None)
-    window = MainWindow(Frame(state), app, state, themes)
-    qtbot.addWidget(window.frame)
-    window.frame.resize(1366, 768)
-    window.frame.show()
-    app.start()
-    qtbot.waitUntil(lambda: window.vms.model.rowCount() == 120 and app.executor is not None, timeout=WAIT_MS)
-    yield window
-    window._is_leaving = True
-    window.frame.close()
-    app.close()
+    with window_over(cluster, qtbot, state, themes, vms=120) as window:
+        yield window
     cluster.close()
 
 

@@ -21,7 +21,7 @@ from hpconsole.ui.migrate.options_box import OptionsBox
 from hpconsole.ui.migration_policies.dialog import MigrationPoliciesDialog
 from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.widgets.text_label import TextLabel
-from tests.ui.gestures import child, click, click_row, press, type_text
+from tests.ui.gestures import child, click, click_row, press, retype, set_number
 from tests.ui.machine_cases import WAIT_MS, shop
 
 
@@ -55,17 +55,10 @@ class Desk:
         self.said("is your own")
 
     def retype(self, name: str, text: str) -> None:
-        edit = child(self.dialog, QLineEdit, name)
-        click(edit)
-        edit.selectAll()
-        press(edit, Qt.Key.Key_Delete)
-        type_text(edit, text)
+        retype(child(self.dialog, QLineEdit, name), text)
 
     def number(self, name: str, value: int) -> None:
-        box = child(self.dialog, QSpinBox, name)
-        box.setFocus()
-        box.selectAll()
-        type_text(box, str(value))
+        set_number(child(self.dialog, QSpinBox, name), value)
 
     def tick(self, name: str) -> None:
         click(child(self.dialog, QCheckBox, name), QPoint(8, 8))

@@ -18,7 +18,7 @@ from hpconsole.ui.policies.dialog import PoliciesDialog
 from hpconsole.ui.policies.presenter import PoliciesPresenter
 from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.widgets.text_label import TextLabel
-from tests.ui.gestures import child, click, click_row, press, type_text
+from tests.ui.gestures import child, click, click_row, press, retype, set_number
 from tests.ui.machine_cases import WAIT_MS, Patience, Shop, shop
 
 
@@ -62,21 +62,14 @@ class Desk:
         return child(self.dialog, QLineEdit, name).text()
 
     def retype(self, name: str, text: str) -> None:
-        edit = child(self.dialog, QLineEdit, name)
-        click(edit)
-        edit.selectAll()
-        press(edit, Qt.Key.Key_Delete)
-        type_text(edit, text)
+        retype(child(self.dialog, QLineEdit, name), text)
 
     def tab(self, place: int) -> None:
         bar = child(self.dialog, QTabWidget, "policy_tabs").tabBar()
         click(bar, bar.tabRect(place).center())
 
     def factor(self, weight: str, value: int) -> None:
-        box = child(self.dialog, QSpinBox, f"policy_weight_{weight}")
-        box.setFocus()
-        box.selectAll()
-        type_text(box, str(value))
+        set_number(child(self.dialog, QSpinBox, f"policy_weight_{weight}"), value)
 
     def wait(self, name: str) -> None:
         """Until the book has a policy of this name, selected in the dialog."""

@@ -16,7 +16,7 @@ from hpconsole.core.model.vm import Vm
 from hpconsole.ui.vm_editor.dialog import VmEditorDialog
 from hpconsole.ui.vm_editor.fields import Tab
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
-from tests.ui.gestures import child, click, press, type_text
+from tests.ui.gestures import child, click, press, set_number, type_text
 from tests.ui.machine_cases import WAIT_MS, Shop, shop
 from tests.ui.test_vm_editor import choose, save
 
@@ -55,9 +55,7 @@ def new_vm(demo: Shop, host: str = "host-01", vcpus: int = 4) -> VmEditorDialog:
     type_text(child(dialog, QLineEdit, "field_name"), "fresh")
     demo.go(dialog, Tab.SYSTEM)
     cores = child(dialog, QSpinBox, "topology_cores")
-    cores.setFocus()
-    cores.selectAll()
-    type_text(cores, str(vcpus))
+    set_number(cores, vcpus)
     demo.settle(dialog)
     assert dialog._presenter.draft.vcpus == vcpus
     return dialog
