@@ -41,6 +41,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed_in
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
+from hpconsole.ui.widgets.tab_order import TabOrder
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
 
@@ -207,6 +208,7 @@ class MigrateDialog(QDialog):
         self._tabs.setUsesScrollButtons(False)
         for title in ("Score and pinning", "Forecast", "Checks"):
             self._tabs.addTab(title)
+        self._tab_order = TabOrder(self._tabs)
         self._headline = ElidedLabel(name="forecast_headline", parent=below)
         self._pages = QStackedWidget(below)
         self._detail = DetailPane(self._theme, self._pages)
@@ -266,6 +268,7 @@ class MigrateDialog(QDialog):
             self.set_theme(self._theme)
             self._render_outlook()
         self._pages.setCurrentWidget(page)
+        self._tab_order.put_behind(self._pages)
 
     def _gesture(self, tell: Callable[[], None]) -> None:
         tell()
@@ -368,6 +371,7 @@ class MigrateDialog(QDialog):
         for page in (self._forecasts, self._findings):
             if page is not None:
                 page.show_outlook(self._outlook)
+        self._tab_order.put_behind(self._pages)
         self._tabs.setTabText(_CHECKS_TAB, self._outlook.checks_title())
         warnings = len(self._outlook.of(Severity.WARNING))
         self._accepts.setVisible(bool(warnings))
