@@ -71,8 +71,8 @@ def test_several_vms_are_paused_and_resumed_at_once(desk: Desk) -> None:
     assert action(desk, "resume_vm").toolTip() == "Select a VM that is paused."
     desk.choose("pause_vm", of_vm=True)
     desk.wait(lambda: all(is_in_state(desk, name, VmState.PAUSED) for name in names))
-    desk.wait(action(desk, "resume_vm").isEnabled)
-    assert not action(desk, "pause_vm").isEnabled()
+    desk.wait(lambda: not action(desk, "pause_vm").isEnabled())  # once the window has seen both
+    assert action(desk, "resume_vm").isEnabled()
     desk.choose("resume_vm", from_bar=True)
     desk.wait(lambda: all(is_in_state(desk, name, VmState.RUNNING) for name in names))
 
