@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, QItemSelectionModel, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QPaintEvent, QRegion
 from PySide6.QtTest import QAbstractItemModelTester
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
 from hpconsole.ui import format as fmt
@@ -73,6 +73,13 @@ def some(*texts: str) -> list[Row]:
     return [Row((text, i)) for i, text in enumerate(texts)]
 
 
+def shown(qtbot: QtBot, model: TableModel[Row]) -> tuple[QTableView, KeyedSelection]:
+    """A table over the model, and what is selected in it."""
+    view = table_view(model, "t", "Table")
+    qtbot.addWidget(view)
+    return view, KeyedSelection(view, model)
+
+
 def test_sorts_naturally_and_keeps_unknown_last() -> None:
     model = a_model([Row(("vm-10", 3)), Row(("vm-2", None)), Row(("VM-1", 7))])
     assert names(model) == ["VM-1", "vm-2", "vm-10"]
@@ -122,9 +129,7 @@ def test_cells_say_what_views_need() -> None:
 
 def test_selection_and_current_row_survive_polls_sorting_and_filtering(qtbot: QtBot) -> None:
     model = a_model([Row((f"vm-{i}", i), i) for i in range(100)])
-    view = table_view(model, "t", "Table")
-    qtbot.addWidget(view)
-    selection = KeyedSelection(view, model)
+    view, selection = shown(qtbot, model)
     selection.select(["vm-40", "vm-7"])
     current = QPersistentModelIndex(view.currentIndex())
     model.sort(1, DOWN)
@@ -144,9 +149,7 @@ def test_selection_and_current_row_survive_polls_sorting_and_filtering(qtbot: Qt
 
 def test_what_a_search_hid_is_forgotten_once_the_user_selects_another_row(qtbot: QtBot) -> None:
     model = a_model([Row((f"vm-{i}", i)) for i in range(100)])
-    view = table_view(model, "t", "Table")
-    qtbot.addWidget(view)
-    selection = KeyedSelection(view, model)
+    view, selection = shown(qtbot, model)
     selection.select(["vm-1"])
     model.search("vm-9")
     flags = QItemSelectionModel.SelectionFlag
@@ -158,9 +161,7 @@ def test_what_a_search_hid_is_forgotten_once_the_user_selects_another_row(qtbot:
 
 def test_changed_is_told_once_for_a_gesture_and_not_for_a_quiet_poll(qtbot: QtBot) -> None:
     model = a_model([Row((f"vm-{i}", i)) for i in range(10)])
-    view = table_view(model, "t", "Table")
-    qtbot.addWidget(view)
-    selection = KeyedSelection(view, model)
+    view, selection = shown(qtbot, model)
     told: list[tuple[str, ...]] = []
     selection.changed.connect(lambda: told.append(selection.keys))
     view.selectRow(3)

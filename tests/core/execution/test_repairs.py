@@ -125,20 +125,25 @@ class TestLettingItGoOn:
         assert one.journal.records()[0].statistics["end_state"] == EndState.ON_DESTINATION.value
 
 
+def in_post_copy(console: ConsoleMaker) -> Console:
+    """One whose VM runs on b already, while the rest of its memory is still on a."""
+    one = console(a_cluster(a_guest(), link_mib_s=30))
+    one.cluster.stall_next_migration("web-1")
+    one.ready()
+    plan = one.plan("web-1", to="b")
+    options = MigrationOptions(post_copy=True)
+    one.executor.submit(replace(plan, steps=(replace(plan.steps[0], options=options),)))
+    one.wait_for_progress(lambda progress: progress.share > 0)  # before that, it is still being set up
+    one.pool.hypervisor("a").start_post_copy(WEB)
+    return one
+
+
 class TestABrokenPostCopy:
     """Both halves are there, and the job was broken off (as libvirt does when it sees the link break)."""
 
     def broken(self, console: ConsoleMaker) -> tuple[Console, Repairs]:
-        one = console(a_cluster(a_guest(), link_mib_s=30))
-        one.cluster.stall_next_migration("web-1")
-        one.ready()
-        plan = one.plan("web-1", to="b")
-        options = MigrationOptions(post_copy=True)
-        one.executor.submit(replace(plan, steps=(replace(plan.steps[0], options=options),)))
-        one.wait_for_progress(lambda progress: progress.share > 0)
-        source = one.pool.hypervisor("a")
-        source.start_post_copy(WEB)
-        source.abort_job(WEB, post_copy=True)
+        one = in_post_copy(console)
+        one.pool.hypervisor("a").abort_job(WEB, post_copy=True)
         end = one.log.wait(StepFinished)
         assert end.end_state == EndState.BROKEN_POST_COPY.value, end
         return one, Repairs(one.pool, one.journal, deadline_s=2)
@@ -165,14 +170,7 @@ class TestABrokenPostCopy:
 class TestWhatIsLost:
     def lost(self, console: ConsoleMaker) -> tuple[Console, Repairs]:
         """A post-copy whose source crashed and came back: half of the memory is gone, both hosts have a definition."""
-        one = console(a_cluster(a_guest(), link_mib_s=30))
-        one.cluster.stall_next_migration("web-1")
-        one.ready()
-        plan = one.plan("web-1", to="b")
-        options = MigrationOptions(post_copy=True)
-        one.executor.submit(replace(plan, steps=(replace(plan.steps[0], options=options),)))
-        one.wait_for_progress(lambda progress: progress.share > 0)  # before that, it is still being set up
-        one.pool.hypervisor("a").start_post_copy(WEB)
+        one = in_post_copy(console)
         one.cluster.crash("a")
         one.log.wait(StepFinished)
         one.cluster.boot("a")
