@@ -243,7 +243,9 @@ def test_what_can_be_done_about_an_end_is_offered_here_too(
     qtbot.waitUntil(lambda: offered(dialog) == [])
     click_row(table, rows["db-1 stands still on host-b."])
     qtbot.waitUntil(lambda: [button.text() for button in offered(dialog)] == ["Recover…", "Ask Again"])
-    click(offered(dialog)[0])
+    press(table, Qt.Key.Key_Tab)
+    assert dialog.focusWidget() is offered(dialog)[0], "by keyboard, too"
+    press(offered(dialog)[0], Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: bool(window.frame.findChildren(QMessageBox)))
     journal.measure("db-1-2", {"end_state": EndState.ON_DESTINATION.value})
     click(child(window.frame.findChildren(QMessageBox)[-1], QPushButton, "yes"))

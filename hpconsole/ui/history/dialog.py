@@ -33,6 +33,7 @@ from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.scrolled import clear, scrolled, show_lines
+from hpconsole.ui.widgets.tab_order import TabOrder
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -132,7 +133,9 @@ class HistoryDialog(QDialog):
         splitter = QSplitter(Qt.Orientation.Vertical, childrenCollapsible=False)
         splitter.setHandleWidth(9)
         splitter.addWidget(framed(self._view))
-        splitter.addWidget(self._build_detail())
+        self._detail = self._build_detail()
+        self._tab_order = TabOrder(self._view)
+        splitter.addWidget(self._detail)
         splitter.setSizes([330, 240])
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
@@ -147,7 +150,9 @@ class HistoryDialog(QDialog):
         self._selection.changed.connect(self._on_selected)
 
     def _build_detail(self) -> QWidget:
-        self._buttons = QHBoxLayout()
+        offers = QWidget()  # of their own, so that Tab reaches them before what stands below
+        self._buttons = QHBoxLayout(offers)
+        self._buttons.setContentsMargins(0, 0, 0, 0)
         self._sentence = TextLabel(name="history_sentence", wraps=True)
         self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._story = QVBoxLayout()
@@ -164,7 +169,7 @@ class HistoryDialog(QDialog):
         layout.setContentsMargins(0, 0, 0, 0)
         top = QHBoxLayout()
         top.addWidget(self._sentence, 1)
-        top.addLayout(self._buttons)
+        top.addWidget(offers)
         layout.addLayout(top)
         layout.addLayout(lower, 1)
         return detail
@@ -228,6 +233,7 @@ class HistoryDialog(QDialog):
             button.setAutoDefault(False)
             button.clicked.connect(lambda _=False, name=action.name: self.action_wanted.emit(name, task))
             self._buttons.addWidget(button, 0, Qt.AlignmentFlag.AlignTop)
+        self._tab_order.put_behind(self._detail)
 
     def _show_story(self, entry: Entry | None, lines: Mapping[str, Sequence[JournalLine]]) -> None:
         told = story(entry, lines, datetime.now(UTC)) if entry is not None else ()
