@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from hpconsole.core.planning.forecast import Forecast, Remedy, Verdict
 from hpconsole.core.planning.preflight_findings import Severity
@@ -14,7 +14,8 @@ from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
 from hpconsole.ui.widgets.framed import framed
-from hpconsole.ui.widgets.scrolled_column import ScrolledColumn
+from hpconsole.ui.widgets.push_button import push_button
+from hpconsole.ui.widgets.scrolled import clear, scrolled
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import table_view
@@ -78,11 +79,10 @@ class ForecastPage(QWidget):
         self._note = TextLabel(name="forecast_note", tone=Tone.MUTED, wraps=True)
         self._note.setAlignment(Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft)
         self._shown: tuple[object, ...] = ()
-        inner = ScrolledColumn()
-        self._remedies = QVBoxLayout(inner)
+        self._remedies = QVBoxLayout()
         self._remedies.setContentsMargins(0, 0, 0, 0)
         self._remedies.setSpacing(4)
-        self._scroll = _scroll(inner, "forecast_remedies", "What would help")
+        self._scroll = scrolled(self._remedies, "forecast_remedies", "What would help")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
@@ -123,7 +123,7 @@ class ForecastPage(QWidget):
         if remedies == self._shown:
             return  # what is being read stays
         self._shown = remedies
-        _clear(self._remedies)
+        clear(self._remedies)
         for remedy in remedies:
             self._remedies.addWidget(self._remedy(remedy))
         self._remedies.addStretch(1)
@@ -155,13 +155,8 @@ class ChecksPage(QWidget):
         self._theme = LIGHT
         self._shown: tuple[FindingLine, ...] | None = None
         self._note = TextLabel(name="checks_note", tone=Tone.MUTED, wraps=True)
-        self._again = QPushButton("Chec&k Again")
-        self._again.setObjectName("check_again")
-        self._again.setToolTip("Ask both hosts once more")
-        self._again.setAutoDefault(False)
-        self._again.clicked.connect(self.recheck_wanted)
-        inner = ScrolledColumn()
-        self._lines = QVBoxLayout(inner)
+        self._again = push_button("check_again", "Chec&k Again", "Ask both hosts once more", self.recheck_wanted)
+        self._lines = QVBoxLayout()
         self._lines.setContentsMargins(12, 8, 12, 8)
         self._lines.setSpacing(8)
         top = QHBoxLayout()
@@ -171,7 +166,7 @@ class ChecksPage(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(6)
         layout.addLayout(top)
-        layout.addWidget(framed(_scroll(inner, "findings", "What was found")), 1)
+        layout.addWidget(framed(scrolled(self._lines, "findings", "What was found")), 1)
 
     def show_outlook(self, outlook: Outlook) -> None:
         """Show what was found."""
@@ -185,7 +180,7 @@ class ChecksPage(QWidget):
         findings = outlook.findings()
         if findings != self._shown:
             self._shown = findings
-            _clear(self._lines)
+            clear(self._lines)
             for line in findings:
                 self._lines.addWidget(self._finding(line, is_named=len(outlook.subjects) > 1))
             self._lines.addStretch(1)
@@ -215,20 +210,3 @@ class ChecksPage(QWidget):
         layout.addWidget(mark, 0, Qt.AlignmentFlag.AlignTop)
         layout.addLayout(words, 1)
         return block
-
-
-def _scroll(inner: QWidget, name: str, accessible_name: str) -> QScrollArea:
-    scroll = QScrollArea()
-    scroll.setObjectName(name)
-    scroll.setAccessibleName(accessible_name)
-    scroll.setFrameShape(QFrame.Shape.NoFrame)
-    scroll.setWidgetResizable(True)
-    scroll.setWidget(inner)
-    return scroll
-
-
-def _clear(layout: QVBoxLayout) -> None:
-    while (item := layout.takeAt(0)) is not None:
-        if (widget := item.widget()) is not None:
-            widget.hide()
-            widget.deleteLater()
