@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QRadioButton, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QRadioButton, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.planning.plan import Plan
@@ -16,38 +16,21 @@ from hpconsole.core.scheduler.policies import DEFAULT_POLICY
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.migrate.dialog import MigrateDialog
 from hpconsole.ui.migrate.placement_view import PlacementView
-from hpconsole.ui.migrate.presenter import MigratePresenter
 from hpconsole.ui.theme import DARK, LIGHT, style_sheet
 from hpconsole.ui.widgets.text_label import ElidedLabel
 from tests.builders import a_vm
 from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child, click, click_row, press
-from tests.ui.migrate_cases import cluster, trade_engine
+from tests.ui.migrate_cases import cluster
+from tests.ui.migrate_dialogs import VM, accept_button, migrate_dialogs
 
-VM = trade_engine().uuid
 Opener = Callable[..., MigrateDialog]
 
 
 @pytest.fixture
 def opened(qtbot: QtBot) -> Iterator[Opener]:
-    dialogs: list[MigrateDialog] = []
-
-    def open_(uuids: tuple[str, ...] = (VM,), policy: Callable[[], Any] = lambda: DEFAULT_POLICY) -> MigrateDialog:
-        others = tuple(a_vm(f"web-{i}", host="host-c") for i in range(2))
-        presenter = MigratePresenter(uuids, cluster(*others), policy)
-        dialog = MigrateDialog(presenter, LIGHT)
-        qtbot.addWidget(dialog)
-        dialogs.append(dialog)
-        dialog.show()
-        return dialog
-
-    yield open_
-    for dialog in dialogs:
-        dialog.reject()
-
-
-def accept_button(dialog: MigrateDialog) -> QPushButton:
-    return child(dialog, QPushButton, "migrate_accept")
+    with migrate_dialogs(qtbot) as open_:
+        yield open_
 
 
 def host_names(dialog: MigrateDialog) -> list[str]:

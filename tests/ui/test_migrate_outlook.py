@@ -18,20 +18,17 @@ from hpconsole.core.planning.migration_options import DEFAULT_OPTIONS, Migration
 from hpconsole.core.planning.migration_policy import MINIMAL_DOWNTIME
 from hpconsole.core.planning.plan import Plan
 from hpconsole.core.planning.preflight_findings import Finding, Preflight, Severity
-from hpconsole.core.scheduler.policies import DEFAULT_POLICY
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.migrate.dialog import MigrateDialog
 from hpconsole.ui.migrate.options_text import from_text, in_words, to_text
 from hpconsole.ui.migrate.outlook import Outlook, headline, remedy_options
-from hpconsole.ui.migrate.presenter import MigratePresenter
-from hpconsole.ui.theme import LIGHT
 from hpconsole.ui.widgets.text_label import ElidedLabel
 from tests.builders import a_vm
 from tests.ui.fakes import FakeConsole
 from tests.ui.gestures import child, click, click_row, press
-from tests.ui.migrate_cases import cluster, trade_engine
+from tests.ui.migrate_cases import cluster
+from tests.ui.migrate_dialogs import VM, accept_button, migrate_dialogs
 
-VM = trade_engine().uuid
 ERROR = Finding("cpu", Severity.ERROR, "The CPU of host-b does not suit it.", "Choose another host.")
 WARNING = Finding("version", Severity.WARNING, "host-b has an older QEMU.", "Update host-b first.")
 NOTE = Finding("address", Severity.NOTE, "host-a connects to host-b.")
@@ -101,24 +98,8 @@ def advice() -> FakeAdvice:
 
 @pytest.fixture
 def opened(qtbot: QtBot, advice: FakeAdvice) -> Iterator[Callable[..., MigrateDialog]]:
-    dialogs: list[MigrateDialog] = []
-
-    def open_(uuids: tuple[str, ...] = (VM,), options: MigrationOptions = DEFAULT_OPTIONS) -> MigrateDialog:
-        others = tuple(a_vm(f"web-{i}", host="host-c") for i in range(2))
-        presenter = MigratePresenter(uuids, cluster(*others), lambda: DEFAULT_POLICY)
-        dialog = MigrateDialog(presenter, LIGHT, advice=advice, options=options)  # type: ignore[arg-type]  # stands in
-        qtbot.addWidget(dialog)
-        dialogs.append(dialog)
-        dialog.show()
-        return dialog
-
-    yield open_
-    for dialog in dialogs:
-        dialog.reject()
-
-
-def accept_button(dialog: MigrateDialog) -> QPushButton:
-    return child(dialog, QPushButton, "migrate_accept")
+    with migrate_dialogs(qtbot, advice=advice) as open_:
+        yield open_
 
 
 def remark(dialog: MigrateDialog) -> str:

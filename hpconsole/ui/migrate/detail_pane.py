@@ -17,6 +17,7 @@ from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.columns import Align, Column
 from hpconsole.ui.widgets.framed import framed_in
+from hpconsole.ui.widgets.scrolled import clear
 from hpconsole.ui.widgets.scrolled_column import ScrolledColumn
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
@@ -187,9 +188,7 @@ class UnsuitablePage(QFrame):
         if (line.refusals, line.will_help) == self._shown and self._reasons.count():
             return  # a poll that changes nothing must not move what is being read
         self._shown = (line.refusals, line.will_help)
-        while (item := self._reasons.takeAt(0)) is not None:
-            if (widget := item.widget()) is not None:
-                widget.deleteLater()
+        clear(self._reasons)
         count = fmt.count(len(line.refusals), "reason")
         heading = TextLabel(f"Not {line.name}, for {count}", name="refusal_heading")
         heading.set_weight(QFont.Weight.DemiBold, larger_by=1)
