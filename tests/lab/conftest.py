@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.fixtures import clean_lab, lab, make_lab, mark_lab_tests
+from tests.ui.patience import qtbot
 
-__all__ = ["clean_lab", "lab", "make_lab"]
+__all__ = ["clean_lab", "lab", "make_lab", "qtbot"]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -14,6 +14,9 @@ from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.theme import ThemeChoice, ThemeKeeper
 from hpconsole.ui.window_state import WindowState
 from tests.ui.fakes import FakeConsole
+from tests.ui.patience import qtbot
+
+__all__ = ["qtbot"]
 
 
 @pytest.fixture(autouse=True)
