@@ -98,5 +98,5 @@ def test_the_main_job_from_search_to_the_new_host(qtbot: QtBot, demo_window: Mai
     qtbot.waitUntil(lambda: any(0 < task.share < 1 for task in book.tasks), timeout=20_000)
     qtbot.waitUntil(lambda: book.tasks[0].state.is_over, timeout=60_000)
     assert book.tasks[0].state is TaskState.DONE, book.tasks[0].sentence
-    qtbot.waitUntil(lambda: [vm.host for vm in window.selection.vms] == [destination], timeout=10_000)
+    qtbot.waitUntil(lambda: [vm.host for vm in window.selection.vms] == [destination])
     _assert_not_held_up(late, work_ms=250)

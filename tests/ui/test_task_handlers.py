@@ -39,9 +39,7 @@ def a_plan(*names: str, options: MigrationOptions | None = None) -> Plan:
 
 
 def button(qtbot: QtBot, window: MainWindow, name: str) -> QPushButton:
-    qtbot.waitUntil(
-        lambda: any(found.isVisible() for found in window.frame.findChildren(QPushButton, name)), timeout=10_000
-    )
+    qtbot.waitUntil(lambda: any(found.isVisible() for found in window.frame.findChildren(QPushButton, name)))
     return next(found for found in window.frame.findChildren(QPushButton, name) if found.isVisible())
 
 

@@ -120,7 +120,7 @@ def test_age_of_data_goes_on_without_snapshots(qtbot: QtBot, window: MainWindow,
     show(qtbot, window, console, a_cluster())
     column = next(i for i, column in enumerate(window.hosts.model.columns) if column.title == "Updated")
     before = window.hosts.model.index(0, column).data()
-    qtbot.waitUntil(lambda: window.hosts.model.index(0, column).data() != before, timeout=3000)
+    qtbot.waitUntil(lambda: window.hosts.model.index(0, column).data() != before)
 
 
 def test_first_start_invites_to_add_a_host(qtbot: QtBot, state: WindowState, themes: ThemeKeeper) -> None:
@@ -130,7 +130,7 @@ def test_first_start_invites_to_add_a_host(qtbot: QtBot, state: WindowState, the
     window.frame.show()
     assert not child(window.frame, QWidget, "empty_state").isVisible(), "whether there are hosts is not known yet"
     console.start()
-    qtbot.waitUntil(child(window.frame, QWidget, "empty_state").isVisible, timeout=3000)
+    qtbot.waitUntil(child(window.frame, QWidget, "empty_state").isVisible)
     click(child(window.frame, QPushButton, "empty_add_host"))
     dialog = child(window.frame, QWidget, "add_host_dialog")
     type_text(child(dialog, QLineEdit, "host_uri"), "qemu+ssh://root@host-9/system")
