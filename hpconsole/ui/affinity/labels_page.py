@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QListView, QPushButton, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QListView, QSplitter, QVBoxLayout, QWidget
 
 from hpconsole.core.cluster_rules import ClusterRules
 from hpconsole.core.errors import HpconsoleError
@@ -19,6 +19,7 @@ from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.keyed_selection import KeyedSelection
 from hpconsole.ui.widgets.member_list import Entry, MemberList
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.table_model import TableModel
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.views import set_view_theme, table_view
@@ -74,10 +75,7 @@ class LabelsPage(QWidget):
         self._new.setToolTip("A word; give it to a host or a VM to keep it")
         self._new.textEdited.connect(lambda _: self._show_add())
         self._new.returnPressed.connect(self._on_add)
-        self._add = QPushButton("A&dd")
-        self._add.setObjectName("affinity_add_label")
-        self._add.setAutoDefault(False)
-        self._add.clicked.connect(self._on_add)
+        self._add = push_button("affinity_add_label", "A&dd", slot=self._on_add)
         self.hosts = MemberList("affinity_label_hosts", "Hosts that carry the label", "Search hosts")
         self.vms = MemberList("affinity_label_vms", "VMs that carry the label", "Search VMs")
         self.hosts.say_if_empty("No host is known, or none matches.")

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QHBoxLayout, QPushButton, QVBo
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 
 
@@ -55,10 +56,7 @@ class ConfirmDialog(QDialog):
         cancel.setObjectName("confirm_no")
         cancel.setDefault(True)
         cancel.clicked.connect(self.reject)
-        self._yes = QPushButton(action)
-        self._yes.setObjectName("confirm_yes")
-        self._yes.setAutoDefault(False)
-        self._yes.clicked.connect(self.accept)
+        self._yes = push_button("confirm_yes", action, slot=self.accept)
         self.accepted.connect(on_yes)
         row = QHBoxLayout()
         row.addStretch(1)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QPushButton,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -22,6 +21,7 @@ from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
 from hpconsole.ui.availability import presenter
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.number_box import with_room
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _DAY_S = 86_400
@@ -57,9 +57,7 @@ class SettingsPage(QWidget):
         self._first = _seconds("ha_first_retry", "Between the first ten attempts to restart a VM")
         self._later = _seconds("ha_later_retry", "Between all further attempts")
         self._remark = TextLabel(name="ha_settings_remark", wraps=True)
-        self._save = QPushButton("&Save Settings")
-        self._save.setObjectName("ha_settings_save")
-        self._save.setAutoDefault(False)
+        self._save = push_button("ha_settings_save", "&Save Settings")
         self._build()
         self._connect()
         self._judge()

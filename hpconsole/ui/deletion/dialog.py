@@ -27,6 +27,7 @@ from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _WIDTH = 640
@@ -143,11 +144,7 @@ class DeletionDialog(QDialog):
         self._folder.setAccessibleName("Folder for the saved definitions")
         self._folder.setToolTip("Made if it does not exist; files that are there are never overwritten")
         self._folder.textChanged.connect(self._show_state)
-        self._choose = QPushButton("C&hoose…")
-        self._choose.setObjectName("deletion_choose")
-        self._choose.setToolTip("Choose another folder")
-        self._choose.setAutoDefault(False)
-        self._choose.clicked.connect(self._on_choose)
+        self._choose = push_button("deletion_choose", "C&hoose…", "Choose another folder", self._on_choose)
         row = QHBoxLayout()
         row.addWidget(self._save)
         row.addWidget(self._folder, 1)
@@ -155,10 +152,7 @@ class DeletionDialog(QDialog):
         return row
 
     def _build_buttons(self) -> QHBoxLayout:
-        self._delete = QPushButton(presenter.accept_text(self._vms))
-        self._delete.setObjectName("deletion_accept")
-        self._delete.setAutoDefault(False)
-        self._delete.clicked.connect(self.accept)
+        self._delete = push_button("deletion_accept", presenter.accept_text(self._vms), slot=self.accept)
         self._cancel = QPushButton("Cancel")
         self._cancel.setObjectName("deletion_cancel")
         self._cancel.setToolTip("Delete nothing")

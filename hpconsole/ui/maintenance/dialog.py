@@ -19,7 +19,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -404,9 +403,7 @@ class MaintenanceDialog(QDialog):
             self._goes_to.addItem(host, host)
         self._goes_to.setCurrentIndex(max(self._goes_to.findData(item.destination or ""), 0))
         for place, (name, text, edit) in enumerate(presenter.choices(item)):
-            chosen = QPushButton(text)
-            chosen.setObjectName(f"maintenance_choice_{name}")
-            chosen.setAutoDefault(False)
+            chosen = push_button(f"maintenance_choice_{name}", text)
             chosen.setEnabled(may_choose)
             chosen.setToolTip(presenter.CHOICE_TIPS[name])
             chosen.clicked.connect(lambda _on=False, edit=edit: self._change(edit))

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QPushButton, QSpinBox, QWidge
 
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.widgets.number_box import with_room
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 
 MOST_STEPS = 12
@@ -39,10 +40,7 @@ class StepsBox(QWidget):
         self._is_locked = False
         self._none = TextLabel("No steps: the pause of the beginning holds to the end.", tone=Tone.MUTED)
         grid.addWidget(self._none, MOST_STEPS, 0, 1, 6)
-        self._add = QPushButton("&Add Step")
-        self._add.setObjectName("way_step_add")
-        self._add.setAutoDefault(False)
-        self._add.clicked.connect(lambda _on=False: self.added.emit())
+        self._add = push_button("way_step_add", "&Add Step", slot=self.added)
         grid.addWidget(self._add, MOST_STEPS + 1, 0, 1, 3)
 
     def _line(self, grid: QGridLayout, place: int) -> tuple[QSpinBox, QSpinBox, tuple[QWidget, ...]]:
@@ -52,11 +50,9 @@ class StepsBox(QWidget):
         pause = with_room(QSpinBox(minimum=1, maximum=_LONGEST_MS, singleStep=50, suffix=" ms"))
         pause.setObjectName(f"way_pause_{place}")
         pause.setToolTip("How long the VM may stand still at the switch-over from then on")
-        drop = QPushButton("Remove")
-        drop.setObjectName(f"way_step_remove_{place}")
-        drop.setAutoDefault(False)
-        drop.setToolTip("Leave this step out")
-        drop.clicked.connect(partial(self._on_removed, place))
+        drop = push_button(
+            f"way_step_remove_{place}", "Remove", "Leave this step out", partial(self._on_removed, place)
+        )
         words = QLabel("stalls allow")
         words.setToolTip(STALL_HELP)
         widgets = (QLabel("after"), stalls, words, pause, drop)

@@ -31,6 +31,7 @@ from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
 from hpconsole.ui.widgets.number_box import with_room
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.text_table import dress_texts
 
@@ -131,20 +132,12 @@ class ReturnHomeDialog(QDialog):
         self._days.valueChanged.connect(self._ask)
         label = QLabel("Moved in the &last")
         label.setBuddy(self._days)
-        self._check = QPushButton("Re-&check")
-        self._check.setObjectName("return_home_check")
-        self._check.setToolTip("Plan again, as things are now")
-        self._check.setAutoDefault(False)
-        self._check.clicked.connect(self._ask)
+        self._check = push_button("return_home_check", "Re-&check", "Plan again, as things are now", self._ask)
         self._accept = QPushButton(presenter.accept_text(None, ()))
         self._accept.setObjectName("return_home_accept")
         self._accept.setDefault(True)
         self._accept.clicked.connect(self.accept)
-        close = QPushButton("Cancel")
-        close.setObjectName("return_home_close")
-        close.setToolTip("Leave all VMs where they are")
-        close.setAutoDefault(False)
-        close.clicked.connect(self.reject)
+        close = push_button("return_home_close", "Cancel", "Leave all VMs where they are", self.reject)
         row = QHBoxLayout()
         for left in (label, self._days, self._check):
             row.addWidget(left)

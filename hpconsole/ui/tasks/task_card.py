@@ -24,6 +24,7 @@ from hpconsole.ui.tasks.task_actions import TaskAction, actions_of
 from hpconsole.ui.tasks.task_book import Key, Task
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _STEPS = 1000
@@ -162,10 +163,9 @@ class TaskCard(QFrame):
             self._grid.addLayout(self._button_row, 0, 2, 2, 1, Qt.AlignmentFlag.AlignTop)
 
     def _button(self, action: TaskAction) -> QPushButton:
-        button = QPushButton(action.text)
-        button.setObjectName(f"task_{action.name}")
-        button.setAutoDefault(False)
-        button.clicked.connect(lambda: self.action_wanted.emit(self._key, action.name))
+        button = push_button(
+            f"task_{action.name}", action.text, slot=lambda: self.action_wanted.emit(self._key, action.name)
+        )
         # Cancel is always the last: where it stands does not depend on what else can be done.
         last = self._button_row.count()
         self._button_row.insertWidget(last - 1 if "cancel" in self._buttons else last, button)

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QListWidget,
     QListWidgetItem,
-    QPushButton,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -44,6 +43,7 @@ from hpconsole.ui.vm_editor.survey import compared, xml_difference
 from hpconsole.ui.vm_editor.view import ChangeLine, EditorView
 from hpconsole.ui.vm_editor.xml_page import XmlPage
 from hpconsole.ui.widgets.form_style import form_style
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 _SIZE = QSize(1340, 712)
@@ -148,10 +148,9 @@ class VmEditorDialog(EditingDialog):
     def _build_bottom(self) -> QHBoxLayout:
         self._remark = TextLabel(name="editor_remark", wraps=True)
         self._remark.setMinimumHeight(2 * self._remark.fontMetrics().lineSpacing())
-        self._changes = QPushButton("Show C&hanges…")
-        self._changes.setObjectName("editor_changes")
-        self._changes.setToolTip("What saving would change, as a list and as XML")
-        self._changes.setAutoDefault(False)
+        self._changes = push_button(
+            "editor_changes", "Show C&hanges…", "What saving would change, as a list and as XML"
+        )
         self._start = QCheckBox("Start i&t")
         self._start.setObjectName("editor_start")
         self._start.setToolTip("Boot the VM when it has been made")

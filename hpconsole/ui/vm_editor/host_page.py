@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QPushButton,
     QRadioButton,
     QTableWidget,
     QTableWidgetItem,
@@ -25,6 +24,7 @@ from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.pages import remark_text, tell_remark
 from hpconsole.ui.vm_editor.view import EditorView, HostLine
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.widgets.text_table import dress_texts
 
@@ -104,11 +104,12 @@ class HostPage(QWidget):
         label = QLabel("Mi&gration mode")
         label.setBuddy(self._mode)
         self._suggestion = TextLabel(name="mode_suggestion", tone=Tone.ACCENT, wraps=True)
-        self._take = QPushButton("Take the Su&ggestion")
-        self._take.setObjectName("take_suggestion")
-        self._take.setToolTip("Use the mode hpconsole suggests, and follow the pinning from now on")
-        self._take.setAutoDefault(False)
-        self._take.clicked.connect(self.mode_suggested)
+        self._take = push_button(
+            "take_suggestion",
+            "Take the Su&ggestion",
+            "Use the mode hpconsole suggests, and follow the pinning from now on",
+            self.mode_suggested,
+        )
         self._caution = TextLabel(name="mode_caution", tone=Tone.WARNING, wraps=True)
         row = QHBoxLayout()
         row.setSpacing(10)

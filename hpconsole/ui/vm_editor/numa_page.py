@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSignalBlocker, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
 from hpconsole.core.machines.draft import CpuPinningPolicy, VmDraft
 from hpconsole.core.machines.field_labels import shown
@@ -19,6 +19,7 @@ from hpconsole.ui.vm_editor.pages import remark_text, tell_remark
 from hpconsole.ui.vm_editor.pinning_values import numa_summary, texts_of
 from hpconsole.ui.vm_editor.view import EditorView
 from hpconsole.ui.widgets.number_box import with_room
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import ElidedLabel, TextLabel
 
 if TYPE_CHECKING:
@@ -91,11 +92,12 @@ class NumaPage(QWidget):
         label = QLabel("&Virtual NUMA nodes")
         label.setBuddy(self._count)
         self._nodes = ElidedLabel(name="numa_summary", tone=Tone.MUTED)
-        self._open = QPushButton("NUMA &Topology…")
-        self._open.setObjectName("open_numa")
-        self._open.setToolTip("Pin virtual nodes to nodes of the hosts, and edit them")
-        self._open.setAutoDefault(False)
-        self._open.clicked.connect(self.topology_wanted)
+        self._open = push_button(
+            "open_numa",
+            "NUMA &Topology…",
+            "Pin virtual nodes to nodes of the hosts, and edit them",
+            self.topology_wanted,
+        )
         row = QHBoxLayout()
         row.setSpacing(10)
         row.addWidget(label)

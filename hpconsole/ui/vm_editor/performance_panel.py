@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFont
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from hpconsole.ui import icons
 from hpconsole.ui.theme import LIGHT, Theme
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.view import Advice
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.scrolled import clear, scrolled
 from hpconsole.ui.widgets.text_label import TextLabel
 
@@ -28,11 +29,12 @@ class PerformancePanel(QFrame):
         self._title = TextLabel("Performance", name="performance_title")
         self._title.set_weight(QFont.Weight.DemiBold, larger_by=1)
         self._count = TextLabel(name="performance_count", tone=Tone.MUTED)
-        self._all = QPushButton("&Fill In All…")
-        self._all.setObjectName("fill_all")
-        self._all.setToolTip("Shows what would change, and does all of it")
-        self._all.setAutoDefault(False)
-        self._all.clicked.connect(lambda: self.fill_wanted.emit(""))
+        self._all = push_button(
+            "fill_all",
+            "&Fill In All…",
+            "Shows what would change, and does all of it",
+            lambda: self.fill_wanted.emit(""),
+        )
         self._column = QVBoxLayout()
         self._column.setContentsMargins(0, 0, 6, 0)
         self._column.setSpacing(10)
@@ -87,11 +89,12 @@ class PerformancePanel(QFrame):
         column.setSpacing(2)
         column.addLayout(head)
         if item.can_fill:
-            fill = QPushButton("Fill In…")
-            fill.setObjectName(f"fill_{item.key}")
-            fill.setToolTip(f"Shows what would change: {item.title}")
-            fill.setAutoDefault(False)
-            fill.clicked.connect(lambda: self.fill_wanted.emit(item.key))
+            fill = push_button(
+                f"fill_{item.key}",
+                "Fill In…",
+                f"Shows what would change: {item.title}",
+                lambda: self.fill_wanted.emit(item.key),
+            )
             head.addWidget(fill, 0, Qt.AlignmentFlag.AlignTop)
         for text, color in ((item.why, Tone.MUTED), (item.detail, Tone.NORMAL), (item.obstacle, Tone.WARNING)):
             if text and not (item.is_done and text == item.obstacle):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSignalBlocker, QTimer, Signal
 from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPlainTextEdit, QVBoxLayout, QWidget
 
 from hpconsole.ui.tone import Tone
 from hpconsole.ui.vm_editor.view import NO_REMARK, EditorView
 from hpconsole.ui.widgets.framed import framed
+from hpconsole.ui.widgets.push_button import push_button
 from hpconsole.ui.widgets.text_label import TextLabel
 
 _CALM_MS = 150  # a definition is read when the hand rests
@@ -34,11 +35,9 @@ class XmlPage(QWidget):
         self._rest.timeout.connect(lambda: self.typed.emit(self._edit.toPlainText()))
         self._edit.textChanged.connect(self._rest.start)
         self._problem = TextLabel(name="problem_xml", tone=Tone.BAD, wraps=True)
-        self._forget = QPushButton("&Drop What Was Typed")
-        self._forget.setObjectName("xml_forget")
-        self._forget.setToolTip("Back to the definition that the other tabs make")
-        self._forget.setAutoDefault(False)
-        self._forget.clicked.connect(self._on_forgotten)
+        self._forget = push_button(
+            "xml_forget", "&Drop What Was Typed", "Back to the definition that the other tabs make", self._on_forgotten
+        )
         row = QHBoxLayout()
         row.addWidget(self._problem, 1)
         row.addWidget(self._forget)
