@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QPushButton, QSpinBox, QTableView, QWidget
+from PySide6.QtWidgets import QCheckBox, QLabel, QLineEdit, QMessageBox, QPushButton, QSpinBox, QTableView, QWidget
 from pytestqt.qtbot import QtBot
 
+from hpconsole.core.errors import HypervisorError
+from hpconsole.core.hypervisor.port import MigrationRequest, MigrationTransport
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.ui.main_window.window import MainWindow
 from hpconsole.ui.tasks.task_book import TaskState
 from hpconsole.ui.theme import ThemeKeeper
 from hpconsole.ui.widgets.sparkline import Sparkline
 from hpconsole.ui.window_state import WindowState
-from tests.ui.gestures import child, click, press, type_text
+from tests.ui.gestures import child, click, click_row, press, type_text
 from tests.ui.simulated_window import window_over
 
 WAIT_MS = 30_000
@@ -70,3 +73,36 @@ def test_limited_watched_steered_and_cancelled(qtbot: QtBot, demo_window: MainWi
     qtbot.waitUntil(lambda: table.model().rowCount() == 1, timeout=WAIT_MS)
     assert table.model().index(0, 4).data() == "cancelled"
     press(history, Qt.Key.Key_Escape)
+
+
+def test_what_another_console_began_is_cancelled_too(qtbot: QtBot, state: WindowState, themes: ThemeKeeper) -> None:
+    cluster = SimulatedCluster.demo()
+    cluster.stall_next_migration("trade-engine-1")
+    with window_over(cluster, qtbot, state, themes, vms=120) as window:
+        vm = next(vm for vm in window._snapshot.vms.values() if vm.name == "trade-engine-1")
+        assert vm.host is not None
+        source = cluster.open(cluster.uris()[vm.host])
+        ended: list[HypervisorError] = []
+
+        def migrate() -> None:
+            try:
+                source.migrate(
+                    vm.uuid, MigrationRequest(cluster.uris()["host-12"], MigrationTransport.PEER_TO_PEER), None
+                )
+            except HypervisorError as error:
+                ended.append(error)
+
+        other = threading.Thread(target=migrate)
+        other.start()
+        type_text(child(window.frame, QLineEdit, "search"), vm.name)
+        click_row(window.vms.view, 0)
+        qtbot.waitUntil(lambda: bool(window.selection.migrating), timeout=WAIT_MS)
+        window.on_cancel_migration()
+        question = child(window.frame, QMessageBox, "message_box")
+        assert "not started by this console" in question.informativeText()
+        click(child(question, QPushButton, "yes"))
+        qtbot.waitUntil(lambda: bool(ended), timeout=WAIT_MS)
+        qtbot.waitUntil(lambda: not window.selection.migrating, timeout=WAIT_MS)
+        assert window.selection.vms[0].host == vm.host
+        other.join(20)
+    cluster.close()

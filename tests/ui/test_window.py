@@ -237,8 +237,8 @@ def test_cancel_of_a_selected_vm(qtbot: QtBot, window: MainWindow, console: Fake
     show(qtbot, window, console, replace(snapshot, vms=moving))
     click_row(window.vms.view, 1)
     action(window, "cancel_migration").trigger()
-    assert "was not started by this console" in window.messages.shown[-1]
-    child(window.frame, QMessageBox, "message_box").close()
+    assert window.messages.shown[-1] == "Cancel the migration of trade-1?", "it was not started by this console"
+    click(child(child(window.frame, QMessageBox, "message_box"), QPushButton, "no"))
     console.store.report(StepStarted(NOW, plan.plan_id, 0, plan.steps[0]))
     qtbot.waitUntil(lambda: window.docks.running_count() == 1)
     action(window, "cancel_migration").trigger()

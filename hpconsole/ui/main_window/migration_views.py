@@ -6,6 +6,7 @@ Dialogs are loaded when they are first opened: what a start does not need does n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
@@ -14,6 +15,7 @@ from hpconsole.core.events import Event, StepFinished
 from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm
 from hpconsole.core.planning.plan import Plan
+from hpconsole.ui import format as fmt
 from hpconsole.ui.main_window.task_handlers import TaskHandlers
 from hpconsole.ui.main_window.topic import Topic
 
@@ -56,6 +58,25 @@ class MigrationViews(Topic):
         self._themes.changed.connect(dialog.set_theme)
         dialog.action_wanted.connect(self.action_wanted)
         self._show(dialog)
+
+    def ask_to_cancel(self, vms: Sequence[Vm]) -> None:
+        """Migrations that another console, or a tool, began: their source hosts cancel them, once that is wanted."""
+        names = fmt.names([vm.name for vm in vms])
+        explanation = (
+            f"The migration of {names} was not started by this console, but by another one or by a tool. Its source "
+            "host is asked to cancel it; the VM goes on running there. Whoever started it is told so."
+        )
+
+        def cancel() -> None:
+            for vm in vms:
+                self._background.run(partial(self._cancel, vm.uuid), self._messages.status, self._messages.error)
+
+        self._messages.ask(f"Cancel the migration of {names}?", explanation, "Cancel Migration", cancel, "Let It Go On")
+
+    def _cancel(self, vm_uuid: str) -> str:
+        from hpconsole.core.execution.foreign_jobs import cancel_job
+
+        return cancel_job(self._console.pool, self._console.store.snapshot, vm_uuid)
 
     def let_act(self, handlers: TaskHandlers) -> None:
         """Who does what can be done about a migration of the history."""

@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from hpconsole import __version__
-from hpconsole.core.errors import HpconsoleError
 from hpconsole.core.events import Event, Notice, PlanSubmitted
 from hpconsole.core.model.host import LinkState
 from hpconsole.core.model.snapshot import EMPTY_SNAPSHOT, ClusterSnapshot
@@ -335,14 +334,9 @@ class MainWindow(QObject):
 
     def on_cancel_migration(self) -> None:
         """Stop moving the selected VMs."""
-        strangers = [vm.name for vm in self.selection.migrating if not self.docks.cancel_vm(vm.uuid)]
+        strangers = [vm for vm in self.selection.migrating if not self.docks.cancel_vm(vm.uuid)]
         if strangers:
-            self.messages.error(
-                HpconsoleError(
-                    f"The migration of {fmt.names(strangers)} was not started by this console, so it goes on. "
-                    "Cancel it where it was started, or with “virsh domjobabort” on the source host."
-                )
-            )
+            self.migrations.ask_to_cancel(strangers)
 
     def on_show_tasks(self, is_wanted: bool) -> None:
         """Show or hide the task list."""
