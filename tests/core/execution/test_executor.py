@@ -1,16 +1,15 @@
-"""Plans that run: one VM moved and proven, refused, retried, cancelled, queued."""
+"""Plans that run: one VM moved and proven, refused, retried."""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hpconsole.core.errors import ExecutionError, OperationRefused, PlanOutOfDate, StorageError
+from hpconsole.core.errors import OperationRefused, StorageError
 from hpconsole.core.events import (
     Notice,
     PlanFinished,
@@ -20,33 +19,16 @@ from hpconsole.core.events import (
     StepProgressed,
     StepStarted,
 )
-from hpconsole.core.execution.console_identity import ConsoleIdentity
 from hpconsole.core.execution.journal import MemoryJournal, MigrationRecord, Phase
 from hpconsole.core.execution.known_before import KnownBefore
-from hpconsole.core.execution.step_queue import Limits, StepState
-from hpconsole.core.hypervisor.domain_xml import read_vm
-from hpconsole.core.hypervisor.lent_mark import has_mark, with_mark
 from hpconsole.core.hypervisor.port import Hypervisor, MigrationRequest, MigrationTransport
-from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
-from hpconsole.core.hypervisor.simulated.guests import GuestModel
-from hpconsole.core.hypervisor.simulated.machines import HostModel
 from hpconsole.core.model.cpuset import CpuSet
-from hpconsole.core.model.placement import Placement
-from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import NO_PINNING, VmState
 from hpconsole.core.planning.placement_json import placement_to_json
-from hpconsole.core.planning.plan import Plan
-from hpconsole.core.scheduler.engine import rank
-from hpconsole.core.scheduler.occupancy import occupancy
-from hpconsole.core.scheduler.placement import Misfit
 from hpconsole.core.scheduler.policies import DEFAULT_POLICY, Policy
-from hpconsole.core.scheduler.request import Request
 from tests.core.execution.conftest import ConsoleMaker
 from tests.core.execution.console import (
-    FOUR_NODES,
     SIX_CPUS,
-    TWO_NODES,
-    Console,
     a_cluster,
     a_guest,
     a_pinned_guest,
@@ -313,306 +295,6 @@ class TestFailure:
         assert "RuntimeError" in caplog.text
         broken.clear()
         assert one.run("web-1").outcome is StepOutcome.DONE
-
-
-class TestMigrationThreads:
-    """A guest of four pinned vCPUs whose emulator is not pinned."""
-
-    def guest(self) -> GuestModel:
-        return replace(a_pinned_guest(), emulator_pin=CpuSet())
-
-    def emulator(self, one: Console, host: str) -> CpuSet | None:
-        """Where its threads really run, whatever is meant."""
-        hypervisor = one.cluster.open(one.cluster.uris()[host])
-        record = next(record for record in hypervisor.sample().domains if record.name == "db-1")
-        return read_vm(record, with_mark(hypervisor.domain_xml(record.uuid), None), host=host).pinning.emulator
-
-    def marked(self, one: Console, host: str) -> bool:
-        return has_mark(one.cluster.open(one.cluster.uris()[host]).domain_xml(uuid_of("db-1")))
-
-    def test_they_are_off_its_cpus_meanwhile_and_back_after_a_cancelled_one(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(self.guest(), link_mib_s=20))
-        plan = one.submit("db-1", to="b")
-        one.wait_for_progress()
-        known = KnownBefore.from_json(one.journal.open_records()[0].facts)
-        assert known.emulator_here == "0-31", "whoever looks after it next knows what to give back"
-        meanwhile = self.emulator(one, "a")
-        assert meanwhile is not None
-        assert meanwhile.isdisjoint(CpuSet.parse("1-2,9-10"))
-        assert "Meanwhile its migration threads run on CPUs" in one.log.of(StepStarted)[0].step.sentence
-        one.executor.cancel(plan.plan_id)
-        assert one.end_of(plan)[0].outcome is StepOutcome.CANCELLED
-        assert self.emulator(one, "a") == CpuSet.parse("0-31")
-        assert not self.marked(one, "a")
-        assert not one.store.lent.of("a"), "from now on the host is believed"
-
-    def test_once_there_it_is_as_planned(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(self.guest()))
-        end = one.run("db-1", to="b")
-        assert end.outcome is StepOutcome.DONE
-        assert "Its pinning there is as planned." in end.sentence
-        there = self.emulator(one, "b")
-        assert there is None or len(there) == 32
-        assert not self.marked(one, "b")
-        assert one.vm_on("b", "db-1", inactive=True).pinning.emulator is None
-
-    def cluster(self) -> SimulatedCluster:
-        """The guest is on a, another with CPUs of its own on b."""
-        return SimulatedCluster(
-            clock=lambda: time.monotonic() * 10,
-            hosts=[HostModel("a", TWO_NODES, link_mib_s=20), HostModel("b", TWO_NODES), HostModel("c", FOUR_NODES)],
-            guests={"a": [self.guest()], "b": [a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4])))]},
-        )
-
-    def test_plans_made_meanwhile_and_afterwards_count_with_what_is_meant(self, console: ConsoleMaker) -> None:
-        one = console(self.cluster())
-        places = self.places(one.ready())
-        plan = one.submit("db-1", to="b")
-        one.wait_for_progress()
-        for host in "ab":
-            lent = self.emulator(one, host)
-            assert lent is not None, "the host itself, asked past the console, tells of lent CPUs"
-            assert len(lent) < 32
-        snapshot = self.read_again(one)
-        vm = snapshot.vms[uuid_of("db-1")]
-        assert vm.pinning.emulator is None
-        assert [(process.host, process.pinning.emulator) for process in vm.other_processes] == [("b", None)]
-        assert self.places(snapshot) == places, "a plan for the VM itself"
-        taken = occupancy(snapshot.hosts["a"], snapshot.vms.values())
-        assert (taken.exclusive, taken.shared) == (CpuSet.parse("1-2,9-10"), CpuSet()), "a plan for another VM"
-        assert one.end_of(plan)[0].outcome is StepOutcome.DONE
-        arrived = self.read_again(one)
-        assert self.emulator(one, "b") == CpuSet.parse("0-31"), "all CPUs: an element, but no pin"
-        assert arrived.vms[uuid_of("db-1")].pinning == plan.steps[0].placement.pinning
-        assert occupancy(arrived.hosts["b"], arrived.vms.values()).shared == CpuSet()
-        assert not one.store.lent.of("a")
-        assert not one.store.lent.of("b")
-
-    def test_another_console_plans_with_what_is_meant_too(self, console: ConsoleMaker) -> None:
-        """Whose own memory knows of no lent CPUs: the VM itself tells it."""
-        cluster = self.cluster()
-        one = console(cluster)
-        places = self.places(one.ready())
-        plan = one.submit("db-1", to="b")
-        one.wait_for_progress()
-        two = console(cluster)
-        snapshot = two.ready()
-        for host in "ab":
-            assert self.marked(two, host)
-            assert len(self.emulator(two, host) or ()) < 32
-            assert not two.store.lent.of(host)
-        vm = snapshot.vms[uuid_of("db-1")]
-        assert vm.pinning.emulator is None
-        assert [(process.host, process.pinning.emulator) for process in vm.other_processes] == [("b", None)]
-        assert occupancy(snapshot.hosts["a"], snapshot.vms.values()).shared == CpuSet()
-        assert self.places(snapshot) == places
-        assert one.end_of(plan)[0].outcome is StepOutcome.DONE
-        assert not self.marked(one, "b")
-
-    @pytest.mark.parametrize("is_cancelled", [False, True])
-    def test_the_next_console_gives_back_what_a_killed_one_lent(
-        self, console: ConsoleMaker, is_cancelled: bool
-    ) -> None:
-        cluster = a_cluster(self.guest(), link_mib_s=20)
-        one = console(cluster, identity=ConsoleIdentity("dead", "a machine that is gone", 1))
-        one.submit("db-1", to="b")
-        one.wait_for_progress()
-        left = MemoryJournal()
-        for record in one.journal.open_records():
-            left.begin(record)
-            left.advance(record.migration_id, Phase.MIGRATING, "", dict(record.facts))
-        two = console(cluster, left)
-        one.executor.close(0)
-        two.ready()
-        two.executor.recover()
-        if is_cancelled:
-            adopted = two.log.wait(PlanSubmitted)
-            two.executor.cancel(adopted.plan.plan_id)
-        end = two.log.wait(StepFinished)
-        host = "a" if is_cancelled else "b"
-        assert end.outcome is (StepOutcome.CANCELLED if is_cancelled else StepOutcome.DONE), end.sentence
-        assert self.emulator(two, host) in (None, CpuSet.parse("0-31"))
-        assert not self.marked(two, host)
-
-    def places(self, snapshot: ClusterSnapshot) -> list[Placement | Misfit | None]:
-        ranking = rank(Request((uuid_of("db-1"),)), snapshot, DEFAULT_POLICY, ())
-        return [ranking.placement(host, uuid_of("db-1")) for host in "bc"]
-
-    def read_again(self, one: Console) -> ClusterSnapshot:
-        """A snapshot after every VM's XML was read once more: the first round to end may have begun before."""
-        one.poller.refresh()
-        self.next_round(one)
-        return self.next_round(one)
-
-    def next_round(self, one: Console) -> ClusterSnapshot:
-        known = {name: host.usage.at for name, host in one.store.snapshot.hosts.items()}
-        return one.wait_for(lambda new: all(host.usage.at != known[name] for name, host in new.hosts.items()))
-
-
-class TestCancel:
-    def test_a_running_migration(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest()))
-        one.cluster.stall_next_migration("web-1")
-        plan = one.submit("web-1", to="b")
-        one.wait_for_progress()
-        one.executor.cancel(plan.plan_id, 0)
-        (end,) = one.end_of(plan)
-        assert end.outcome is StepOutcome.CANCELLED
-        assert end.sentence == "The migration of web-1 to b was cancelled. web-1 still runs on a, unchanged."
-        assert one.vm_on("a", "web-1").state is VmState.RUNNING
-        assert one.names_on("b") == set()
-
-    def test_another_console_s_migration_is_not_ours_to_cancel(self, console: ConsoleMaker) -> None:
-        cluster = a_cluster(a_guest())
-        cluster.stall_next_migration("web-1")
-        one, two = console(cluster), console(cluster)
-        two.ready()
-        plan = two.plan("web-1", to="c")
-        source = two.pool.hypervisor("a")
-        migrate = source.migrate
-
-        def late(uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
-            one.submit("web-1", to="b")  # after our check, before our call
-            one.wait_for_progress()
-            try:
-                migrate(uuid, request, destination)
-            finally:
-                two.executor.cancel(plan.plan_id)
-
-        source.migrate = late  # type: ignore[method-assign]  # another console is a moment faster
-        two.executor.submit(plan)
-        (end,) = two.end_of(plan)
-        assert "somebody else is migrating it" in end.sentence
-        assert len(one.executor.running()) == 1
-        assert one.log.of(StepFinished) == []
-        one.executor.cancel(one.executor.running()[0].plan_id)
-        assert one.log.wait(StepFinished).outcome is StepOutcome.CANCELLED
-
-    def test_a_waiting_step_and_not_its_neighbour(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest("web-1"), a_guest("web-2")), limits=Limits(outgoing=1))
-        one.cluster.stall_next_migration("web-1")
-        plan = one.submit("web-1", "web-2", to="b")
-        first = next(step.index for step in one.executor.running() if step.step.vm_name == "web-1")
-        assert {step.plan_id for step in one.executor.running()} == {plan.plan_id}
-        one.wait_for_progress()
-        one.executor.cancel(plan.plan_id, 1 - first)
-        waiting = one.log.wait(StepFinished)
-        assert (waiting.step.vm_name, waiting.outcome) == ("web-2", StepOutcome.CANCELLED)
-        assert "before it began" in waiting.sentence
-        one.executor.cancel(plan.plan_id)
-        assert {end.outcome for end in one.end_of(plan)} == {StepOutcome.CANCELLED}
-
-    def test_one_that_is_over_stays_as_it_ended(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest()))
-        plan = one.submit("web-1")
-        one.end_of(plan)
-        one.executor.cancel(plan.plan_id)
-        one.executor.cancel("no such plan")
-        assert [end.outcome for end in one.log.of(StepFinished)] == [StepOutcome.DONE]
-
-
-class TestQueue:
-    def test_no_more_than_two_leave_a_host_at_a_time(self, console: ConsoleMaker) -> None:
-        names = [f"web-{i}" for i in range(5)]
-        one = console(a_cluster(*(a_guest(name) for name in names), link_mib_s=400))
-        most = 0
-        under_way: set[int] = set()
-
-        def count(event: object) -> None:
-            nonlocal most
-            if isinstance(event, StepStarted):
-                under_way.add(event.index)
-            elif isinstance(event, StepFinished):
-                under_way.discard(event.index)
-            most = max(most, len(under_way))
-
-        one.store.subscribe_events(count)
-        ends = one.end_of(one.submit(*names))
-        assert [end.outcome for end in ends] == [StepOutcome.DONE] * 5
-        assert most == 2
-
-    def test_a_vm_that_is_on_its_way_is_not_taken_twice(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest()))
-        one.cluster.stall_next_migration("web-1")
-        plan = one.submit("web-1", to="b")
-        with pytest.raises(PlanOutOfDate, match="another plan already"):
-            one.executor.submit(replace(plan, plan_id="again"))
-        one.executor.cancel(plan.plan_id)
-        one.end_of(plan)
-
-    def test_its_place_is_promised_until_a_poll_shows_it_there(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_pinned_guest()))
-        one.cluster.stall_next_migration("db-1")
-        plan = one.submit("db-1", to="b")
-        (promise,) = one.executor.reservations()
-        assert (promise.host, promise.placement) == ("b", plan.steps[0].placement)
-        one.wait_for_progress()
-        one.executor.cancel(plan.plan_id)
-        one.end_of(plan)
-        assert one.executor.reservations() == ()
-        one.run("db-1", to="b")
-        one.wait_for(lambda snapshot: snapshot.vms[uuid_of("db-1")].host == "b")
-        assert one.executor.reservations() == ()
-
-    def test_what_waits_says_what_for(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest("web-1"), a_guest("web-2")), limits=Limits(outgoing=1))
-        one.cluster.stall_next_migration("web-1")
-        first = one.submit("web-1", to="b")
-        one.wait_for_progress()
-        second = one.submit("web-2", to="c")
-        states = {status.step.vm_name: status for status in one.executor.running()}
-        assert states["web-1"].state is StepState.RUNNING
-        assert states["web-1"].progress is not None
-        assert (states["web-2"].state, states["web-2"].waiting_for) == (
-            StepState.WAITING,
-            "1 migrations leave a already.",
-        )
-        one.executor.cancel(first.plan_id)
-        assert one.end_of(second)[0].outcome is StepOutcome.DONE
-
-    def test_a_host_removed_at_the_wrong_moment_stops_no_later_plan(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest()))
-        one.ready()
-        plan = one.plan("web-1", to="b")
-        names = one.pool.names
-        one.pool.names = lambda: (*names(), "removed")  # type: ignore[method-assign]  # gone before it is asked for
-        one.executor.submit(plan)
-        assert one.end_of(plan)[0].outcome is StepOutcome.DONE
-
-    def test_an_empty_plan_ends_at_once(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster())
-        one.executor.submit(Plan("nothing", (), 0))
-        assert one.log.wait(PlanFinished).outcomes == ()
-
-
-class TestClose:
-    def test_waiting_steps_are_given_up_and_running_ones_left_to_the_hosts(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest("web-1"), a_guest("web-2"), link_mib_s=30), limits=Limits(outgoing=1))
-        plan = one.submit("web-1", "web-2", to="b")
-        one.wait_for_progress()
-        running = one.log.of(StepStarted)[0].step.vm_name
-        one.pool.hypervisor("a").close()  # what the process's end does
-        one.executor.close(2)
-        with pytest.raises(ExecutionError, match="closing"):
-            one.executor.submit(plan)
-        (end,) = one.log.of(StepFinished)
-        assert (end.step.vm_name != running, end.outcome) == (True, StepOutcome.CANCELLED)
-        (record,) = one.journal.open_records()
-        assert record.vm_name == running
-        count = len(one.log.events)
-        one.executor.close(0.1)
-        assert len(one.log.events) == count
-
-    def test_it_does_not_wait_for_a_host_that_hangs(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest(), link_mib_s=30))
-        one.submit("web-1", to="b")
-        one.wait_for_progress()
-        one.cluster.freeze("a")
-        began = time.monotonic()
-        one.executor.close(0.3)
-        assert time.monotonic() - began < 2
-        assert one.log.of(StepFinished) == []
-        assert len(one.journal.open_records()) == 1
 
 
 class BrokenJournal(MemoryJournal):
