@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 _FRESH_S = 300.0  # how long a measurement of a guest is used again
 _LOOK_S = 0.2
 _SLACK_S = 3.0  # beyond its period, before a measurement is given up
+_BUSY_PCT = 90.0  # of the host's CPUs: guests that share them wait for each other
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +151,7 @@ class Forecaster:
     def _sample(self, vm: Vm, periods_s: Sequence[int]) -> _Measured:
         samples: list[DirtySample] = []
         problem = ""
+        is_held_back = False
         for period_s in periods_s:
             try:
                 rate = self._one_period(vm, period_s)
@@ -163,11 +165,21 @@ class Forecaster:
             # QEMU rounds down to whole MiB/s: on the average half of one is missing
             mib_s = rate.mib_s + 0.5 if rate.mib_s else 0.0
             samples.append(DirtySample(rate.period_s, mib_s * rate.period_s))
+            is_held_back = is_held_back or self._is_short_of_cpu(vm)
         curve = fit(tuple(samples), memory_mib=vm.memory_kib / 1024)
         words = f"writes sampled for {sum(int(sample.period_s) for sample in samples)} s" if samples else ""
         if curve is None:
             words = f"its writes could not be measured: {problem}"
+        elif is_held_back:
+            curve = replace(curve, is_held_back=True)
+            words += f" while {vm.host} had no CPU to spare: it may write faster where it has more"
         return _Measured(time.monotonic(), curve, words)
+
+    def _is_short_of_cpu(self, vm: Vm) -> bool:
+        """Whether it shares its CPUs with others, and they are all busy."""
+        host = self._store.snapshot.hosts.get(vm.host or "")
+        load = host.usage.cpu_pct if host is not None else None
+        return load is not None and load >= _BUSY_PCT and not vm.intent.cpu_pinning_policy.is_exclusive
 
     def _one_period(self, vm: Vm, period_s: int) -> DirtyRate | None:
         host, deadline_s = vm.host or "", self._call_s

@@ -8,7 +8,7 @@ one second alone hides how large the memory is that the guest writes to; several
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PERIODS_S = (1, 2, 4)  # measured one after the other: 7 s, and a curve that bends is told from one that breaks
 _FLAT = 0.93  # of all that is ever written to, within the shortest period: how fast it really writes is not known
@@ -38,6 +38,7 @@ class WriteCurve:
     rate_mib_s: float
     working_set_mib: float
     is_scattered: bool = False
+    is_held_back: bool = False  # its host had no CPU to spare meanwhile: it may write faster once it gets more
 
     def written_mib(self, seconds: float) -> float:
         """Distinct memory written to in so many seconds, MiB."""
@@ -68,7 +69,11 @@ class WriteCurve:
 
     def times(self, factor: float) -> WriteCurve:
         """The same guest, writing so many times as much."""
-        return WriteCurve(self.rate_mib_s * factor, self.working_set_mib * factor, self.is_scattered)
+        return replace(self, rate_mib_s=self.rate_mib_s * factor, working_set_mib=self.working_set_mib * factor)
+
+    def sped_up(self, factor: float) -> WriteCurve:
+        """The same memory, written to so many times as fast."""
+        return replace(self, rate_mib_s=self.rate_mib_s * factor)
 
 
 IDLE = WriteCurve(0.0, 0.0)

@@ -56,6 +56,15 @@ class TestForecast:
         assert seen.verdict is Verdict.DOES_NOT_CONVERGE, seen
         assert {"post_copy", "pause"} <= {remedy.kind for remedy in seen.remedies}
 
+    def test_one_measured_on_a_host_without_cpu_to_spare_is_promised_less(self, console: ConsoleMaker) -> None:
+        guest = a_guest(memory_kib=2 * GIB, character=LoadCharacter(0.2, 0.1, 120, 0.5, resident_share=1.0))
+        alone = advice(console(a_cluster(guest, link_mib_s=1000))).forecast(WEB, "b")
+        assert alone.verdict is Verdict.CONVERGES, alone
+        hog = a_guest("hog-1", vcpus=32, character=LoadCharacter(1.0, 0.0, 1, 0.05))
+        seen = advice(console(a_cluster(guest, hog, link_mib_s=1000))).forecast(WEB, "b")
+        assert seen.verdict is Verdict.MAY_CONVERGE, seen
+        assert any("while a had no CPU to spare: it may write faster" in words for words in seen.basis)
+
     def test_a_vm_that_is_off_has_none(self, console: ConsoleMaker) -> None:
         one = console(a_cluster(a_guest()))
         asked = advice(one)

@@ -110,6 +110,18 @@ class TestVerdict:
     def test_just_so_is_no_promise(self) -> None:
         assert a_forecast(bandwidth=44).verdict is Verdict.MAY_CONVERGE
 
+    def test_what_was_measured_without_cpu_to_spare_is_no_promise(self) -> None:
+        path = Path("a", "b", 100, 300, 0.5)
+
+        def seen(rate: float, *, is_held_back: bool) -> Forecast:
+            curve = WriteCurve(rate, 64, is_held_back=is_held_back)
+            return forecast(GuestWork("db-1", 256, 65, curve), path, MINIMAL_DOWNTIME)
+
+        assert seen(40, is_held_back=False).verdict is Verdict.CONVERGES
+        assert seen(40, is_held_back=True).verdict is Verdict.MAY_CONVERGE
+        assert seen(40, is_held_back=True).total_s == seen(40, is_held_back=False).total_s
+        assert seen(5, is_held_back=True).verdict is Verdict.CONVERGES, "four times as fast, it would end as well"
+
     def test_one_that_cannot_end_says_what_would_help_and_what_it_costs(self) -> None:
         found = a_forecast(bandwidth=12)
         assert found.verdict is Verdict.DOES_NOT_CONVERGE
