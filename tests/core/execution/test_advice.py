@@ -60,8 +60,9 @@ class TestForecast:
         guest = a_guest(memory_kib=2 * GIB, character=LoadCharacter(0.2, 0.1, 120, 0.5, resident_share=1.0))
         alone = advice(console(a_cluster(guest, link_mib_s=1000))).forecast(WEB, "b")
         assert alone.verdict is Verdict.CONVERGES, alone
-        hog = a_guest("hog-1", vcpus=32, character=LoadCharacter(1.0, 0.0, 1, 0.05))
-        seen = advice(console(a_cluster(guest, hog, link_mib_s=1000))).forecast(WEB, "b")
+        hog = a_guest("hog-1", vcpus=64, character=LoadCharacter(1.0, 0.0, 1, 0.05))
+        busy = console(a_cluster(guest, hog, link_mib_s=1000))
+        seen = advice(busy).forecast(WEB, "b")
         assert seen.verdict is Verdict.MAY_CONVERGE, seen
         assert any("while a had no CPU to spare: it may write faster" in words for words in seen.basis)
 
