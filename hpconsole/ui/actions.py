@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QKeySequence
 
 from hpconsole.ui import icons
 from hpconsole.ui.theme import Theme
+from hpconsole.ui.widgets.cell import tip_of
 
 if TYPE_CHECKING:
     from hpconsole.core.model.host import HostStatus
@@ -284,7 +285,7 @@ class Actions(QObject):
             why_not = spec.why_not(selection)
             action.setEnabled(not why_not)
             shortcut = f" ({spec.shortcut})" if spec.shortcut else ""
-            action.setToolTip(why_not or f"{spec.tip}{shortcut}")
+            action.setToolTip(tip_of(why_not) or f"{spec.tip}{shortcut}")
             action.setStatusTip(why_not or spec.tip)
 
     def set_theme(self, theme: Theme) -> None:

@@ -407,6 +407,16 @@ def test_no_menu_has_a_letter_or_a_picture_twice(window: MainWindow) -> None:
         assert len(set(shown)) == len(shown), (menu.title(), shown)
 
 
+def test_a_name_is_never_markup_in_a_tool_tip(window: MainWindow) -> None:
+    vm = a_vm("web<img src='x'>")
+    window.actions_.follow(Selection.of(a_snapshot([a_host("host-a")], [vm]), (), (vm.uuid,)))
+    action = window.frame.findChild(QAction, "action_delete_vm")
+    assert action is not None
+    assert not action.isEnabled()
+    assert "web&lt;img src=" in action.toolTip()
+    assert "<img" not in action.toolTip()
+
+
 def test_a_host_that_is_up_cannot_be_activated_and_the_menu_says_why(window: MainWindow) -> None:
     action = window.frame.findChild(QAction, "action_activate")
     assert action is not None

@@ -19,6 +19,7 @@ from hpconsole.ui.bridge import Background
 from hpconsole.ui.drafts.drafts import Document, Drafts, unsaved_sentence
 from hpconsole.ui.theme import Theme
 from hpconsole.ui.tone import Tone
+from hpconsole.ui.widgets.cell import tip_of
 from hpconsole.ui.widgets.columns import Column
 from hpconsole.ui.widgets.form_style import form_style
 from hpconsole.ui.widgets.framed import framed
@@ -279,7 +280,7 @@ class DraftsDialog(QDialog, Generic[Document]):
             (self._remove, drafts.why_not_remove, "Forget this policy"),
         ):
             button.setEnabled(not why_not)
-            button.setToolTip(why_not or tip)
+            button.setToolTip(tip_of(why_not or tip))
         self._revert.setEnabled(drafts.is_edited)
         self._revert.setToolTip(
             "Forget what was changed since the last save" if drafts.is_edited else "Nothing was changed."

@@ -6,6 +6,7 @@ import html
 from functools import lru_cache
 from typing import Any
 
+from PySide6 import QtGui
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
@@ -77,6 +78,11 @@ def header(column: Column[Row], role: int) -> Any:
 def literal(text: str) -> str:
     """Text from a host for a tooltip: shown as it is, never read as markup."""
     return f"<qt>{html.escape(text).replace(chr(10), '<br>')}</qt>"
+
+
+def tip_of(text: str) -> str:
+    """A sentence that may name a VM, for a tooltip: `literal` where Qt would take it for markup, else as it is."""
+    return literal(text) if QtGui.Qt.mightBeRichText(text) else text
 
 
 @lru_cache(maxsize=64)

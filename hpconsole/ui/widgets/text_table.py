@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from hpconsole.ui.widgets.cell import tip_of
 from hpconsole.ui.widgets.empty_hint import EmptyHint
 from hpconsole.ui.widgets.views import row_height
 
@@ -47,5 +48,5 @@ def fill_rows(table: QTableWidget, rows: Sequence[Sequence[str]]) -> None:
         for i, row in enumerate(rows):
             for column, text in enumerate(row):
                 item = QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(tip_of(text))
                 table.setItem(i, column, item)
