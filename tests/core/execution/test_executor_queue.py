@@ -165,7 +165,7 @@ class TestQueue:
 
 class TestClose:
     def test_waiting_steps_are_given_up_and_running_ones_left_to_the_hosts(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(a_guest("web-1"), a_guest("web-2"), link_mib_s=30), limits=Limits(outgoing=1))
+        one = console(a_cluster(a_guest("web-1"), a_guest("web-2"), link_mib_s=5), limits=Limits(outgoing=1))
         plan = one.submit("web-1", "web-2", to="b")
         one.wait_for_progress()
         running = one.log.of(StepStarted)[0].step.vm_name
@@ -183,7 +183,7 @@ class TestClose:
 
     def test_it_does_not_wait_for_a_host_that_hangs(self, console: ConsoleMaker) -> None:
         others = set(threading.enumerate())
-        one = console(a_cluster(a_guest(), link_mib_s=30))
+        one = console(a_cluster(a_guest(), link_mib_s=5))
         one.submit("web-1", to="b")
         one.wait_for_progress()
         one.cluster.freeze("a")

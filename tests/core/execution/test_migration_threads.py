@@ -57,7 +57,7 @@ class TestMigrationThreads:
         return has_mark(one.cluster.open(one.cluster.uris()[host]).domain_xml(uuid_of("db-1")))
 
     def test_they_are_off_its_cpus_meanwhile_and_back_after_a_cancelled_one(self, console: ConsoleMaker) -> None:
-        one = console(a_cluster(self.guest(), link_mib_s=20))
+        one = console(a_cluster(self.guest(), link_mib_s=5))
         plan = one.submit("db-1", to="b")
         one.wait_for_progress()
         known = KnownBefore.from_json(one.journal.open_records()[0].facts)
@@ -86,7 +86,7 @@ class TestMigrationThreads:
         """The guest is on a, another with CPUs of its own on b."""
         return SimulatedCluster(
             clock=lambda: time.monotonic() * 10,
-            hosts=[HostModel("a", TWO_NODES, link_mib_s=20), HostModel("b", TWO_NODES), HostModel("c", FOUR_NODES)],
+            hosts=[HostModel("a", TWO_NODES, link_mib_s=8), HostModel("b", TWO_NODES), HostModel("c", FOUR_NODES)],
             guests={"a": [self.guest()], "b": [a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4])))]},
         )
 
@@ -139,7 +139,7 @@ class TestMigrationThreads:
     def test_the_next_console_gives_back_what_a_killed_one_lent(
         self, console: ConsoleMaker, is_cancelled: bool
     ) -> None:
-        cluster = a_cluster(self.guest(), link_mib_s=20)
+        cluster = a_cluster(self.guest(), link_mib_s=8)
         one = console(cluster, identity=ConsoleIdentity("dead", "a machine that is gone", 1))
         one.submit("db-1", to="b")
         one.wait_for_progress()
