@@ -109,6 +109,16 @@ def test_deleting_says_which_disks_stay_and_where_the_definition_is(
     assert "shut it down first. Nothing was deleted." in document["error"]
 
 
+def test_what_was_deleted_is_told_though_the_next_one_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, document = answer(capsys, "vm", "delete", "test-03", VM, "kafka-1", "--yes", "--save-in", str(tmp_path))
+    assert code == ExitCode.USAGE
+    assert [one["file"] for one in document["vms"]] == [str(tmp_path / "test-03.xml")]
+    assert "shut it down first. Nothing was deleted." in document["error"]
+    assert (document["subject"], document["not_touched"]) == (VM, ["kafka-1"])
+
+
 def test_vms_are_paused_and_only_paused_ones_resumed(capsys: pytest.CaptureFixture[str]) -> None:
     code, document = answer(capsys, "vm", "pause", VM, "kafka-1")
     assert (code, [vm["name"] for vm in document["vms"]]) == (ExitCode.DONE, [VM, "kafka-1"])

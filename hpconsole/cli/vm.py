@@ -14,6 +14,7 @@ from hpconsole.cli.output import Json, describe, placement_json, print_json, ref
 from hpconsole.cli.session import find_vm, session
 from hpconsole.cli.terminal import complain, say
 from hpconsole.cli.vm_arguments import FORMAT, edited
+from hpconsole.cli.vm_life import live
 from hpconsole.core.errors import InvalidEdit
 from hpconsole.core.scheduler.no_suitable_host import NoSuitableHost
 
@@ -39,7 +40,7 @@ def vm(arguments: argparse.Namespace, options: Options) -> ExitCode:
             return _edit(app, arguments)
         if arguments.action == "show":
             return _show(app, arguments)
-        return _live(app, arguments)
+        return live(app, arguments, around_of(app))
 
 
 def around_of(app: App, host: str = "") -> Surroundings:
@@ -312,78 +313,3 @@ def _verdict_json(verdict: Any) -> Json:
         "warnings": list(verdict.warnings),
         "placement": None if verdict.placement is None else placement_json(verdict.placement),
     }
-
-
-# --- start, pause, resume, shutdown, delete ---------------------------------------------
-
-
-def _live(app: App, arguments: argparse.Namespace) -> ExitCode:
-    known = [find_vm(app.store.snapshot, text) for text in dict.fromkeys(arguments.vm)]
-    around = around_of(app)
-    done: list[Json] = []
-    notes: list[str] = []
-    for one in known:
-        more: Json = {}
-        if arguments.action == "start":
-            around = _started(app, one, around)
-            words = f"{one.name} was started on {one.host}."
-        elif arguments.action == "delete":
-            words, more, left = _deleted(app, one, arguments)
-            notes += left
-        else:
-            words = _changed(app, one, arguments)
-        done.append({"uuid": one.uuid, "name": one.name, "host": one.host, "sentence": words, **more})
-        if not arguments.json:
-            say(words)
-    if arguments.json:
-        print_json({"format": FORMAT, "action": arguments.action, "vms": done, "notes": notes})
-    else:
-        for note in notes:
-            complain(note)
-    return ExitCode.FAILED if notes else ExitCode.DONE
-
-
-def _started(app: App, one: Vm, around: Surroundings) -> Surroundings:
-    """What the next VM is judged against."""
-    from hpconsole.core.machines import applying
-    from hpconsole.core.scheduler.reservations import reserve
-
-    saved = applying.start_vm(app.pool, one, around)
-    promise = reserve(one, saved.host, saved.placement)
-    return replace(around, reservations=(*around.reservations, promise))
-
-
-def _changed(app: App, one: Vm, arguments: argparse.Namespace) -> str:
-    from hpconsole.core.machines import applying, life
-
-    if arguments.action == "pause":
-        life.pause(app.pool, one)
-        return f"{one.name} was paused on {one.host}."
-    if arguments.action == "resume":
-        life.resume(app.pool, one)
-        return f"{one.name} runs again on {one.host}."
-    applying.shut_down(app.pool, one, by_force=arguments.force)
-    return f"{one.name} was {'ended' if arguments.force else 'asked to shut down'} on {one.host}."
-
-
-def _deleted(app: App, one: Vm, arguments: argparse.Namespace) -> tuple[str, Json, tuple[str, ...]]:
-    """What was done, what of it goes into the document, and what is left."""
-    from hpconsole.core.availability.holding import why_held
-    from hpconsole.core.machines import life
-
-    deleted = life.delete(
-        app.pool,
-        one,
-        held=lambda: why_held(one.uuid, app.store.snapshot, app.reservations(), app.documents),
-        keep_nvram=not arguments.remove_nvram,
-        with_volumes=arguments.with_disks,
-        save_in=arguments.save_in,
-    )
-    kept = f" Its definition is in {deleted.file}." if deleted.file else ""
-    kept += f" Its disks stay: {', '.join(deleted.disks)}." if deleted.disks and not arguments.with_disks else ""
-    file = str(deleted.file) if deleted.file else None
-    return (
-        f"{one.name} was deleted from {one.host}.{kept}",
-        {"file": file, "disks": list(deleted.disks)},
-        deleted.notes,
-    )

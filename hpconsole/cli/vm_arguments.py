@@ -52,7 +52,9 @@ def add_vm(command: argparse.ArgumentParser, common: Common) -> None:
         if name == "delete":
             action.add_argument("--yes", action="store_true", help="really")
             action.add_argument("--with-disks", action="store_true", help="also its volumes in storage pools")
-            action.add_argument("--remove-nvram", action="store_true", help="also its NVRAM (firmware settings)")
+            action.add_argument(
+                "--remove-nvram", action="store_true", help="also its NVRAM (firmware settings) and TPM state"
+            )
             action.add_argument(
                 "--save-in", type=Path, metavar="FOLDER", help="first write its definition there, to define it again"
             )

@@ -7,13 +7,13 @@ was begun and cannot be ended is undone, as far as it can be, and told.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hpconsole.core.amounts import names
 from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidEdit, PlanOutOfDate
 from hpconsole.core.hypervisor.domain_xml import with_placement
-from hpconsole.core.hypervisor.machine_port import NewVolume, VolumeRecord
+from hpconsole.core.hypervisor.machine_port import NewVolume
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import Hypervisor
 from hpconsole.core.machines.changing import LiveEdit, LiveKind, live_edits
@@ -222,10 +222,6 @@ def _delete_volumes(pool: ConnectionPool, host: str, made: list[tuple[str, str]]
             _log.warning("volume %s in %s on %s is left behind: %s", name, place_, host, error.sentence)
 
 
-def _listing(pool_name: str) -> Callable[[Hypervisor], tuple[VolumeRecord, ...]]:
-    return lambda h: h.volumes(pool_name)
-
-
 def _deletion(pool_name: str, name: str) -> Callable[[Hypervisor], None]:
     return lambda h: h.delete_volume(pool_name, name)
 
@@ -376,20 +372,3 @@ def shut_down(pool: ConnectionPool, vm: Vm, *, by_force: bool = False) -> None:
     pool.call(
         vm.host or "", lambda h: h.force_off(vm.uuid) if by_force else h.shut_down(vm.uuid), deadline_s=DEADLINE_S
     )
-
-
-def delete_disks(pool: ConnectionPool, host: str, paths: Sequence[str]) -> list[str]:
-    """Delete what lies at these paths in the host's storage pools; a sentence for each that is left."""
-    notes: list[str] = []
-    left = {path for path in paths if path}
-    for record in pool.call(host, lambda h: h.storage_pools(), deadline_s=DEADLINE_S):
-        if not record.is_active or not left:
-            continue
-        for volume in pool.call(host, _listing(record.name), deadline_s=DEADLINE_S):
-            if volume.path in left or f"{record.name}/{volume.name}" in left:
-                left -= {volume.path, f"{record.name}/{volume.name}"}
-                try:
-                    pool.call(host, _deletion(record.name, volume.name), deadline_s=DEADLINE_S)
-                except HypervisorError as error:
-                    notes.append(f"{volume.path} is left: {error.sentence}")
-    return notes + [f"{path} is left: it lies in no storage pool of {host}." for path in sorted(left)]

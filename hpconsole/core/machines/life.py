@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hpconsole.core.errors import HpconsoleError, HypervisorError, InvalidEdit, StorageError, VmNotFound
+from hpconsole.core.errors import HpconsoleError, InvalidEdit, StorageError, VmNotFound
 from hpconsole.core.hypervisor.domain_state import is_held_by_migration, reason_of, state_of
 from hpconsole.core.hypervisor.pool import ConnectionPool
 from hpconsole.core.hypervisor.port import DomainRecord, Hypervisor
-from hpconsole.core.machines.applying import DEADLINE_S, delete_disks
+from hpconsole.core.machines.applying import DEADLINE_S
+from hpconsole.core.machines.own_volumes import delete_volumes, own_volumes, refuse_elsewhere
+from hpconsole.core.model.snapshot import ClusterSnapshot
 from hpconsole.core.model.vm import Vm, VmState
 
 _JOB_UNDER_WAY = (1, 2)  # VIR_DOMAIN_JOB_BOUNDED, _UNBOUNDED
@@ -64,7 +67,10 @@ def pause(pool: ConnectionPool, vm: Vm) -> None:
 
 
 def resume(pool: ConnectionPool, vm: Vm) -> None:
-    """Let a paused VM run again, where it is certain that this is its only process and its memory is all there.
+    """Let a paused VM run again, where no other process of it is known and its memory is all there.
+
+    `vm` is what the hosts that answer told last; its own host is asked again. A host that does not answer may have a
+    process nobody knows of: the locks of its disks (virtlockd, sanlock, QEMU's own) are what stops it then.
 
     Raises:
         InvalidEdit: it is not paused, or stands still because of a migration; nothing was changed.
@@ -104,22 +110,26 @@ def delete(
     *,
     held: Held = lambda: "",
     keep_nvram: bool = True,
-    with_volumes: bool = False,
+    with_volumes: ClusterSnapshot | None = None,
     save_in: Path | None = None,
 ) -> Deleted:
-    """Forget a VM that is shut off. Its disks stay, but for `with_volumes`: those that lie in storage pools.
+    """Forget a VM that is shut off. Its disks stay, unless the volumes are to go, too.
 
     Args:
         held: Asked just before.
+        keep_nvram: Keep what its firmware and its TPM have stored, where they are on the host.
+        with_volumes: Delete its disks in storage pools that it may write to, unless another VM of this snapshot needs
+            one. Every host is asked just before whether it runs the VM.
         save_in: The folder its definition is written to first, secrets included, for its owner only.
 
     Raises:
-        InvalidEdit: it runs, or something holds it; nothing was changed.
+        InvalidEdit: it runs, or something holds it or its disks; nothing was changed.
         StorageError: the definition could not be written; nothing was changed.
-        HypervisorError: the host refused.
+        HypervisorError: the host refused; the sentence names the file that was written.
     """
     host = vm.host or ""
     _refuse(vm, pool.call(host, partial(_record, vm=vm), deadline_s=DEADLINE_S), held())
+    volumes = None if with_volumes is None else own_volumes(pool, vm, with_volumes.vms.values())
     file = None
     if save_in is not None:
         xml = pool.call(host, lambda h: h.definition(vm.uuid), deadline_s=DEADLINE_S)
@@ -129,17 +139,21 @@ def delete(
         _refuse(vm, _record(there, vm), "")
         there.undefine(vm.uuid, keep_nvram=keep_nvram)
 
-    pool.call(host, call, deadline_s=DEADLINE_S)
-    disks = own_disks(vm)
-    return Deleted(vm.uuid, vm.name, host, disks, file, _volumes_deleted(pool, host, disks) if with_volumes else ())
-
-
-def _volumes_deleted(pool: ConnectionPool, host: str, disks: Sequence[str]) -> tuple[str, ...]:
-    """What is left, a sentence each: the VM itself is gone already, so nothing here is an error."""
     try:
-        return tuple(delete_disks(pool, host, disks))
-    except HypervisorError as error:
-        return (f"The disks are left: {error.sentence}",)
+        if volumes is not None:
+            refuse_elsewhere(pool, vm)
+        pool.call(host, call, deadline_s=DEADLINE_S)
+    except InvalidEdit:  # it is still there, and so is its definition
+        if file is not None:
+            with suppress(OSError):
+                file.unlink()
+        raise
+    except HpconsoleError as error:  # the host may have done it and not said so: what was written may be all there is
+        if file is not None:
+            error.sentence += f" Its definition was saved in {file}."
+        raise
+    notes = () if volumes is None else delete_volumes(pool, host, volumes)
+    return Deleted(vm.uuid, vm.name, host, own_disks(vm), file, notes)
 
 
 def _record(host: Hypervisor, vm: Vm) -> DomainRecord:
@@ -185,8 +199,15 @@ def _written(folder: Path, vm: Vm, xml: str) -> Path:
                 descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except FileExistsError:
                 continue
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(xml)
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                    stream.write(xml)
+                    stream.flush()
+                    os.fsync(descriptor)  # soon it is the only one
+            except OSError:
+                with suppress(OSError):
+                    file.unlink()  # half a definition is none
+                raise
             return file
     except OSError as error:
         raise _unwritten(folder, vm, error.strerror or type(error).__name__) from error

@@ -136,6 +136,7 @@ def test_a_vm_that_starts_while_its_definition_is_saved_stays(site: Site, tmp_pa
 
     with pytest.raises(InvalidEdit, match="shut it down first"):
         life.delete(site.app.pool, vm, held=held, save_in=tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_be_saved_is_not_deleted(site: Site, tmp_path: Path) -> None:
