@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QMessageBox, QPushButton
+from pytestqt.exceptions import capture_exceptions
 from pytestqt.qtbot import QtBot
 
 from hpconsole.core.availability.definitions import KIND
+from hpconsole.core.machines.life import Deleted
 from hpconsole.core.model.affinity import AffinityGroup
-from hpconsole.core.model.vm import VmState
+from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import Vm, VmDevices, VmState
+from hpconsole.ui.deletion import presenter
 from hpconsole.ui.deletion.dialog import DeletionDialog
 from hpconsole.ui.theme import ThemeKeeper
+from hpconsole.ui.vm_editor.machines import HostMachines
 from hpconsole.ui.widgets.text_label import TextLabel
 from hpconsole.ui.window_state import WindowState
 from tests.ui.desk import Desk, desk_over
@@ -171,3 +177,58 @@ def test_of_two_vms_the_one_that_is_held_stays_and_says_why(desk: Desk, tmp_path
     desk.wait(lambda: not desk.demo.has("kafka-1"))
     assert desk.demo.has("db-pg-01")
     box.reject()
+
+
+def test_a_home_folder_of_nobody_is_said_and_nothing_is_deleted(desk: Desk, tmp_path: Path) -> None:
+    shut_off(desk, "kafka-1")
+    desk.select_vm("kafka-1")
+    dialog = ask(desk, tmp_path / "kept")
+    child(dialog, QLineEdit, "deletion_folder").setText("~nosuchuser/x")
+    assert not child(dialog, QPushButton, "deletion_accept").isEnabled()
+    assert "no home folder ~nosuchuser" in child(dialog, TextLabel, "deletion_problem").text()
+    dialog.reject()
+
+
+def test_what_an_undo_does_not_bring_back_is_said() -> None:
+    vm = Vm("u", "safe", "a", autostart=True, devices=VmDevices(has_tpm_state=True, has_nvram=True))
+    told = " ".join(presenter.lines_of(vm, ClusterSnapshot()).details)
+    assert "It starts with its host" in told
+    assert "It has an emulated TPM: its keys stay on a" in told
+    assert "stays on a, and a new UEFI VM of this name takes it over" in told
+    assert presenter.nvram_hint([vm]) == ""
+    plain = " ".join(presenter.lines_of(Vm("u", "plain", "a"), ClusterSnapshot()).details)
+    assert not any(word in plain for word in ("TPM", "NVRAM", "starts with"))
+
+
+def test_a_mistake_of_ours_hides_nothing_that_was_deleted_before(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("kafka-1", "web-01")
+    shut_off(desk, *names)
+    desk.select_vm(names[0])
+    desk.select_vm(names[1], also=True)
+    dialog = ask(desk, tmp_path / "kept")
+    really, calls = HostMachines.delete, []
+
+    def delete(machines: HostMachines, vm: Vm, *args: Any, **options: Any) -> Deleted:
+        calls.append(vm.name)
+        if len(calls) == 2:
+            raise ValueError("a mistake")
+        return really(machines, vm, *args, **options)
+
+    monkeypatch.setattr(HostMachines, "delete", delete)
+    with capture_exceptions():
+        click(child(dialog, QPushButton, "deletion_accept"))
+        desk.wait(lambda: bool(desk.window.frame.findChildren(QMessageBox, "message_box")))
+    (box,) = desk.window.frame.findChildren(QMessageBox, "message_box")
+    assert f"{calls[0]} was deleted." in box.text()
+    assert f"made a mistake while it deleted {calls[1]}: look whether it is still there." in box.text()
+    assert "nothing was changed" not in box.text()
+    box.reject()
+
+
+def test_those_after_a_mistake_are_named() -> None:
+    vms = [Vm(name, name, "a") for name in ("one", "two", "three")]
+    assert "deleted two: look whether it is still there. three was not touched." in presenter.broken_off_sentence(
+        vms, 1
+    )

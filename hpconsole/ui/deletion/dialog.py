@@ -76,7 +76,7 @@ class DeletionDialog(QDialog):
     def accept(self) -> None:
         """Hand over what was chosen, where it is possible."""
         if self._delete.isEnabled():
-            folder = Path(self._folder.text().strip()).expanduser() if self._save.isChecked() else None
+            folder = presenter.folder_of(self._folder.text()) if self._save.isChecked() else None
             self.confirmed.emit(DeletionChoice(self._vms, self._nvram.isChecked(), folder))
             super().accept()
 
@@ -125,12 +125,14 @@ class DeletionDialog(QDialog):
         return frame
 
     def _build_nvram(self) -> QWidget:
-        self._nvram = QCheckBox("Keep the &NVRAM (firmware settings, such as the boot order)")
+        self._nvram = QCheckBox("Keep the &NVRAM (firmware settings, such as the boot order) and the TPM")
         self._nvram.setObjectName("deletion_keep_nvram")
         self._nvram.setChecked(True)
         hint = presenter.nvram_hint(self._vms)
         self._nvram.setEnabled(not hint)
-        self._nvram.setToolTip(hint or "Whoever defines the VM again finds its firmware as it was")
+        self._nvram.setToolTip(
+            hint or "Whoever defines the VM again there finds its firmware and the keys in its TPM as they were"
+        )
         return self._nvram
 
     def _build_save(self, folder: Path) -> QHBoxLayout:
@@ -180,8 +182,7 @@ class DeletionDialog(QDialog):
         self._choose.setEnabled(is_saved)
         self._undo.setText(presenter.undo_sentence(self._vms, self._snapshot, is_saved=is_saved))
         self._undo.set_tone(Tone.MUTED if is_saved else Tone.WARNING)
-        missing = "Say in which folder, or do not save." if is_saved and not self._folder.text().strip() else ""
-        problem = self._why_not or missing
+        problem = self._why_not or (presenter.folder_problem(self._folder.text()) if is_saved else "")
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
         self._delete.setEnabled(not problem)

@@ -46,21 +46,44 @@ def lines_of(vm: Vm, snapshot: ClusterSnapshot) -> VmLines:
     """What becomes of this VM, exactly."""
     disks = own_disks(vm)
     details = [f"Disk stays: {disk}" for disk in disks] or ["It has no disks of its own."]
+    if vm.devices.has_nvram:
+        details.append(f"It has NVRAM: if kept, it stays on {vm.host}, and a new UEFI VM of this name takes it over.")
+    if vm.devices.has_tpm_state:
+        details.append(f"It has an emulated TPM: its keys stay on {vm.host} with the NVRAM, or go with it for good.")
     if vm.other_hosts:
         details.append(f"{fmt.names(vm.other_hosts)} keeps a definition of it.")
     if vm.intent.high_availability:
         details.append("It is highly available: nothing restarts it any more.")
     groups = tuple(group.name for group in snapshot.affinity_groups if vm.uuid in group.vms)
+    if vm.autostart:
+        details.append("It starts with its host: switch that on again (virsh autostart) if you define it anew.")
     if groups:
         details.append(f"Still named in affinity {'group' if len(groups) == 1 else 'groups'} {fmt.names(groups)}.")
     return VmLines(f"{vm.name}: its definition is removed from {vm.host}", tuple(details))
 
 
 def nvram_hint(vms: Sequence[Vm]) -> str:
-    """Why there is no choice about NVRAM; empty where there is one."""
-    if any(vm.devices.has_nvram for vm in vms):
+    """Why there is no choice about NVRAM and TPM; empty where there is one."""
+    if any(vm.devices.has_nvram or vm.devices.has_tpm_state for vm in vms):
         return ""
     return "It boots by BIOS and has no NVRAM." if len(vms) == 1 else "They boot by BIOS and have no NVRAM."
+
+
+def folder_of(text: str) -> Path | None:
+    """The folder that was typed; None where it names the home of a user who does not exist."""
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError:
+        return None
+
+
+def folder_problem(text: str) -> str:
+    """Why nothing can be saved there; empty where it can be tried."""
+    if not text.strip():
+        return "Say in which folder, or do not save."
+    if folder_of(text) is None:
+        return f"There is no home folder {text.strip().split('/')[0]} on this computer. Choose another folder."
+    return ""
 
 
 def undo_sentence(vms: Sequence[Vm], snapshot: ClusterSnapshot, *, is_saved: bool) -> str:
@@ -100,3 +123,13 @@ def outcome_sentence(done: Sequence[Deleted]) -> str:
         return f"{names} {'was' if len(done) == 1 else 'were'} deleted."
     where = f"Its definition is in {kept[0]}." if len(done) == 1 else f"Their definitions are in {kept[0].parent}."
     return f"{names} {'was' if len(done) == 1 else 'were'} deleted. {where}"
+
+
+def broken_off_sentence(vms: Sequence[Vm], ended: int) -> str:
+    """What is said of the rest when hpconsole itself failed: `ended` of these were deleted or refused before."""
+    rest = tuple(vm.name for vm in vms[ended + 1 :])
+    untouched = f" {fmt.names(rest)} {'was' if len(rest) == 1 else 'were'} not touched." if rest else ""
+    return (
+        f"hpconsole made a mistake while it deleted {vms[ended].name}: look whether it is still there.{untouched} "
+        "Please report it with what the log says."
+    )

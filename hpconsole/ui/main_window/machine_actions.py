@@ -216,9 +216,10 @@ class MachineActions(Topic):
     def _delete(self, choice: DeletionChoice) -> None:
         machines = self.machines
 
+        done: list[Deleted] = []
+        refused: list[HpconsoleError] = []
+
         def delete() -> tuple[list[Deleted], list[HpconsoleError]]:
-            done: list[Deleted] = []
-            refused: list[HpconsoleError] = []
             for vm in choice.vms:
                 try:
                     done.append(
@@ -230,7 +231,14 @@ class MachineActions(Topic):
                     refused.append(error)  # the others are none of its business
             return done, refused
 
-        self._background.run(delete, self._on_deleted, self._messages.error)
+        def broken_off(error: HpconsoleError) -> None:
+            """By a mistake of hpconsole; what was done before it is done all the same."""
+            from hpconsole.ui.deletion.presenter import broken_off_sentence
+
+            sentence = broken_off_sentence(choice.vms, len(done) + len(refused))
+            self._on_deleted((done, [*refused, HpconsoleError(sentence, detail=error.detail)]))
+
+        self._background.run(delete, self._on_deleted, broken_off)
 
     def _on_deleted(self, outcome: tuple[list[Deleted], list[HpconsoleError]]) -> None:
         from hpconsole.ui.deletion.presenter import outcome_sentence
