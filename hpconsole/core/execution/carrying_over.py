@@ -76,21 +76,28 @@ def give_back_cpus(pool: ConnectionPool, step: Step, known: KnownBefore, source:
     """The VM stays: its emulator threads get the CPUs back that they had. What could not be done, in a sentence."""
     if not known.emulator_here or not source.is_active or source.has_job:
         return ""
+    return _give_back(pool, step.source, step.vm_uuid, known.emulator_here, deadline_s)[1]
+
+
+def _give_back(pool: ConnectionPool, name: str, vm_uuid: str, cpus: str, deadline_s: float) -> tuple[bool, str]:
+    """In this order: as long as the mark is there, everybody plans with what is meant.
+
+    Returns:
+        Whether the threads got their CPUs, and what could not be done, in a sentence.
+    """
     try:
-        pool.call(
-            step.source,
-            lambda host: _give_back(host, step.vm_uuid, known.emulator_here),
-            deadline_s=deadline_s,
-        )
+        pool.call(name, lambda host: host.pin_emulator(vm_uuid, cpus, live=True, config=False), deadline_s=deadline_s)
     except HpconsoleError as error:
-        return f"Its emulator threads did not get CPUs {known.emulator_here} of {step.source} back: {error.sentence}"
-    return ""
-
-
-def _give_back(host: Hypervisor, vm_uuid: str, cpus: str) -> None:
-    """In this order: as long as the mark is there, everybody plans with what is meant."""
-    host.pin_emulator(vm_uuid, cpus, live=True, config=False)
-    host.mark_lent(vm_uuid, None)
+        words = f"Its emulator threads did not get CPUs {cpus} of {name} back, as far as is known: {error.sentence}"
+        return False, words
+    try:
+        pool.call(name, lambda host: host.mark_lent(vm_uuid, None), deadline_s=deadline_s)
+    except HpconsoleError as error:
+        return True, (
+            f"Its emulator threads got CPUs {cpus} of {name} back, but it may still say (<metadata>) that they are on "
+            f"lent ones: {error.sentence}"
+        )
+    return True, ""
 
 
 def _definition(host: Hypervisor, step: Step) -> str:
@@ -140,13 +147,15 @@ def carry_over(
 
     changed = False
     if destination.record is not None and known.emulator_there:  # first: what is defined below is what it has by then
-        kept = f"Its emulator threads did not get CPUs {known.emulator_there} of {there} back:"
-        changed |= does(there, lambda host: _give_back(host, uuid, known.emulator_there), kept)
-    if destination.record is not None and known.is_persistent and not destination.record.is_persistent:
+        changed, problem = _give_back(pool, there, uuid, known.emulator_there, deadline_s)
+        problems += [problem] if problem else []
+    if destination.record is None or destination.is_half:  # it never ran there: all there is of it may be elsewhere
+        return judge(source, destination, was_paused=known.was_paused), destination, problems
+    if known.is_persistent and not destination.record.is_persistent:
         # libvirt moves a VM though its definition cannot be written, and says nothing of it
         lost = f"It is not defined persistently on {there}: once it is shut down, it will be gone."
         changed |= does(there, lambda host: host.define(_definition(host, step)), lost)
-    if destination.record is not None and known.autostart and not destination.record.autostart:
+    if known.autostart and not destination.record.autostart:
         forgotten = f"It will not be started with {there}:"
         changed |= does(there, lambda host: host.set_autostart(uuid, on=True), forgotten)
     if known.is_persistent and source.record is not None and not source.is_active and source.record.is_persistent:

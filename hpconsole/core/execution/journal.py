@@ -17,6 +17,8 @@ from hpconsole.core.events import StepOutcome
 from hpconsole.core.execution.console_identity import ConsoleIdentity
 from hpconsole.core.model.placement import Placement
 
+RAN_THERE = "ran_there"  # a fact: the VM was seen to run on its destination. Facts are added to, never forgotten
+
 
 class Phase(StrEnum):
     """How far an attempt got, at most: the phase is written before what it names is begun."""

@@ -18,7 +18,7 @@ from hpconsole.core.execution.carrying_over import carry_over, give_back_cpus, l
 from hpconsole.core.execution.convergence import GivenUp
 from hpconsole.core.execution.end_sentences import describe, why_it_failed
 from hpconsole.core.execution.end_states import EndState, HostView, judge
-from hpconsole.core.execution.journal import Phase
+from hpconsole.core.execution.journal import RAN_THERE, Phase
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.measured import path_figures
 from hpconsole.core.execution.verification import asked_back, differences, look, outcome_detail
@@ -84,10 +84,16 @@ class Prover:
         if where is not None:
             return self._moved_on(expected, where, (source, destination))
         sentences = [self._beginning(state, expected)]
-        if state.is_moved:
+        has_moved, missing = state.is_moved, list[str]()
+        if has_moved:  # before anything else is asked: a later attempt at proving must not forget it
+            words = f"{step.vm_name} was seen to run on {step.destination}."
+            self._with.journal.advance(self._id, Phase.VERIFYING, words, {RAN_THERE: True})
+        if has_moved or (state is EndState.PAUSED_ON_DESTINATION and not source.is_active):
             state, destination, missing = carry_over(
                 self._with.pool, step, expected.known, (source, destination), self._with.timings.call_s
             )
+            has_moved = has_moved or state.is_moved  # somebody let it go on meanwhile
+        if has_moved:
             statistics |= self._completed(step)
             wrong, proof = self._compared(expected, destination)
             is_as_planned = not wrong and not missing and state is EndState.ON_DESTINATION
@@ -98,7 +104,7 @@ class Prover:
         else:
             state, destination, problem = self._tidied(state, expected, source, destination)
             left = give_back_cpus(self._with.pool, step, expected.known, source, self._with.timings.call_s)
-            sentences += [describe(state, step.vm_name, source, destination), problem, left]
+            sentences += [describe(state, step.vm_name, source, destination), problem, left, *missing]
             if given_up is not None and not self._token.is_cancelled:
                 sentences.append(given_up.advice)
         statistics["end_state"] = state.value  # only now: what was left over may be gone

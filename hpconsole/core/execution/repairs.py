@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from hpconsole.core.errors import ExecutionError, HypervisorError, OperationRefused, StorageError
 from hpconsole.core.execution.end_sentences import describe
 from hpconsole.core.execution.end_states import EndAction, EndState, HostView, judge
-from hpconsole.core.execution.journal import Journal, MigrationRecord
+from hpconsole.core.execution.journal import RAN_THERE, Journal, MigrationRecord
 from hpconsole.core.execution.known_before import KnownBefore
 from hpconsole.core.execution.routes import routes
 from hpconsole.core.execution.verification import look
@@ -212,10 +212,18 @@ class Repairs:
                 "process of it. Nothing was changed.",
                 subject=record.vm_name,
             )
-        if seen in _MOVED:
+        if seen in _MOVED or record.facts.get(RAN_THERE) is True:
             raise ExecutionError(
                 f"{record.vm_name} ran on {now.destination.host} after the migration: what stands still on "
                 f"{now.source.host} is older than its disks and must not run again. Force it off, and start it anew.",
+                subject=record.vm_name,
+            )
+        if now.destination.record is not None and KnownBefore.from_json(record.facts).was_destination_clean:
+            # libvirt defines a guest on its destination just before it runs there (qemuMigrationDstFinish)
+            raise ExecutionError(
+                f"{record.vm_name} may have run on {now.destination.host}: its definition is there, and was not before "
+                f"the migration. What stands still on {now.source.host} may be older than its disks. Nothing was "
+                "changed: force it off, and start it anew.",
                 subject=record.vm_name,
             )
 

@@ -74,6 +74,7 @@ class TestSuccess:
             Phase.STARTING,
             Phase.MIGRATING,
             Phase.VERIFYING,
+            Phase.VERIFYING,  # that it was seen to run there
             Phase.FINISHED,
         ]
 

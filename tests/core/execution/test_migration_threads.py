@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from hpconsole.core.errors import OperationRefused
 from hpconsole.core.events import (
     PlanSubmitted,
     StepFinished,
@@ -14,16 +15,19 @@ from hpconsole.core.events import (
     StepStarted,
 )
 from hpconsole.core.execution.console_identity import ConsoleIdentity
+from hpconsole.core.execution.end_states import EndState
 from hpconsole.core.execution.journal import MemoryJournal, Phase
 from hpconsole.core.execution.known_before import KnownBefore
+from hpconsole.core.execution.repairs import Repairs
 from hpconsole.core.hypervisor.domain_xml import read_vm
-from hpconsole.core.hypervisor.lent_mark import has_mark, with_mark
+from hpconsole.core.hypervisor.lent_mark import LentMark, has_mark, with_mark
 from hpconsole.core.hypervisor.simulated.cluster import SimulatedCluster
 from hpconsole.core.hypervisor.simulated.guests import GuestModel
 from hpconsole.core.hypervisor.simulated.machines import HostModel
 from hpconsole.core.model.cpuset import CpuSet
 from hpconsole.core.model.placement import Placement
 from hpconsole.core.model.snapshot import ClusterSnapshot
+from hpconsole.core.model.vm import VmState
 from hpconsole.core.scheduler.engine import rank
 from hpconsole.core.scheduler.occupancy import occupancy
 from hpconsole.core.scheduler.placement import Misfit
@@ -82,12 +86,44 @@ class TestMigrationThreads:
         assert not self.marked(one, "b")
         assert one.vm_on("b", "db-1", inactive=True).pinning.emulator is None
 
-    def cluster(self) -> SimulatedCluster:
+    def test_one_that_arrives_paused_by_somebody_gets_them_back_too(self, console: ConsoleMaker) -> None:
+        """And its definition and autostart go with it: letting it go on is all that is left to do."""
+        one = console(self.cluster(autostart=True))
+        plan = one.submit("db-1", to="b")
+        one.wait_for_progress()
+        one.cluster.open("sim://a").suspend(uuid_of("db-1"))
+        (end,) = one.end_of(plan)
+        assert end.end_state == EndState.PAUSED_ON_DESTINATION.value
+        assert self.emulator(one, "b") == CpuSet.parse("0-31")
+        assert not self.marked(one, "b")
+        assert "db-1" not in one.names_on("a")
+        there = one.vm_on("b", "db-1")
+        assert (there.state, there.autostart) == (VmState.PAUSED, True)
+        Repairs(one.pool, one.journal, deadline_s=2).recover(uuid_of("db-1"))
+        assert one.vm_on("b", "db-1").state is VmState.RUNNING
+
+    def test_a_mark_that_could_not_be_removed_is_not_called_cpus_that_were_kept(self, console: ConsoleMaker) -> None:
+        one = console(self.cluster())
+        one.ready()
+
+        def refuse(_uuid: str, _mark: LentMark | None) -> None:
+            raise OperationRefused("It is busy.", subject="db-1")
+
+        object.__setattr__(one.pool.hypervisor("b"), "mark_lent", refuse)
+        end = one.run("db-1", to="b")
+        assert self.emulator(one, "b") == CpuSet.parse("0-31")
+        assert "Its emulator threads got CPUs 0-31 of b back, but it may still say" in end.sentence
+        assert "did not get" not in end.sentence
+
+    def cluster(self, *, autostart: bool = False) -> SimulatedCluster:
         """The guest is on a, another with CPUs of its own on b."""
         return SimulatedCluster(
             clock=lambda: time.monotonic() * 10,
             hosts=[HostModel("a", TWO_NODES, link_mib_s=8), HostModel("b", TWO_NODES), HostModel("c", FOUR_NODES)],
-            guests={"a": [self.guest()], "b": [a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4])))]},
+            guests={
+                "a": [replace(self.guest(), autostart=autostart)],
+                "b": [a_guest("web-1", vcpu_pins=(CpuSet.of([3]), CpuSet.of([4])))],
+            },
         )
 
     def test_plans_made_meanwhile_and_afterwards_count_with_what_is_meant(self, console: ConsoleMaker) -> None:

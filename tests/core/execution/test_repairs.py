@@ -115,6 +115,34 @@ class TestLettingItGoOn:
             repairs.recover(WEB)
         assert one.vm_on("a", "web-1").state is VmState.PAUSED
 
+    def test_a_later_look_does_not_forget_that_it_ran_there(self, console: ConsoleMaker) -> None:
+        """Its destination fell silent in the second look and came back with the definition only."""
+        one, repairs = moved(console)
+        (record,) = one.journal.records()
+        one.journal.measure(record.migration_id, {"end_state": EndState.UNKNOWN.value})
+        self.stands_still_at_home(one)
+        one.cluster.open("sim://b").undefine(WEB)
+        with pytest.raises(ExecutionError, match="older than its disks and must not run again"):
+            repairs.recover(WEB)
+
+    def test_a_definition_that_was_not_there_before_may_mean_that_it_ran(self, console: ConsoleMaker) -> None:
+        one, repairs = moved(console)
+        (record,) = one.journal.records()
+        one.journal.measure(record.migration_id, {"end_state": EndState.UNKNOWN.value})
+        one.journal.advance(record.migration_id, record.phase, "", {"ran_there": False})
+        self.stands_still_at_home(one)
+        with pytest.raises(ExecutionError, match="may have run on b: its definition is there, and was not before"):
+            repairs.recover(WEB)
+        one.cluster.open("sim://b").undefine(WEB)
+        assert repairs.recover(WEB).source.is_paused is False, "nothing says that it ran there"
+
+    def stands_still_at_home(self, one: Console) -> None:
+        """B has no process of it any more, a has one that is paused."""
+        there, here = one.cluster.open("sim://b"), one.cluster.open("sim://a")
+        here.define(there.domain_xml(WEB, inactive=True))
+        there.force_off(WEB)
+        here.start(WEB, paused=True)
+
     def test_that_it_ran_on_its_destination_is_never_forgotten(self, console: ConsoleMaker) -> None:
         one, repairs = moved(console)
         there = one.cluster.open("sim://b")
