@@ -57,7 +57,7 @@ def same_file(vm: Vm, disk: Disk, destination: str, here: FileTimes | None, ther
     """What the times of the two files of one path say: nothing where they are, as far as can be told, one file."""
     both = f"{disk.source} ({disk.target}) on {vm.host} and on {destination}"
     if here is None or there is None:
-        words = f"Whether {both} is the same file cannot be asked: not both hosts have a storage pool there."
+        words = f"Whether {both} is the same file cannot be asked: not both hosts told when it was changed."
         return [Finding("storage", Severity.NOTE, words)]
     apart_s = max(abs(here.modified_s - there.modified_s), abs(here.changed_s - there.changed_s))
     if apart_s <= _SEEN_WITHIN_S:
