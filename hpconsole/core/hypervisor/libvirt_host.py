@@ -318,7 +318,12 @@ class LibvirtHost(MachineCalls):
             _log.warning("%s: no second connection: %s", self._connection.host, error.sentence)
             return
         if self._events.is_heard:
-            fresh.register(self._events)
+            try:
+                fresh.register(self._events)
+            except HypervisorError as error:
+                _log.warning("%s: a second connection tells no events: %s", self._connection.host, error.sentence)
+                fresh.close()
+                return
         old, self._connection = self._connection, fresh
         if old.is_closed:  # this host was given up meanwhile
             fresh.close()

@@ -95,7 +95,7 @@ class MachineCalls:
             place = connection.storagePoolLookupByName(wanted.pool)
             if not wanted.clone_from:
                 return read_volume(place.createXML(volume_xml(wanted), 0).XMLDesc(0))
-            self._connection.optional(place.refresh)
+            own.optional(place.refresh)
             original = place.storageVolLookupByName(wanted.clone_from)
             source = read_volume(original.XMLDesc(0))
             xml = volume_xml(wanted, source)

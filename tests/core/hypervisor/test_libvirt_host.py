@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from xml.etree import ElementTree as ET
 
 import libvirt
@@ -21,10 +21,12 @@ from hpconsole.core.errors import (
     UriRefused,
     VmNotFound,
 )
+from hpconsole.core.hypervisor.libvirt_connection import Connection
 from hpconsole.core.hypervisor.libvirt_errors import calling_error, clean, opening_error
-from hpconsole.core.hypervisor.libvirt_events import LOOP
+from hpconsole.core.hypervisor.libvirt_events import LOOP, EventFeed
 from hpconsole.core.hypervisor.libvirt_host import LibvirtHost, open_libvirt
 from hpconsole.core.hypervisor.libvirt_migration import migration_terms, read_job_stats
+from hpconsole.core.hypervisor.machine_port import NewVolume
 from hpconsole.core.hypervisor.port import (
     DomainEvent,
     DomainEventKind,
@@ -260,6 +262,50 @@ class TestOneThreadAtATimeIsInAConnection:
         leave.set()
         other.join(LONG_S)
         assert host.facts().hostname
+
+    def test_a_copy_of_a_disk_does_not_wait_for_who_is_in_the_main_connection(self, host: LibvirtHost) -> None:
+        with host._connection.use() as raw:
+            place = raw.storagePoolLookupByName("default-pool")
+            place.createXML("<volume><name>first.img</name><capacity>1048576</capacity></volume>", 0)
+        inside, leave = threading.Event(), threading.Event()
+
+        def first() -> None:
+            with host._connection.use():
+                inside.set()
+                leave.wait(LONG_S * 6)
+
+        other = threading.Thread(target=first)
+        other.start()
+        assert inside.wait(LONG_S)
+        try:
+            made = host.create_volume(NewVolume("default-pool", "second.img", "raw", clone_from="first.img"))
+        finally:
+            leave.set()
+            other.join(LONG_S)
+            for name in ("first.img", "second.img"):
+                with suppress(HypervisorError):
+                    host.delete_volume("default-pool", name)
+        assert made.name == "second.img"
+
+    def test_a_second_connection_that_tells_no_events_is_closed(
+        self, host: LibvirtHost, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        host.listen(lambda _event: None)
+        old, again, opened = host._connection, host._connect, list[Connection]()
+
+        def connect_again() -> Connection:
+            opened.append(again())
+            return opened[-1]
+
+        def refuse(_feed: EventFeed, _raw: libvirt.virConnect) -> list[int]:
+            raise libvirt.libvirtError("no events")
+
+        monkeypatch.setattr(host, "_connect", connect_again)
+        monkeypatch.setattr(EventFeed, "register", refuse)
+        host._replace_connection()
+        assert [one.is_closed for one in opened] == [True]
+        assert host._connection is old
+        assert not old.is_closed
 
     def test_closing_sends_those_who_wait_home(self) -> None:
         host = open_libvirt("test:///default")
