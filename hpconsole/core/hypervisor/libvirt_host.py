@@ -34,6 +34,8 @@ from hpconsole.core.hypervisor.xml_editing import escaped_text
 from hpconsole.core.model.cpuset import CpuSet
 
 _log = logging.getLogger(__name__)
+_UNKNOWN_FLAG = (libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED)
+_UNDEFINE_TPM, _UNDEFINE_KEEP_TPM = 32, 64  # VIR_DOMAIN_UNDEFINE_*: since libvirt 8.9, unknown to older bindings
 
 
 def open_libvirt(uri: str, *, allow_local_programs: bool = False, allow_unverified: bool = False) -> LibvirtHost:
@@ -136,15 +138,23 @@ class LibvirtHost(MachineCalls):
             return connection.defineXMLFlags(xml, 0).UUIDString()
 
     def undefine(self, uuid: str, *, keep_nvram: bool = True) -> None:
-        """Forget the persistent definition; a running VM goes on as a transient one."""
-        nvram = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM if keep_nvram else libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+        """Forget the persistent definition; a running VM goes on as a transient one.
+
+        `keep_nvram` keeps the state of an emulated TPM, too, which libvirt would remove by itself (8.9 and later know
+        how to keep it).
+        """
+        nvram, tpm = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM, _UNDEFINE_TPM
+        if keep_nvram:
+            nvram, tpm = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, _UNDEFINE_KEEP_TPM
         with self._domain(uuid) as domain:
-            try:
-                domain.undefineFlags(nvram)
-            except libvirt.libvirtError as error:
-                if error.get_error_code() != libvirt.VIR_ERR_INVALID_ARG:
-                    raise
-                domain.undefineFlags(0)  # drivers that know no NVRAM refuse the flag
+            for flags in (nvram | tpm, nvram, 0):  # older ones know no TPM, some drivers no NVRAM
+                try:
+                    domain.undefineFlags(flags)
+                except libvirt.libvirtError as error:
+                    if not flags or error.get_error_code() not in _UNKNOWN_FLAG:
+                        raise
+                else:
+                    return
 
     def start(self, uuid: str, *, paused: bool = False) -> None:
         """Boot a defined VM."""
