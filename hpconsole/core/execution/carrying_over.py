@@ -151,14 +151,17 @@ def carry_over(
         problems += [problem] if problem else []
     if destination.record is None or destination.is_half:  # it never ran there: all there is of it may be elsewhere
         return judge(source, destination, was_paused=known.was_paused), destination, problems
-    if known.is_persistent and not destination.record.is_persistent:
+    is_defined = destination.record.is_persistent
+    if known.is_persistent and not is_defined:
         # libvirt moves a VM though its definition cannot be written, and says nothing of it
-        lost = f"It is not defined persistently on {there}: once it is shut down, it will be gone."
-        changed |= does(there, lambda host: host.define(_definition(host, step)), lost)
+        lost = f"It is not defined persistently on {there}: once it is shut down, it will be gone there."
+        is_defined = does(there, lambda host: host.define(_definition(host, step)), lost)
+        changed |= is_defined
     if known.autostart and not destination.record.autostart:
         forgotten = f"It will not be started with {there}:"
         changed |= does(there, lambda host: host.set_autostart(uuid, on=True), forgotten)
-    if known.is_persistent and source.record is not None and not source.is_active and source.record.is_persistent:
+    is_left = source.record is not None and not source.is_active and source.record.is_persistent
+    if known.is_persistent and is_left and is_defined:  # else it would be the only definition there is
         left = f"Its definition is left on {here}: remove it there."
         changed |= does(here, lambda host: host.undefine(uuid), left)
     if changed:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hpconsole.core.errors import OperationRefused, StorageError
+from hpconsole.core.errors import HypervisorError, OperationRefused, StorageError
 from hpconsole.core.events import (
     Notice,
     PlanFinished,
@@ -277,6 +277,27 @@ class TestFailure:
         assert (end.outcome, end.is_as_planned) == (StepOutcome.DONE, True)
         assert not one.names_on("a")
         assert one.journal.records()[0].statistics["end_state"] == end.end_state == "running on the destination"
+
+    def test_the_only_definition_is_never_removed(self, console: ConsoleMaker) -> None:
+        """The destination could not write its own (its disk is full), and still cannot."""
+        one = console(a_cluster(a_guest()))
+        one.ready()
+        source, destination = one.pool.hypervisor("a"), one.pool.hypervisor("b")
+        migrate = source.migrate
+
+        def half_done(uuid: str, request: MigrationRequest, to: Hypervisor | None) -> None:
+            migrate(uuid, replace(request, undefine_source=False), to)
+            one.cluster.open("sim://b").undefine(uuid)
+
+        def full(xml: str) -> str:
+            raise HypervisorError("No space left on device.", subject="b")
+
+        source.migrate = half_done  # type: ignore[method-assign]  # as libvirt does where the disk is full
+        destination.define = full  # type: ignore[method-assign]
+        end = one.run("web-1", to="b")
+        assert "It is not defined persistently on b" in end.sentence
+        assert not end.is_as_planned
+        assert "web-1" in one.names_on("a")
 
     def test_an_error_of_our_own_ends_the_step_and_not_the_executor(
         self, console: ConsoleMaker, caplog: pytest.LogCaptureFixture
