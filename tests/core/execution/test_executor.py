@@ -282,18 +282,18 @@ class TestFailure:
         """The destination could not write its own (its disk is full), and still cannot."""
         one = console(a_cluster(a_guest()))
         one.ready()
-        source, destination = one.pool.hypervisor("a"), one.pool.hypervisor("b")
+        source, there = one.pool.hypervisor("a"), one.pool.hypervisor("b")
         migrate = source.migrate
 
-        def half_done(uuid: str, request: MigrationRequest, to: Hypervisor | None) -> None:
-            migrate(uuid, replace(request, undefine_source=False), to)
+        def half_done(uuid: str, request: MigrationRequest, destination: Hypervisor | None) -> None:
+            migrate(uuid, replace(request, undefine_source=False), destination)
             one.cluster.open("sim://b").undefine(uuid)
 
         def full(xml: str) -> str:
             raise HypervisorError("No space left on device.", subject="b")
 
         source.migrate = half_done  # type: ignore[method-assign]  # as libvirt does where the disk is full
-        destination.define = full  # type: ignore[method-assign]
+        there.define = full  # type: ignore[method-assign]
         end = one.run("web-1", to="b")
         assert "It is not defined persistently on b" in end.sentence
         assert not end.is_as_planned
