@@ -36,7 +36,14 @@ def test_what_was_moved_is_history_with_its_figures(capsys: pytest.CaptureFixtur
     assert entry["end_state"] == "running on the destination"
     assert entry["actions"] == []
     assert entry["statistics"]["total_s"] > 0
-    assert [line["phase"] for line in entry["lines"]] == ["planned", "starting", "migrating", "verifying", "finished"]
+    assert [line["phase"] for line in entry["lines"]] == [
+        "planned",
+        "starting",
+        "migrating",
+        "verifying",
+        "verifying",
+        "finished",
+    ]
     assert run(["history", *data]) == ExitCode.DONE
     assert name in capsys.readouterr().out
     # the simulated cluster is new in each run, so the VM is where it was: nothing has to go back
