@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -24,6 +25,15 @@ from tests.ui.simulated_window import window_over
 HUNG_MS = 2_000.0
 
 
+@pytest.fixture(autouse=True)
+def only_this_windows_garbage() -> Iterator[None]:
+    """What a thousand tests before left is not looked through while the window is watched: that takes 0.3 s."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def cluster() -> Iterator[SimulatedCluster]:
     cluster = SimulatedCluster.demo()
@@ -39,9 +49,9 @@ def demo_window(
         yield window
 
 
-def _age_s(window: MainWindow, host: str) -> float:
+def _has_answered_since(window: MainWindow, host: str, moment: datetime) -> bool:
     answered_at = window._snapshot.hosts[host].link.answered_at
-    return 1e9 if answered_at is None else (datetime.now(UTC) - answered_at).total_seconds()
+    return answered_at is not None and answered_at > moment
 
 
 def _assert_not_held_up(late: LatenessMeter, work_ms: float) -> None:
@@ -66,12 +76,13 @@ def test_a_frozen_host_delays_nobody(qtbot: QtBot, demo_window: MainWindow, clus
             lambda: demo_window._snapshot.hosts["host-05"].link.state is not LinkState.CONNECTED, timeout=30_000
         )
         others = [name for name in demo_window._snapshot.hosts if name != "host-05"]
-        assert max(_age_s(demo_window, name) for name in others) < 3
+        silent_at = datetime.now(UTC)
+        qtbot.waitUntil(lambda: all(_has_answered_since(demo_window, name, silent_at) for name in others))
         search = child(demo_window.frame, QLineEdit, "search")
         type_text(search, "host-05")
         assert demo_window.hosts.model.rowCount() == 1
         search.clear()
-        _assert_not_held_up(late, work_ms=100)
+        _assert_not_held_up(late, work_ms=200)
     finally:
         cluster.thaw("host-05")
     qtbot.waitUntil(lambda: demo_window._snapshot.hosts["host-05"].link.state is LinkState.CONNECTED, timeout=30_000)
