@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,25 @@ def say(
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     document: dict[str, Any] = json.loads(done.stdout)
     return document
+
+
+@contextmanager
+def going_on(lab: Lab, data: Path, *words: str) -> Iterator[None]:
+    """Run a command that ends only when it is told to (SIGTERM), at the end of the block."""
+    console = subprocess.Popen(
+        typed(lab.uris(), data, *words),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | lab.environment(),
+    )
+    try:
+        yield
+        console.terminate()
+        console.wait(60)
+    finally:
+        console.kill()
+        console.wait()
 
 
 def kill_while_sending(lab: Lab, guest: Guest, data: Path, *words: str) -> None:
