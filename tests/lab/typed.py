@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -45,8 +44,8 @@ def say(
 
 
 @contextmanager
-def going_on(lab: Lab, data: Path, *words: str) -> Iterator[None]:
-    """Run a command that ends only when it is told to (SIGTERM), at the end of the block."""
+def going_on(lab: Lab, data: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command beside the block; at its end it is told to end (SIGTERM), if it has not ended by then."""
     console = subprocess.Popen(
         typed(lab.uris(), data, *words),
         cwd=ROOT,
@@ -55,7 +54,7 @@ def going_on(lab: Lab, data: Path, *words: str) -> Iterator[None]:
         env=os.environ | lab.environment(),
     )
     try:
-        yield
+        yield console
         console.terminate()
         console.wait(60)
     finally:
@@ -65,17 +64,8 @@ def going_on(lab: Lab, data: Path, *words: str) -> Iterator[None]:
 
 def kill_while_sending(lab: Lab, guest: Guest, data: Path, *words: str) -> None:
     """Run a command that migrates this guest from host a, and kill it as soon as the hosts are at it."""
-    console = subprocess.Popen(
-        typed(lab.uris(), data, *words),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | lab.environment(),
-    )
-    try:
+    with going_on(lab, data, *words) as console:
         wait_until(lambda: is_sending(lab, "a", guest), within_s=60, complaint="the migration did not begin")
-        console.send_signal(signal.SIGKILL)
-    finally:
         console.kill()
         console.wait()
     assert is_sending(lab, "a", guest), "it was to be killed midway"

@@ -27,7 +27,7 @@ HUNG_MS = 2_000.0
 
 @pytest.fixture(autouse=True)
 def only_this_windows_garbage() -> Iterator[None]:
-    """What a thousand tests before left is not looked through while the window is watched: that takes 0.3 s."""
+    """What a thousand tests before left is not looked through on the window's thread while that is watched."""
     gc.collect()
     gc.freeze()
     yield
